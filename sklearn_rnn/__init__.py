@@ -1,0 +1,46 @@
+"""scikit-learn estimators for sequences. Loads its names when they are used; never imports torch."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .estimators import RNNClassifier, RNNRegressor
+    from .sequences import Sequences
+
+# Public name -> the subpackage it lives in.
+_NAMES = {
+    "RNNClassifier": "estimators",
+    "RNNRegressor": "estimators",
+    "Sequences": "sequences",
+}
+_SUBPACKAGES = ("datasets", "inspection", "nn", "preprocessing", "testing")
+
+__all__ = [
+    "RNNClassifier",
+    "RNNRegressor",
+    "Sequences",
+    "__version__",
+    "datasets",
+    "inspection",
+    "nn",
+    "preprocessing",
+    "testing",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name or subpackage on its first use."""
+    if name in _NAMES:
+        value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _SUBPACKAGES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

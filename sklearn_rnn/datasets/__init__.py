@@ -1,0 +1,1 @@
+"""Small bundled data sets and generators. May import ``sequences``, never torch."""
