@@ -1,0 +1,297 @@
+"""The ragged container Sequences: flat values plus offsets; imports its neighbours in this room."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ._arrays import (
+    check_lengths,
+    flatten_dense,
+    flatten_list,
+    flatten_padded,
+    pad,
+)
+from ._concatenate import concatenate_parts
+from ._export import arrow_table, pandas_frame, polars_frame
+from ._flat import FlatSequences, Labels
+from ._frames import frame_parts, long_parts
+from ._values import Array, as_numbers
+
+
+class Sequences(FlatSequences):
+    """Hold sequences of unequal length as two flat arrays.
+
+    Use it wherever a list of arrays gets awkward: it indexes like an array of samples (so
+    scikit-learn's splitters, searches and pipelines take it as `X`), carries times and static
+    features along, and needs no copy from a memory-mapped file or an Arrow column.
+
+    Parameters
+    ----------
+    values : array of shape (total_steps, n_channels) or (total_steps,)
+        The steps of all sequences, one sequence after the other. float32 and float64 are kept
+        without a copy; other numbers become float64. NaN means missing.
+    offsets : array of int of shape (n_sequences + 1,)
+        Sequence `i` is `values[offsets[i]:offsets[i + 1]]`; no sequence may be empty.
+    vocabulary_size : int, default=None
+        Set it to say that the values are tokens, integers in [0, vocabulary_size), to be embedded.
+        None means numbers.
+    times : array of shape (total_steps,), default=None
+        Time of each step, increasing within each sequence. None means evenly spaced.
+    static : array of shape (n_sequences, n_static), default=None
+        Features of the sequence as a whole. Categories are stored as codes; NaN means missing.
+    channel_names : sequence of str, default=None
+        Names of the channels.
+    static_names : sequence of str, default=None
+        Names of the static features.
+    static_categories : sequence of (tuple of labels or None), default=None
+        For each static feature the labels that its codes stand for, or None for a number.
+
+    Raises
+    ------
+    ValueError
+        When a sequence is empty, the lengths do not add up, a value is infinite or too large for
+        float32, or a token lies outside the vocabulary; the message names the row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rnn.sequences import Sequences
+    >>> X = Sequences.from_list([[1.0, 2.0, 3.0], [4.0, 5.0]])
+    >>> X
+    Sequences(n=2, channels=1, lengths=2-3, dtype=float64)
+    >>> X[1]
+    array([[4.],
+           [5.]])
+    >>> X[[1, 0]].lengths
+    array([2, 3])
+    >>> Sequences([1.0, 2.0], [0, 2, 2])
+    Traceback (most recent call last):
+        ...
+    ValueError: Row 1 is an empty sequence; every sequence needs at least one step. Drop the row \
+from X and y.
+    """
+
+    # Building it
+
+    @classmethod
+    def from_list(
+        cls,
+        sequences: Sequence[Any],
+        *,
+        vocabulary_size: int | None = None,
+        times: Sequence[Any] | None = None,
+        static: Any = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> Self:
+        """Join a list of arrays of shape (n_steps,) or (n_steps, n_channels).
+
+        Parameters
+        ----------
+        sequences : list of array-like
+            One entry a sequence; all with the same number of channels.
+        vocabulary_size : int, default=None
+            Set for tokens: the entries are then integers in [0, vocabulary_size).
+        times : list of array-like of shape (n_steps,), default=None
+            Times of the steps, one entry a sequence.
+        static : array of shape (n_sequences, n_static), default=None
+            Features of each sequence as a whole.
+        channel_names : sequence of str, default=None
+            Names of the channels.
+        """
+        values, offsets = flatten_list(list(sequences))
+        flat_times = None
+        if times is not None:
+            flat_times, time_offsets = flatten_list(list(times), column="times")
+            if not np.array_equal(offsets, time_offsets):
+                counts = min(len(offsets), len(time_offsets))
+                row = int(np.argmax(np.r_[offsets[:counts] != time_offsets[:counts], True])) - 1
+                raise ValueError(
+                    f"times do not fit the sequences, from row {row} on: give every step a time."
+                )
+        return cls(
+            values,
+            offsets,
+            vocabulary_size=vocabulary_size,
+            times=flat_times,
+            static=static,
+            channel_names=channel_names,
+        )
+
+    @classmethod
+    def from_padded(
+        cls,
+        X: Any,
+        lengths: Any = None,
+        *,
+        vocabulary_size: int | None = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> Self:
+        """Cut a dense array (n, n_steps, n_channels) or (n, n_steps) to its true lengths.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_steps, n_channels) or (n, n_steps)
+            Padded sequences; what lies beyond a length is never looked at.
+        lengths : array of int of shape (n,), default=None
+            Steps that count, at least 1 each. None takes all steps.
+        vocabulary_size : int, default=None
+            Set for tokens.
+        channel_names : sequence of str, default=None
+            Names of the channels.
+        """
+        X = as_numbers(X, "X")
+        if X.ndim == 2:
+            X = X[:, :, None]
+        if X.ndim != 3:
+            raise ValueError(
+                f"X must have shape (n, n_steps, n_channels) or (n, n_steps); got {X.shape}."
+            )
+        if lengths is None:
+            values, offsets = flatten_dense(X, cut=False)
+        else:
+            values, offsets = flatten_padded(X, check_lengths(lengths, *X.shape[:2]))
+        return cls(values, offsets, vocabulary_size=vocabulary_size, channel_names=channel_names)
+
+    @classmethod
+    def from_channels_first(cls, X: Any, *, channel_names: Iterable[str] | None = None) -> Self:
+        """Read data in the layout of sktime and aeon: channels before steps.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_channels, n_steps) or list of (n_channels, n_steps) arrays
+            Trailing steps at which every channel is NaN are cut from a 3-D array.
+        channel_names : sequence of str, default=None
+            Names of the channels.
+        """
+        if isinstance(X, np.ndarray) and X.dtype != object:
+            X = as_numbers(X, "X")
+            if X.ndim != 3:
+                raise ValueError(f"X must have shape (n, n_channels, n_steps); got {X.shape}.")
+            values, offsets = flatten_dense(X.transpose(0, 2, 1), cut=True)
+        else:
+            arrays = [as_numbers(item, f"Row {row}") for row, item in enumerate(X)]
+            for row, array in enumerate(arrays):
+                if array.ndim != 2:
+                    raise ValueError(
+                        f"Row {row} must have shape (n_channels, n_steps); got {array.shape}."
+                    )
+            values, offsets = flatten_list([array.T for array in arrays])
+        return cls(values, offsets, channel_names=channel_names)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        channels: Sequence[Any] | None = None,
+        times: Any = None,
+        vocabulary_size: int | None = None,
+    ) -> Self:
+        """Read a data frame with one row a sequence and one list column a channel.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, polars.DataFrame, pyarrow.Table or alike
+            Scalar numeric columns become static features, categories, strings and booleans
+            categorical ones. Cells are lists or arrays of shape (n_steps,) or (n_steps, k), the
+            latter giving k channels named `name_0`, `name_1`, ...
+        channels : list of column names, default=None
+            List columns to read, others are left out. None reads all.
+        times : column name, default=None
+            List column with the times of the steps.
+        vocabulary_size : int, default=None
+            Set for tokens; there must be one list column of ints.
+        """
+        chosen = None if channels is None else list(channels)
+        parts = frame_parts(frame, channels=chosen, times=times)
+        return cls(**parts, vocabulary_size=vocabulary_size)
+
+    @classmethod
+    def from_long(
+        cls,
+        frame: Any,
+        *,
+        id: Any,
+        time: Any = None,
+        channels: Sequence[Any] | None = None,
+        static: Sequence[Any] | None = None,
+    ) -> Self:
+        """Read a long data frame: one row a step, with a column that says whose step it is.
+
+        Sequences come in the order in which their ids first appear (in pandas,
+        `frame[id].unique()`).
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, polars.DataFrame, pyarrow.Table or alike
+            The steps; those of one id need not be neighbours.
+        id : column name
+            Says to which sequence a row belongs.
+        time : column name, default=None
+            Must increase within each id. Dates and durations become seconds. None takes the
+            steps as evenly spaced, in the order of the rows.
+        channels : list of column names, default=None
+            None takes all other columns.
+        static : list of column names, default=None
+            Columns that are constant within each id, read as static features.
+        """
+        parts = long_parts(
+            frame,
+            id=id,
+            time=time,
+            channels=None if channels is None else list(channels),
+            static=None if static is None else list(static),
+        )
+        return cls(**parts)
+
+    @classmethod
+    def concatenate(cls, containers: Sequence[FlatSequences]) -> Self:
+        """Stack several containers of the same channels, vocabulary and static features."""
+        return cls._trusted(**concatenate_parts(list(containers)))
+
+    # Giving it back
+
+    def to_list(self) -> list[Array]:
+        """Return one array (n_steps, n_channels) a sequence, as views."""
+        return list(self)
+
+    def to_padded(self, fill_value: float | None = None) -> tuple[Array, Array]:
+        """Return a dense array (n, longest, n_channels) and the lengths (n,).
+
+        Parameters
+        ----------
+        fill_value : float, default=None
+            What stands after a sequence's end. None means NaN, and 0 for tokens.
+        """
+        if fill_value is None:
+            fill_value = 0 if self.is_tokens else np.nan
+        return pad(self.values, self.offsets, fill_value), self.lengths
+
+    def to_arrow(self) -> Any:
+        """Return a `pyarrow.Table` with a list column a channel; one channel is not copied.
+
+        Columns are named by `channel_names`, or "channel_0" on; the times are a list column
+        "times", static features follow under their names, or "static_0" on.
+        """
+        return arrow_table(*self._columns())
+
+    def to_frame(self, backend: Literal["pandas", "polars"] = "pandas") -> Any:
+        """Return a data frame with a list column a channel; columns as in `to_arrow`."""
+        if backend not in ("pandas", "polars"):
+            raise ValueError(f'backend must be "pandas" or "polars"; got {backend!r}.')
+        return (pandas_frame if backend == "pandas" else polars_frame)(*self._columns())
+
+    def _columns(self) -> tuple[dict[str, Array], Array, dict[str, tuple[Array, Labels]]]:
+        """Lay the parts out as named columns: lists, their offsets, scalars."""
+        names = self.channel_names or tuple(f"channel_{j}" for j in range(self.n_channels))
+        lists = {name: self.values[:, j] for j, name in enumerate(names)}
+        if self.times is not None:
+            lists["times"] = self.times
+        scalars: dict[str, tuple[Array, Labels]] = {}
+        if self.static is not None:
+            count = self.static.shape[1]
+            static_names = self.static_names or tuple(f"static_{j}" for j in range(count))
+            labels = self.static_categories or (None,) * count
+            scalars = {name: (self.static[:, j], labels[j]) for j, name in enumerate(static_names)}
+        return lists, self.offsets, scalars

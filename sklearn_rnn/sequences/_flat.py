@@ -1,0 +1,307 @@
+"""The parts of Sequences, how they are checked and selected; imports _arrays and _values."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from ._arrays import gather_rows
+from ._values import (
+    Array,
+    as_float,
+    as_numbers,
+    as_tokens,
+    check_finite,
+    check_offsets,
+    check_times,
+)
+
+Labels = tuple[Any, ...] | None
+
+
+class FlatSequences:
+    """Hold values, offsets and the optional parts; `Sequences` adds builders and conversions."""
+
+    values: Array
+    offsets: Array
+    vocabulary_size: int | None
+    times: Array | None
+    static: Array | None
+    channel_names: tuple[str, ...] | None
+    static_names: tuple[str, ...] | None
+    static_categories: tuple[Labels, ...] | None
+
+    def __init__(
+        self,
+        values: Any,
+        offsets: Any,
+        *,
+        vocabulary_size: int | None = None,
+        times: Any = None,
+        static: Any = None,
+        channel_names: Iterable[str] | None = None,
+        static_names: Iterable[str] | None = None,
+        static_categories: Iterable[Labels] | None = None,
+    ) -> None:
+        values = as_numbers(values, "values")
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.shape[1] == 0:
+            raise ValueError(
+                "values must have shape (total_steps, n_channels), with at least one channel; got "
+                f"{values.shape}. For a dense (n, n_steps, n_channels) array use "
+                "Sequences.from_padded."
+            )
+        self.offsets = check_offsets(offsets, len(values))
+        self.channel_names = _check_names(channel_names, values.shape[1], "channel_names")
+        if vocabulary_size is None:
+            self.vocabulary_size = None
+            self.values = as_float(values)
+            check_finite(self.values, self.offsets, self.channel_names)
+        else:
+            self.vocabulary_size = _check_vocabulary_size(vocabulary_size)
+            self.values = as_tokens(values, self.vocabulary_size, self.offsets)
+        self.times = None if times is None else check_times(times, self.offsets)
+        self.static, self.static_names, self.static_categories = _check_static(
+            static, static_names, static_categories, len(self)
+        )
+
+    @classmethod
+    def _trusted(
+        cls,
+        values: Array,
+        offsets: Array,
+        *,
+        vocabulary_size: int | None = None,
+        times: Array | None = None,
+        static: Array | None = None,
+        channel_names: tuple[str, ...] | None = None,
+        static_names: tuple[str, ...] | None = None,
+        static_categories: tuple[Labels, ...] | None = None,
+    ) -> Self:
+        """Build from parts that are known to be right, without a check."""
+        made = cls.__new__(cls)
+        made.values, made.offsets, made.vocabulary_size = values, offsets, vocabulary_size
+        made.times, made.static, made.channel_names = times, static, channel_names
+        made.static_names, made.static_categories = static_names, static_categories
+        return made
+
+    def _with(self, **parts: Any) -> Self:
+        """Copy this container with some parts exchanged, without a check."""
+        return type(self)._trusted(**{**self.__dict__, **parts})
+
+    # What it looks like
+
+    @property
+    def lengths(self) -> Array:
+        """Number of steps of each sequence, an int64 array of shape (n_sequences,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of every sequence."""
+        return int(self.values.shape[1])
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the values are tokens to be embedded."""
+        return self.vocabulary_size is not None
+
+    @property
+    def shape(self) -> tuple[int]:
+        """`(n_sequences,)`: to scikit-learn a sequence is one sample."""
+        return (len(self),)
+
+    @property
+    def ndim(self) -> int:
+        """Always 1."""
+        return 1
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the values."""
+        return self.values.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes taken by all parts."""
+        parts = (self.values, self.offsets, self.times, self.static)
+        return sum(part.nbytes for part in parts if part is not None)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[row] for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        lengths = self.lengths
+        span = "-" if not len(self) else f"{lengths.min()}-{lengths.max()}"
+        if len(self) and lengths.min() == lengths.max():
+            span = str(lengths[0])
+        what = f"channels={self.n_channels}"
+        if self.is_tokens:
+            what = f"vocabulary_size={self.vocabulary_size}"
+        extra = "" if self.times is None else ", times"
+        extra += "" if self.static is None else f", static={self.static.shape[1]}"
+        what += f", lengths={span}, dtype={self.dtype}{extra}"
+        return f"{type(self).__name__}(n={len(self)}, {what})"
+
+    # Taking parts of it
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one sequence, an array (n_steps, n_channels), or a selection of them.
+
+        An int gives a view of one sequence. A slice, a list or array of ints (in any order,
+        repeats allowed) or a boolean mask gives a `Sequences`, times and static features included.
+        """
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            row = int(key) + (len(self) if key < 0 else 0)
+            if not 0 <= row < len(self):
+                raise IndexError(f"Row {key} is out of range for {len(self)} sequences.")
+            return self.values[self.offsets[row] : self.offsets[row + 1]]
+        return self.take(key)
+
+    def take(self, rows: Any) -> Self:
+        """Return the sequences `rows`: a slice, ints in any order, or a boolean mask.
+
+        Consecutive rows share memory with this container; others are copied.
+        """
+        rows = self._row_numbers(rows)
+        index, offsets = gather_rows(rows, self.offsets)
+        return self._with(
+            values=self.values[index],
+            offsets=offsets,
+            times=None if self.times is None else self.times[index],
+            static=None if self.static is None else self.static[rows],
+        )
+
+    def _row_numbers(self, rows: Any) -> Array:
+        """Turn any selection into an array of non-negative row numbers."""
+        if isinstance(rows, slice):
+            return np.arange(len(self))[rows]
+        rows = np.asarray(rows)
+        if rows.size == 0 and rows.ndim == 1 and rows.dtype.kind != "b":
+            rows = rows.astype(np.int64)
+        if rows.ndim != 1 or rows.dtype.kind not in "iub":
+            raise IndexError(
+                "Sequences takes an int, a slice, a 1-D array of ints or a boolean mask as index; "
+                f"got an array of shape {rows.shape} and dtype {rows.dtype}."
+            )
+        return np.arange(len(self))[rows]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return (n, n_steps, n_channels) for equal lengths, else an object array of arrays."""
+        lengths = self.lengths
+        if len(self) and (lengths == lengths[0]).all():
+            dense = self.values.reshape(len(self), int(lengths[0]), self.n_channels)
+            return np.array(dense, dtype=dtype, copy=copy)
+        if copy is False:
+            raise ValueError("Sequences of unequal length cannot become an array without a copy.")
+        ragged = np.empty(len(self), dtype=object)
+        for row, sequence in enumerate(self):
+            ragged[row] = sequence if dtype in (None, object) else sequence.astype(dtype)
+        return ragged
+
+    # Making another of it
+
+    def copy(self) -> Self:
+        """Return a container with its own memory."""
+        parts = self.__dict__.items()
+        return self._with(**{k: part.copy() for k, part in parts if isinstance(part, np.ndarray)})
+
+    def astype(self, dtype: Any) -> Self:
+        """Return the sequences with values of another type (float32 or float64; tokens: ints)."""
+        kinds = (np.int32, np.int64) if self.is_tokens else (np.float32, np.float64)
+        if np.dtype(dtype) not in kinds:
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise ValueError(f"dtype must be {names}; got {np.dtype(dtype)}.")
+        return self._with(values=self.values.astype(dtype, copy=False))
+
+    def with_values(self, values: Any, *, channel_names: Iterable[str] | None = None) -> Self:
+        """Return sequences with the same lengths, times and static features but other values.
+
+        Parameters
+        ----------
+        values : array of shape (total_steps, n_channels)
+            Numbers; the number of channels may differ from this container's.
+        channel_names : sequence of str, default=None
+            Names of the new channels; None keeps the names when their number fits.
+        """
+        if channel_names is None and np.shape(values)[1:] == self.values.shape[1:]:
+            channel_names = self.channel_names
+        made = type(self)(values, self.offsets, channel_names=channel_names)
+        return self._with(
+            values=made.values, channel_names=made.channel_names, vocabulary_size=None
+        )
+
+    def equals(self, other: Any) -> bool:
+        """Tell whether `other` holds the same sequences; NaN equals NaN."""
+        if not isinstance(other, FlatSequences):
+            return False
+        mine, theirs = self.__dict__, other.__dict__
+        return all(_same(mine[name], theirs[name]) for name in mine)
+
+
+def _check_names(names: Iterable[str] | None, count: int, parameter: str) -> tuple[str, ...] | None:
+    """Return names as a tuple of `count` distinct strings."""
+    if names is None:
+        return None
+    checked = tuple(str(name) for name in names)
+    if len(checked) != count or len(set(checked)) != count:
+        raise ValueError(f"{parameter} must be {count} distinct names; got {checked}.")
+    return checked
+
+
+def _check_vocabulary_size(vocabulary_size: Any) -> int:
+    """Return the vocabulary size as an int of at least 1."""
+    if (
+        not isinstance(vocabulary_size, (int, np.integer))
+        or isinstance(vocabulary_size, bool)
+        or vocabulary_size < 1
+    ):
+        raise ValueError(f"vocabulary_size must be an int of at least 1; got {vocabulary_size!r}.")
+    return int(vocabulary_size)
+
+
+def _check_static(
+    static: Any, names: Iterable[str] | None, categories: Iterable[Labels] | None, n: int
+) -> tuple[Array | None, tuple[str, ...] | None, tuple[Labels, ...] | None]:
+    """Return static features as a float64 matrix, with names and categories to match."""
+    if static is None:
+        if names is not None or categories is not None:
+            raise ValueError("static_names and static_categories need static.")
+        return None, None, None
+    matrix = as_numbers(static, "static").astype(np.float64, copy=False)
+    if matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or len(matrix) != n:
+        raise ValueError(f"static must have shape ({n}, n_static); got {matrix.shape}.")
+    if np.isinf(matrix).any():
+        row, column = np.argwhere(np.isinf(matrix))[0]
+        raise ValueError(f"static contains infinity: row {row}, column {column}.")
+    checked = None
+    if categories is not None:
+        checked = tuple(None if labels is None else tuple(labels) for labels in categories)
+        if len(checked) != matrix.shape[1]:
+            raise ValueError(
+                f"static_categories must have {matrix.shape[1]} entries; got {len(checked)}."
+            )
+        for column, labels in enumerate(checked):
+            codes = matrix[:, column][~np.isnan(matrix[:, column])]
+            if labels is not None and not np.isin(codes, np.arange(len(labels))).all():
+                raise ValueError(
+                    f"static column {column} holds codes outside 0 to {len(labels) - 1}."
+                )
+    return matrix, _check_names(names, matrix.shape[1], "static_names"), checked
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Compare two parts, arrays by shape, type and value."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return left.dtype == right.dtype and np.array_equal(
+            left, right, equal_nan=left.dtype.kind == "f"
+        )
+    return bool(left is right or (type(left) is type(right) and left == right))

@@ -1,0 +1,356 @@
+"""Data frames to the parts of a Sequences; imports narwhals, _values and _arrays."""
+
+import sys
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from ._arrays import flatten_list
+from ._values import TOKENIZER_HINT, Array, as_numbers, empty_row
+
+Parts = dict[str, Any]
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether `X` is an eager data frame (pandas, polars, pyarrow, ...)."""
+    return bool(nw.dependencies.is_into_dataframe(X))
+
+
+def is_series(X: Any) -> bool:
+    """Tell whether `X` is a column: a pandas or polars Series, a pyarrow array, ..."""
+    return bool(nw.dependencies.is_into_series(X)) or _is_arrow_array(X)
+
+
+def _is_arrow_array(X: Any) -> bool:
+    """Tell whether `X` is a pyarrow Array, which narwhals does not wrap."""
+    pyarrow = sys.modules.get("pyarrow")
+    return pyarrow is not None and isinstance(X, pyarrow.Array)
+
+
+def as_series(X: Any) -> "nw.Series[Any]":
+    """Wrap a column of any backend."""
+    if _is_arrow_array(X):
+        import pyarrow as pa
+
+        X = pa.chunked_array([X])
+    return nw.from_native(X, series_only=True)
+
+
+def column_role(series: "nw.Series[Any]") -> str:
+    """Say what a column is: "list", "numeric", "categorical" or "time"."""
+    dtype = series.dtype
+    if isinstance(dtype, (nw.List, nw.Array)):
+        return "list"
+    if dtype.is_temporal():
+        return "time"
+    if isinstance(dtype, (nw.Categorical, nw.Enum, nw.String, nw.Boolean)):
+        return "categorical"
+    if dtype.is_numeric() or dtype == nw.Unknown:
+        return "numeric"
+    if dtype == nw.Object:
+        for cell in series.to_list():
+            if isinstance(cell, (str, bool, np.bool_)):
+                return "categorical"
+            if cell is not None and (hasattr(cell, "__len__") or hasattr(cell, "__array__")):
+                return "list" if getattr(cell, "shape", None) != () else "numeric"
+            if isinstance(cell, (set, dict)):
+                break
+            if cell is not None and cell == cell:
+                return "numeric"
+        return "numeric"
+    raise TypeError(
+        f"Column {series.name!r} has dtype {dtype}, which is neither a list of numbers nor a "
+        "number, a category or a string."
+    )
+
+
+def frame_roles(frame: Any) -> dict[Any, str]:
+    """Return the role of every column of a native frame."""
+    wrapped = nw.from_native(frame, eager_only=True)
+    return {name: column_role(wrapped.get_column(name)) for name in wrapped.columns}
+
+
+def flatten_series(series: "nw.Series[Any]", name: str) -> tuple[Array, Array]:
+    """Turn a column of lists into values (total, k) and offsets; no copy from Arrow memory."""
+    if isinstance(series.dtype, (nw.List, nw.Array)):
+        try:
+            arrow = series.to_arrow()
+        except ImportError:
+            pass
+        else:
+            return _flatten_arrow(arrow, name)
+    cells = series.to_list()
+    for row, cell in enumerate(cells):
+        if isinstance(cell, (int, np.number)) and not (isinstance(cell, float) and cell != cell):
+            raise ValueError(f"Row {row} of {name} is a single number, not a list of numbers.")
+    return flatten_list(cells, column=name)
+
+
+def _flatten_arrow(arrow: Any, name: str) -> tuple[Array, Array]:
+    """Read values and offsets out of an Arrow list array."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(arrow, pa.ChunkedArray):
+        arrow = arrow.combine_chunks()
+        if isinstance(arrow, pa.ChunkedArray):  # what older versions return for no or one chunk
+            arrow = arrow.chunk(0) if arrow.num_chunks else pa.array([], type=arrow.type)
+    if arrow.null_count:
+        row = int(np.flatnonzero(arrow.is_null().to_numpy(zero_copy_only=False))[0])
+        raise ValueError(
+            f"Row {row} of {name} is missing (null); every sequence needs at least one step. "
+            "Drop the row from X and y."
+        )
+    lengths = pc.list_value_length(arrow).to_numpy(zero_copy_only=False).astype(np.int64)
+    if (lengths == 0).any():
+        raise empty_row(int(np.flatnonzero(lengths == 0)[0]), f" of {name}")
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    flat = arrow.flatten()
+    width = 1
+    if _is_arrow_list(flat.type):
+        widths = pc.list_value_length(flat)
+        first = widths[0].as_py() if len(widths) else 1
+        different = pc.fill_null(pc.not_equal(widths, first or 0), True)
+        if pc.any(different).as_py() or not first:
+            bad = np.flatnonzero(different.to_numpy(zero_copy_only=False))
+            step = int(bad[0]) if len(bad) else 0
+            row = int(np.searchsorted(offsets, step, side="right")) - 1
+            raise ValueError(
+                f"Row {row} of {name} holds steps of unequal size; every step of a nested list "
+                "needs the same number of channels, at least one."
+            )
+        width, flat = int(first), flat.flatten()
+    return _arrow_to_numpy(flat, name).reshape(-1, width), offsets
+
+
+def _is_arrow_list(dtype: Any) -> bool:
+    """Tell whether an Arrow type is a list of any layout."""
+    return str(dtype).split("<")[0].split("[")[0] in (
+        "list",
+        "large_list",
+        "fixed_size_list",
+        "list_view",
+        "large_list_view",
+    )
+
+
+def _arrow_to_numpy(flat: Any, name: str) -> Array:
+    """Turn a flat Arrow array into numbers, nulls into NaN."""
+    import pyarrow as pa
+
+    kind = flat.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or "string" in str(kind):
+        raise ValueError(f"{name} holds lists of strings; {TOKENIZER_HINT}.")
+    if pa.types.is_null(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
+        flat = flat.cast(pa.float64())
+    if flat.null_count and pa.types.is_integer(kind):
+        flat = flat.cast(pa.float64(), safe=False)
+    try:
+        return as_numbers(flat.to_numpy(zero_copy_only=False), name)
+    except pa.ArrowException as error:
+        raise TypeError(f"{name} holds lists of {kind}, which are not numbers.") from error
+
+
+def to_seconds(series: "nw.Series[Any]", name: Any) -> Array:
+    """Return a scalar time column as float64: dates and durations in seconds."""
+    if series.null_count():
+        row = int(np.flatnonzero(series.is_null().to_numpy())[0])
+        raise ValueError(f"Row {row} has no time (column {name!r} is null). Drop or fill the row.")
+    dtype = series.dtype
+    if isinstance(dtype, nw.Duration):
+        return np.asarray(series.dt.total_microseconds().to_numpy(), dtype=np.float64) / 1e6
+    if isinstance(dtype, nw.Date):
+        return np.asarray(series.cast(nw.Datetime("us")).dt.timestamp("us").to_numpy()) / 1e6
+    if isinstance(dtype, nw.Datetime):
+        return np.asarray(series.dt.timestamp("us").to_numpy(), dtype=np.float64) / 1e6
+    if isinstance(dtype, nw.String):
+        raise TypeError(f"Column {name!r} holds strings where times belong; parse the dates first.")
+    return as_numbers(series.to_numpy(), f"Column {name!r}").astype(np.float64)
+
+
+def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None]:
+    """Return a scalar column as float64 numbers, or as codes and their labels."""
+    role = column_role(series)
+    if role == "time":
+        raise TypeError(
+            f"Column {series.name!r} holds dates ({series.dtype}); a static feature is a number "
+            "or a category. Convert the column, or name it as times."
+        )
+    if role == "numeric":
+        numbers = as_numbers(series.to_numpy(), f"Column {series.name!r}").astype(np.float64)
+        if np.isinf(numbers).any():
+            row = int(np.flatnonzero(np.isinf(numbers))[0])
+            raise ValueError(f"Input X contains infinity: row {row}, column {series.name!r}.")
+        return numbers, None
+    cells = [None if cell is None or cell != cell else cell for cell in series.to_list()]
+    known = {cell for cell in cells if cell is not None}
+    labels = tuple(sorted(known, key=lambda cell: (type(cell).__name__, cell)))
+    index: dict[Any, float] = {label: float(code) for code, label in enumerate(labels)}
+    codes = np.array([np.nan if cell is None else index[cell] for cell in cells])
+    return codes.astype(np.float64), labels
+
+
+def frame_parts(frame: Any, *, channels: list[Any] | None = None, times: Any = None) -> Parts:
+    """Split a frame with list columns into values, offsets, times and static columns."""
+    wrapped = nw.from_native(frame, eager_only=True)
+    columns = wrapped.columns
+    roles = {name: column_role(wrapped.get_column(name)) for name in columns}
+    wanted = ([] if channels is None else list(channels)) + ([] if times is None else [times])
+    for name in wanted:
+        if name not in roles:
+            raise ValueError(f"The frame has no column {name!r}; its columns are {columns}.")
+        if roles[name] != "list":
+            raise ValueError(f"Column {name!r} is not a column of lists ({roles[name]}).")
+    if channels is None:
+        channels = [name for name in columns if roles[name] == "list" and name != times]
+    if not channels:
+        raise ValueError("The frame has no column of lists to read channels from.")
+    values, names, offsets = _read_channels(wrapped, channels)
+    parts: Parts = {"values": values, "offsets": offsets, "channel_names": names}
+    if times is not None:
+        flat, time_offsets = flatten_series(wrapped.get_column(times), f"column {times!r}")
+        _check_lengths_agree(offsets, time_offsets, channels[0], times)
+        parts["times"] = flat
+    static = [name for name in columns if roles[name] != "list"]
+    parts.update(_static_parts(wrapped, static))
+    return parts
+
+
+def _read_channels(
+    wrapped: "nw.DataFrame[Any]", channels: list[Any]
+) -> tuple[Array, tuple[str, ...], Array]:
+    """Join the channels' columns into values (total, C), their names, and the offsets."""
+    blocks: list[Array] = []
+    names: list[str] = []
+    first: Array | None = None
+    for name in channels:
+        block, offsets = flatten_series(wrapped.get_column(name), f"column {name!r}")
+        if first is None:
+            first = offsets
+        _check_lengths_agree(first, offsets, channels[0], name)
+        blocks.append(block)
+        width = block.shape[1]
+        names += [str(name)] if width == 1 else [f"{name}_{j}" for j in range(width)]
+    assert first is not None
+    if len(blocks) == 1:
+        return blocks[0], tuple(names), first
+    dtype = np.result_type(*{block.dtype for block in blocks})
+    if dtype.kind == "f" and any(block.dtype.kind in "iu" for block in blocks):
+        dtype = np.dtype(np.float64)
+    return np.concatenate(blocks, axis=1, dtype=dtype), tuple(names), first
+
+
+def _check_lengths_agree(expected: Array, offsets: Array, first: Any, name: Any) -> None:
+    """Refuse list columns whose cells differ in length within a row."""
+    left, right = np.diff(expected), np.diff(offsets)
+    if not np.array_equal(left, right):
+        row = int(np.flatnonzero(left != right)[0])
+        raise ValueError(
+            f"Row {row}: column {first!r} has {left[row]} steps, but column {name!r} has "
+            f"{right[row]}; the channels of one sequence share its steps."
+        )
+
+
+def _static_parts(wrapped: "nw.DataFrame[Any]", names: list[Any]) -> Parts:
+    """Read scalar columns into a static matrix with its names and categories."""
+    if not names:
+        return {}
+    read = [read_static(wrapped.get_column(name)) for name in names]
+    return {
+        "static": np.column_stack([column for column, _ in read]),
+        "static_names": tuple(str(name) for name in names),
+        "static_categories": tuple(labels for _, labels in read),
+    }
+
+
+def long_parts(
+    frame: Any, *, id: Any, time: Any, channels: list[Any] | None, static: list[Any] | None
+) -> Parts:
+    """Group the rows of a long frame into one sequence per id, in order of first appearance."""
+    wrapped = nw.from_native(frame, eager_only=True)
+    static = [] if static is None else list(static)
+    special = [id, *([] if time is None else [time]), *static]
+    if channels is None:
+        channels = [name for name in wrapped.columns if name not in special]
+    for name in [*special, *channels]:
+        if name not in wrapped.columns:
+            raise ValueError(f"The frame has no column {name!r}, only {wrapped.columns}.")
+    if not channels:
+        raise ValueError("The frame has no column left to read channels from.")
+    ids = wrapped.get_column(id)
+    if ids.null_count():
+        row = int(np.flatnonzero(ids.is_null().to_numpy())[0])
+        raise ValueError(f"Row {row} has no id (column {id!r} is null). Drop or fill the row.")
+    seen: dict[Any, int] = {}
+    codes = np.array([seen.setdefault(key, len(seen)) for key in ids.to_list()], dtype=np.int64)
+    labels = list(seen)
+    order = np.argsort(codes, kind="stable")
+    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(labels)), out=offsets[1:])
+    blocks = [_long_channel(wrapped.get_column(name), name) for name in channels]
+    parts: Parts = {
+        "values": np.column_stack(blocks)[order],
+        "offsets": offsets,
+        "channel_names": tuple(str(name) for name in channels),
+    }
+    if time is not None:
+        column = wrapped.get_column(time)
+        parts["times"] = to_seconds(column, time)[order]
+        _check_long_times(parts["times"], offsets, labels, column, order)
+    if static:
+        parts.update(_long_static(wrapped, static, order, offsets, labels))
+    return parts
+
+
+def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:
+    """Read one scalar column of a long frame as numbers."""
+    if column_role(series) != "numeric" and series.dtype != nw.Boolean:
+        raise ValueError(
+            f"Column {name!r} ({series.dtype}) does not hold numbers. Name the columns to read "
+            "with channels=, or the constant ones with static=."
+        )
+    return as_numbers(series.to_numpy(), f"Column {name!r}")
+
+
+def _check_long_times(
+    times: Array, offsets: Array, labels: list[Any], column: "nw.Series[Any]", order: Array
+) -> None:
+    """Refuse times that repeat or fall within an id, naming both."""
+    steps = np.diff(times)
+    inner = np.ones(len(steps), dtype=bool)
+    inner[offsets[1:-1] - 1] = False
+    bad = np.flatnonzero(inner & ~(steps > 0))
+    if len(bad):
+        label = labels[int(np.searchsorted(offsets, bad[0], side="right")) - 1]
+        moment = column.to_list()[int(order[bad[0] + 1])]
+        problem = "a duplicate time" if steps[bad[0]] == 0 else "unsorted times"
+        raise ValueError(
+            f"id {label!r} has {problem}: {moment}. Sort the frame by id and time, and drop or "
+            "aggregate duplicates, before from_long."
+        )
+
+
+def _long_static(
+    wrapped: "nw.DataFrame[Any]",
+    names: list[Any],
+    order: Array,
+    offsets: Array,
+    labels: list[Any],
+) -> Parts:
+    """Read columns that are constant within each id, one value an id."""
+    parts = _static_parts(wrapped, names)
+    matrix = parts["static"][order]
+    first = matrix[offsets[:-1]]
+    same = np.repeat(first, np.diff(offsets), axis=0)
+    differs = ~((matrix == same) | (np.isnan(matrix) & np.isnan(same)))
+    if differs.any():
+        step, column = np.argwhere(differs)[0]
+        label = labels[int(np.searchsorted(offsets, step, side="right")) - 1]
+        raise ValueError(
+            f"Static column {names[column]!r} changes within id {label!r}; a static feature has "
+            "one value a sequence. Read it as a channel instead."
+        )
+    parts["static"] = first
+    return parts

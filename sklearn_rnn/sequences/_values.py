@@ -1,0 +1,241 @@
+"""Checks of flat values, offsets and times in bounded memory; imports numpy only."""
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CHUNK_BYTES = 16 * 2**20
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+TOKENIZER_HINT = (
+    "strings are not numbers: turn them into tokens first, with a tokenizer such as TextTokenizer "
+    "in front of the estimator, or build integer sequences with "
+    "Sequences.from_list(..., vocabulary_size=...)"
+)
+
+
+def as_numbers(data: Any, where: str) -> Array:
+    """Turn `data` into an array of bools, ints or floats; `where` opens the error messages."""
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"{where} is a string; {TOKENIZER_HINT}.")
+    if isinstance(data, (dict, set, frozenset)):
+        raise TypeError(f"{where} is a {type(data).__name__}, not an array or a list of numbers.")
+    if isinstance(data, np.ma.MaskedArray):
+        data = np.where(data.mask, np.nan, data.data) if data.dtype.kind in "biuf" else data.data
+    if not isinstance(data, np.ndarray):
+        try:
+            data = np.asarray(data)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{where} cannot be read as an array of numbers: {error}") from error
+        except Exception as error:  # a tensor that needs its gradient, a lazy array, ...
+            raise TypeError(
+                f"{where} ({type(data).__name__}) cannot be read as a NumPy array: {error}"
+            ) from error
+    if data.dtype.kind == "O":
+        data = _objects_to_float(data, where)
+    kind = data.dtype.kind
+    if kind in "US":
+        raise ValueError(f"{where} holds strings; {TOKENIZER_HINT}.")
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {where} has dtype {data.dtype}.")
+    if kind not in "biuf":
+        raise TypeError(
+            f"{where} has dtype {data.dtype}; sequences hold numbers. Convert dates to numbers "
+            "first (as times, Sequences.from_long does it)."
+        )
+    return data
+
+
+def _objects_to_float(data: Array, where: str) -> Array:
+    """Convert an object array of numbers and None to float64."""
+    for item in data.flat:
+        if isinstance(item, (str, bytes)):
+            raise ValueError(
+                f"{where} holds the string {item!r} and could not convert string to float; "
+                f"{TOKENIZER_HINT}."
+            )
+        if isinstance(item, (complex, np.complexfloating)):
+            raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
+    missing = [item is None or type(item).__name__ == "NAType" for item in data.flat]
+    if any(missing):
+        data = data.copy()
+        data[np.asarray(missing).reshape(data.shape)] = np.nan
+    try:
+        return data.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(
+            f"{where} contains infinity or a value too large for dtype('float32')."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} cannot be read as an array of numbers: {error}") from error
+
+
+def as_float(values: Array) -> Array:
+    """Keep float32 and float64 as they are, widen every other number to one of the two."""
+    if values.dtype in (np.float32, np.float64) and values.dtype.isnative:
+        return values
+    narrow = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+    return values.astype(np.float32 if narrow else np.float64)
+
+
+def as_tokens(values: Array, vocabulary_size: int, offsets: Array) -> Array:
+    """Check that `values` are ints in [0, vocabulary_size); int32 and int64 are not copied."""
+    if values.dtype.kind not in "iu":
+        raise ValueError(
+            f"Tokens must be integers because vocabulary_size={vocabulary_size} is set; got dtype "
+            f"{values.dtype}. Leave vocabulary_size out for a series of numbers."
+        )
+    if values.shape[1] != 1:
+        raise ValueError(
+            f"Tokens have one channel; got {values.shape[1]} channels. Leave vocabulary_size out "
+            "for numbers, or join the channels into one vocabulary."
+        )
+    for start, _, chunk in iter_chunks(values):
+        if chunk.min() < 0 or chunk.max() >= vocabulary_size:
+            step = start + int(np.flatnonzero((chunk < 0) | (chunk >= vocabulary_size))[0])
+            raise ValueError(
+                f"Row {row_of(step, offsets)} holds the token {values[step, 0]}, outside "
+                f"[0, {vocabulary_size}); raise vocabulary_size or mend the tokenizer."
+            )
+    if values.dtype in (np.int32, np.int64) and values.dtype.isnative:
+        return values
+    wide = values.dtype.itemsize > 4 or values.dtype == np.uint32
+    return values.astype(np.int64 if wide else np.int32)
+
+
+def check_finite(values: Array, offsets: Array, channel_names: tuple[str, ...] | None) -> None:
+    """Refuse infinity and values beyond float32, naming row and channel; NaN passes."""
+    for start, _, chunk in iter_chunks(values):
+        high, low = np.fmax.reduce(chunk, axis=None), np.fmin.reduce(chunk, axis=None)
+        if high > FLOAT32_MAX or low < -FLOAT32_MAX:
+            bad = np.argwhere(np.abs(chunk) > FLOAT32_MAX)[0]
+            step, channel = start + int(bad[0]), int(bad[1])
+            name = channel if channel_names is None else repr(channel_names[channel])
+            value = values[step, channel]
+            problem = (
+                "infinity"
+                if np.isinf(value)
+                else f"{value!s}, a value too large for dtype('float32')"
+            )
+            raise ValueError(
+                f"Input X contains {problem}: row {row_of(step, offsets)}, channel {name}, step "
+                f"{step - int(offsets[row_of(step, offsets)])}. Replace it, by NaN if it means "
+                "missing, or rescale the data."
+            )
+
+
+def check_offsets(offsets: Any, total: int) -> Array:
+    """Return offsets as int64 after checking that they cut `total` steps into non-empty rows."""
+    checked = np.asarray(offsets)
+    if checked.ndim != 1 or len(checked) == 0 or checked.dtype.kind not in "iu":
+        raise ValueError(
+            "offsets must be a 1-D integer array of n_sequences + 1 boundaries; got shape "
+            f"{checked.shape} and dtype {checked.dtype}."
+        )
+    checked = checked.astype(np.int64, copy=False)
+    lengths = np.diff(checked)
+    if checked[0] != 0:
+        raise ValueError(f"offsets must start at 0; got {checked[0]}.")
+    if (lengths < 0).any():
+        row = int(np.flatnonzero(lengths < 0)[0])
+        raise ValueError(f"offsets must increase; they fall after row {row}.")
+    if (lengths == 0).any():
+        raise empty_row(int(np.flatnonzero(lengths == 0)[0]))
+    if checked[-1] != total:
+        raise ValueError(
+            f"The lengths do not add up: offsets end at {checked[-1]}, but there are {total} steps."
+        )
+    return checked
+
+
+def empty_row(row: int, where: str = "") -> ValueError:
+    """Make the error for a sequence without steps."""
+    return ValueError(
+        f"Row {row}{where} is an empty sequence; every sequence needs at least one step. "
+        "Drop the row from X and y."
+    )
+
+
+def check_times(times: Any, offsets: Array) -> Array:
+    """Return times as float64 after checking that they are finite and increase in each row."""
+    checked = as_numbers(times, "times").astype(np.float64, copy=False)
+    if checked.shape == (int(offsets[-1]), 1):
+        checked = checked[:, 0]
+    if checked.shape != (int(offsets[-1]),):
+        raise ValueError(f"times must have shape ({offsets[-1]},); got {checked.shape}.")
+    if not np.isfinite(checked).all():
+        step = int(np.flatnonzero(~np.isfinite(checked))[0])
+        raise ValueError(f"times must be finite; row {row_of(step, offsets)} has {checked[step]}.")
+    steps = np.diff(checked)
+    inner = np.ones(len(steps), dtype=bool)
+    inner[offsets[1:-1] - 1] = False
+    if (steps[inner] <= 0).any():
+        step = int(np.flatnonzero(inner & (steps <= 0))[0])
+        what = "repeats" if steps[step] == 0 else "falls after"
+        raise ValueError(
+            f"times must increase within each sequence; row {row_of(step, offsets)} {what} "
+            f"{checked[step]}. Sort the steps by time and drop duplicates."
+        )
+    return checked
+
+
+def row_of(step: int, offsets: Array) -> int:
+    """Return the row that the flat position `step` lies in."""
+    return int(np.searchsorted(offsets, step, side="right")) - 1
+
+
+def iter_chunks(values: Array, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, int, Array]]:
+    """Yield `(start, stop, values[start:stop])` in chunks of bounded size, along the first axis.
+
+    Pages of a memory-mapped file (`numpy.memmap` of mode "r" or "r+") are handed back to the
+    system after each chunk, so that a pass over a large file leaves the resident set small.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any array with at least one axis.
+    chunk_bytes : int, default=16 MiB
+        Upper bound on the size of a chunk (at least one row is given).
+    """
+    row_bytes = max(1, values[:1].nbytes)
+    step = max(1, chunk_bytes // row_bytes)
+    mapped = _mapped_file(values)
+    for start in range(0, len(values), step):
+        stop = min(start + step, len(values))
+        chunk = values[start:stop]
+        yield start, stop, chunk
+        if mapped is not None:
+            _release_pages(mapped, chunk)
+
+
+def release_pages(values: Array) -> None:
+    """Hand the pages of `values` back to the system when it is a view of a memory-mapped file."""
+    mapped = _mapped_file(values)
+    if mapped is not None:
+        _release_pages(mapped, values)
+
+
+def _mapped_file(values: Any) -> mmap.mmap | None:
+    """Return the shared memory map below `values`, if there is one whose pages may be dropped."""
+    shared = False
+    while isinstance(values, np.ndarray):
+        if isinstance(values, np.memmap):
+            # Mode "c" is a private map: dropping its pages would lose what was written to them.
+            shared = values.mode in ("r", "r+", "w+")
+        values = values.base
+    usable = shared and isinstance(values, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
+    return values if usable else None
+
+
+def _release_pages(mapped: mmap.mmap, chunk: Array) -> None:
+    """Advise the system that the pages under the contiguous `chunk` are not needed for now."""
+    if not chunk.flags.c_contiguous or chunk.size == 0:
+        return
+    base = np.frombuffer(mapped, dtype=np.uint8, count=1).__array_interface__["data"][0]
+    first = chunk.__array_interface__["data"][0] - base
+    start = first // mmap.PAGESIZE * mmap.PAGESIZE
+    mapped.madvise(mmap.MADV_DONTNEED, start, first + chunk.nbytes - start)
