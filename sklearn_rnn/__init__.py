@@ -1,4 +1,4 @@
-"""scikit-learn estimators for sequences. Loads its names when they are used; never imports torch."""
+"""scikit-learn estimators for sequences. Loads names when they are used; never imports torch."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
