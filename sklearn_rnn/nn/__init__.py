@@ -1,0 +1,64 @@
+"""Recurrent networks in plain torch, usable without the estimators; imports torch only."""
+
+from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from ._custom_cells import StepLoop, make_layer
+from ._dropout import Dropout, set_generator
+from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
+from ._initialisation import initialise, is_builtin
+from ._input import NumericInput, StaticInput, TokenInput
+from ._masking import length_mask, reverse_within
+from ._networks import NetworkConfig, SequenceNetwork, build_network
+from ._pooling import (
+    AttentionPooling,
+    ConcatPooling,
+    EachStep,
+    LastPooling,
+    MaxPooling,
+    MeanPooling,
+    make_pooling,
+)
+from ._recurrence import Recurrence, RecurrenceOutput
+from ._scan import linear_scan
+from ._stem import ConvStem, StepBatchNorm
+
+__all__ = [
+    "CIFG",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AttentionPooling",
+    "BinaryHead",
+    "ConcatPooling",
+    "ContinuousHead",
+    "ConvStem",
+    "Dropout",
+    "EachStep",
+    "GRUResetBefore",
+    "Head",
+    "JointHead",
+    "LastPooling",
+    "MaxPooling",
+    "MeanPooling",
+    "MinGRU",
+    "MinLSTM",
+    "MulticlassHead",
+    "MultilabelHead",
+    "NetworkConfig",
+    "NumericInput",
+    "Recurrence",
+    "RecurrenceOutput",
+    "SequenceNetwork",
+    "StaticInput",
+    "StepBatchNorm",
+    "StepLoop",
+    "TokenInput",
+    "build_network",
+    "initialise",
+    "is_builtin",
+    "length_mask",
+    "linear_scan",
+    "make_layer",
+    "make_pooling",
+    "reverse_within",
+    "set_generator",
+]

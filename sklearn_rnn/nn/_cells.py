@@ -1,0 +1,258 @@
+"""Recurrences of one layer and one direction, each with its equations; imports torch only.
+
+Every class has the signature of ``torch.nn.GRU(input_size, hidden_size, batch_first=True)``:
+``forward(x, state=None) -> (output, state)`` with x (B, T, C), output (B, T, H) and a state of
+shape (1, B, H), or a tuple of two such. None is a state of zeros.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._scan import linear_scan
+
+Pair = tuple[Tensor, Tensor]
+
+
+class _Weights(nn.Module):
+    """Weights of `gates` gates: weight_ih (gates * H, C), weight_hh (gates * H, H), bias."""
+
+    #: Value of each gate's bias that makes the fresh cell remember.
+    gate_bias: tuple[float, ...]
+
+    def __init__(self, input_size: int, hidden_size: int, *, recurrent: bool = True) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rows = len(self.gate_bias) * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        if recurrent:
+            self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
+        self.bias = nn.Parameter(torch.empty(rows))
+        bound = 1 / math.sqrt(hidden_size)
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -bound, bound)
+
+    def start(self, x: Tensor, state: Tensor | None) -> Tensor:
+        """Return the state (1, B, H) before the first step."""
+        return x.new_zeros(1, x.shape[0], self.hidden_size) if state is None else state
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class LSTM(nn.LSTM):
+    """Long short-term memory, on torch's own kernels.
+
+    i, f, o = sigmoid(W x_t + U h_{t-1} + b), g = tanh(W x_t + U h_{t-1} + b) with weights of
+    their own; c_t = f * c_{t-1} + i * g; h_t = o * tanh(c_t). The gates stand in the weights in
+    the order i, f, g, o. The state is (h, c).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, batch_first=True)
+
+
+class GRU(nn.GRU):
+    """Gated recurrent unit, reset after the product, on torch's own kernels.
+
+    r, z = sigmoid(W x_t + U h_{t-1} + b), n = tanh(W x_t + b + r * (U h_{t-1} + b')),
+    h_t = (1 - z) * n + z * h_{t-1}. The gates stand in the order r, z, n.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, batch_first=True)
+
+
+class RNN(nn.Module):
+    """The simple recurrence h_t = phi(W x_t + U h_{t-1} + b).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        phi.
+
+    Attributes
+    ----------
+    core : nn.RNN
+        Holds the weights: W is ``core.weight_ih_l0``, U is ``core.weight_hh_l0``, b is the sum of
+        ``core.bias_ih_l0`` and ``core.bias_hh_l0``.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh") -> None:
+        super().__init__()
+        if nonlinearity not in ("tanh", "relu", "sigmoid"):
+            raise ValueError(
+                f"nonlinearity must be 'tanh', 'relu' or 'sigmoid'; got {nonlinearity!r}."
+            )
+        kernel = "relu" if nonlinearity == "relu" else "tanh"
+        self.nonlinearity = nonlinearity
+        self.core = nn.RNN(input_size, hidden_size, nonlinearity=kernel, batch_first=True)
+
+    def forward(
+        self, x: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
+    ) -> Pair:
+        if self.nonlinearity == "sigmoid":
+            return self._sigmoid(x, state)
+        if self.nonlinearity == "relu" and lengths is not None:
+            return self._relu_until(x, state, lengths)
+        output, after = self.core(x, state)
+        return output, after
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return W, U and b."""
+        w, u, b, b_too = (weight for _, weight in self.core.named_parameters())
+        return w, u, b + b_too
+
+    def _sigmoid(self, x: Tensor, state: Tensor | None) -> Pair:
+        """Run tanh's kernel: sigmoid(v) = (1 + tanh(v / 2)) / 2, so h = (1 + g) / 2."""
+        w, u, b = self._weights()
+        start = x.new_zeros(1, x.shape[0], u.shape[1]) if state is None else state
+        shift = b / 2 + u.sum(1) / 4
+        weights = [w / 2, u / 4, shift, torch.zeros_like(shift)]
+        output, after = torch.rnn_tanh(
+            x, 2 * start - 1, weights, True, 1, 0.0, self.training, False, True
+        )
+        return (1 + output) / 2, (1 + after) / 2
+
+    def _relu_until(self, x: Tensor, state: Tensor | None, lengths: Tensor) -> Pair:
+        """Hold each row's state after its last step: relu could grow without bound there."""
+        w, u, b = self._weights()
+        h = x.new_zeros(x.shape[0], u.shape[1]) if state is None else state[0]
+        outputs = []
+        for t, v in enumerate(F.linear(x, w, b).unbind(1)):
+            h = torch.where((lengths > t)[:, None], torch.relu(torch.addmm(v, h, u.t())), h)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h[None]
+
+
+class GRUResetBefore(_Weights):
+    """Gated recurrent unit in its first form, reset before the product (Cho et al., 2014).
+
+    r, z = sigmoid(W x_t + U h_{t-1} + b), candidate = tanh(W x_t + U (r * h_{t-1}) + b),
+    h_t = (1 - z) * h_{t-1} + z * candidate. The gates stand in the order r, z, candidate.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    gate_bias = (0.0, 0.0, 0.0)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        size = self.hidden_size
+        h = self.start(x, state)[0]
+        gate_u, candidate_u = self.weight_hh.t().split((2 * size, size), 1)
+        inputs = F.linear(x, self.weight_ih, self.bias)
+        gate_x, candidate_x = inputs.split((2 * size, size), 2)
+        outputs = []
+        for gate, candidate in zip(gate_x.unbind(1), candidate_x.unbind(1), strict=True):
+            r, z = torch.sigmoid(torch.addmm(gate, h, gate_u)).chunk(2, 1)
+            h = torch.lerp(h, torch.tanh(torch.addmm(candidate, r * h, candidate_u)), z)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h[None]
+
+
+class CIFG(_Weights):
+    """Long short-term memory with input and forget gate coupled.
+
+    i, o = sigmoid(W x_t + U h_{t-1} + b), g = tanh(W x_t + U h_{t-1} + b),
+    c_t = i * g + (1 - i) * c_{t-1}, h_t = o * tanh(c_t). The gates stand in the order i, g, o.
+    The state is (h, c).
+
+    Because 1 - sigmoid(v) = sigmoid(-v), this is the LSTM whose forget gate has the negated
+    weights of its input gate, and it runs on torch's LSTM kernels as such.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    gate_bias = (-1.0, 0.0, 0.0)
+
+    def forward(self, x: Tensor, state: Pair | None = None) -> tuple[Tensor, Pair]:
+        if state is None:
+            zero = self.start(x, None)
+            state = (zero, zero)
+        size = self.hidden_size
+        weights = [
+            torch.cat((w[:size], -w[:size], w[size:]))
+            for w in (self.weight_ih, self.weight_hh, self.bias)
+        ]
+        weights.append(torch.zeros_like(weights[-1]))
+        output, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, True)
+        return output, (h, c)
+
+
+def _positive(v: Tensor) -> Tensor:
+    """The candidate's map of Feng et al.: v + 1/2 above zero, sigmoid(v) below."""
+    return torch.where(v >= 0, v + 0.5, torch.sigmoid(v))
+
+
+class MinGRU(_Weights):
+    """Minimal gated recurrent unit, whose gates see the input only (Feng et al., 2024).
+
+    z = sigmoid(W x_t + b), candidate = p(W x_t + b), h_t = (1 - z) * h_{t-1} + z * candidate with
+    p(v) = v + 1/2 for v >= 0 and sigmoid(v) below. The gates stand in the order z, candidate.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    parallel : bool, default=True
+        All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
+    """
+
+    gate_bias = (-1.0, 0.0)
+
+    def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
+        super().__init__(input_size, hidden_size, recurrent=False)
+        self.parallel = parallel
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        gate, candidate = F.linear(x, self.weight_ih, self.bias).chunk(2, 2)
+        fresh = torch.sigmoid(gate) * _positive(candidate)
+        kept = torch.sigmoid(-gate)
+        output = linear_scan(kept, fresh, self.start(x, state)[0], parallel=self.parallel)
+        return output, output[None, :, -1]
+
+
+class MinLSTM(_Weights):
+    """Minimal LSTM, whose gates see the input only (Feng et al., 2024).
+
+    f, i = sigmoid(W x_t + b), f' = f / (f + i), i' = i / (f + i), candidate = p(W x_t + b),
+    h_t = f' * h_{t-1} + i' * candidate with p(v) = v + 1/2 for v >= 0 and sigmoid(v) below. The
+    gates stand in the order f, i, candidate.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    parallel : bool, default=True
+        All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
+    """
+
+    gate_bias = (1.0, 0.0, 0.0)
+
+    def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
+        super().__init__(input_size, hidden_size, recurrent=False)
+        self.parallel = parallel
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        f, i, candidate = F.linear(x, self.weight_ih, self.bias).chunk(3, 2)
+        # f' = 1 / (1 + i / f) = sigmoid(log f - log i), safe where both gates vanish.
+        balance = F.logsigmoid(f) - F.logsigmoid(i)
+        fresh = torch.sigmoid(-balance) * _positive(candidate)
+        kept = torch.sigmoid(balance)
+        output = linear_scan(kept, fresh, self.start(x, state)[0], parallel=self.parallel)
+        return output, output[None, :, -1]

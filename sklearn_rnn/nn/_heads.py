@@ -1,0 +1,323 @@
+"""Heads: projection, loss and decoding of one kind of target each; imports torch only."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._input import _as_statistics
+from ._losses import CONTINUOUS, Loss, element_wise, per_sample, weighted_mean
+
+
+class Head(nn.Module):
+    """What turns features into predictions of one kind of target, and knows its loss.
+
+    Parameters
+    ----------
+    in_features : int
+        Features of a sample.
+    out_features : int
+        Raw numbers the projection gives a sample.
+    loss : callable, default=None
+        A torch loss (class or instance) or a function ``(raw, target) -> tensor`` that replaces
+        the head's own. One number for the batch is accepted where there are no weights.
+    """
+
+    def __init__(self, in_features: int, out_features: int, loss: Loss | None = None) -> None:
+        super().__init__()
+        self.projection = nn.Linear(in_features, out_features)
+        self.custom_loss = None if loss is None else element_wise(loss)
+
+    def forward(self, features: Tensor) -> Tensor:
+        raw: Tensor = self.projection(features)
+        return raw
+
+    def loss(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean loss of the samples, weighted.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (N, K)
+            What ``forward`` returned.
+        target : Tensor
+            As the head's class says.
+        weight : Tensor of shape (N,), default=None
+            The mean is sum(weight * loss) / sum(weight).
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        raw, target = self._aligned(raw, target)
+        if self.custom_loss is None:
+            return weighted_mean(self._losses(raw, target), weight)
+        values = self.custom_loss(raw, target)
+        each = per_sample(values, raw.shape[0])
+        if each is not None:
+            return weighted_mean(each, weight)
+        if weight is not None and bool((weight != weight[0]).any()):
+            raise ValueError(
+                "This loss returns one number for the whole batch, so sample and class weights "
+                "cannot be applied; return one number for each sample."
+            )
+        result: Tensor = values
+        return result
+
+    @abstractmethod
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring raw and target to the shapes and types that torch's losses expect."""
+
+    @abstractmethod
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the head's own loss of each sample."""
+
+    @abstractmethod
+    def decode(self, raw: Tensor) -> Any:
+        """Turn raw numbers into predictions.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (N, K)
+
+        Returns
+        -------
+        Tensor or list of Tensor
+        """
+
+
+class BinaryHead(Head):
+    """Two classes, one logit; log loss.
+
+    The target is 0 or 1, of shape (N,). ``decode`` gives the probabilities (N, 2).
+
+    Parameters
+    ----------
+    in_features : int
+    loss : callable, default=None
+        Called with logits and floating targets, both (N,), as
+        :class:`torch.nn.BCEWithLogitsLoss`.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread over both classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import BinaryHead
+    >>> head = BinaryHead(4)
+    >>> head.decode(torch.zeros(1, 1))
+    tensor([[0.5000, 0.5000]])
+    """
+
+    def __init__(
+        self, in_features: int, loss: Loss | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(in_features, 1, loss)
+        self.label_smoothing = label_smoothing
+
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return raw.squeeze(1), target.to(raw.dtype)
+
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        target = target * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(raw, target, reduction="none")
+
+    def decode(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(torch.cat((-raw, raw), 1))
+
+
+class MulticlassHead(Head):
+    """One of several classes; log loss.
+
+    The target is a class index, of shape (N,). ``decode`` gives the probabilities (N, n_classes).
+
+    Parameters
+    ----------
+    in_features : int
+    n_classes : int
+    loss : callable, default=None
+        Called with logits (N, n_classes) and indices (N,), as :class:`torch.nn.CrossEntropyLoss`.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread over all classes.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        loss: Loss | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(in_features, n_classes, loss)
+        self.label_smoothing = label_smoothing
+
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return raw, target.long()
+
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(raw, target, reduction="none", label_smoothing=self.label_smoothing)
+
+    def decode(self, raw: Tensor) -> Tensor:
+        return torch.softmax(raw, 1)
+
+
+class MultilabelHead(Head):
+    """Any number of labels at once; log loss, averaged over the labels.
+
+    The target is an indicator (N, n_labels). ``decode`` gives each label's probability.
+
+    Parameters
+    ----------
+    in_features : int
+    n_labels : int
+    loss : callable, default=None
+        Called with logits and floating targets, both (N, n_labels).
+    """
+
+    def __init__(self, in_features: int, n_labels: int, loss: Loss | None = None) -> None:
+        super().__init__(in_features, n_labels, loss)
+
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return raw, target.to(raw.dtype)
+
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(raw, target, reduction="none").mean(1)
+
+    def decode(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw)
+
+
+class JointHead(Head):
+    """Several targets, each one of several classes; log loss, averaged over the targets.
+
+    The target holds class indices, (N, number of targets). ``decode`` gives a list with the
+    probabilities of each target.
+
+    Parameters
+    ----------
+    in_features : int
+    n_classes : sequence of int
+        Classes of each target.
+    loss : callable, default=None
+        Called for each target with logits (N, k) and indices (N,).
+    label_smoothing : float, default=0.0
+        Share of each target that is spread over its classes.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: Sequence[int],
+        loss: Loss | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(in_features, sum(n_classes))
+        self.n_classes = tuple(n_classes)
+        # One head a target, its projection left out: the shared one gives all logits.
+        self.label_smoothing = label_smoothing
+        self.target_loss = None if loss is None else element_wise(loss)
+
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return raw, target.long()
+
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        parts = zip(raw.split(self.n_classes, 1), target.unbind(1), strict=True)
+        return torch.stack([self._target_losses(r, t) for r, t in parts]).mean(0)
+
+    def _target_losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each sample for one target."""
+        if self.target_loss is None:
+            return F.cross_entropy(
+                raw, target, reduction="none", label_smoothing=self.label_smoothing
+            )
+        each = per_sample(self.target_loss(raw, target), raw.shape[0])
+        if each is None:
+            raise ValueError("With several targets the loss must return a number a sample.")
+        return each
+
+    def decode(self, raw: Tensor) -> list[Tensor]:
+        return [torch.softmax(part, 1) for part in raw.split(self.n_classes, 1)]
+
+
+class ContinuousHead(Head):
+    """One or many numbers, learned in standardised units and decoded to the user's.
+
+    The target is (N,) or (N, n_outputs), in original units. ``decode`` gives (N, n_outputs), in
+    original units.
+
+    Parameters
+    ----------
+    in_features : int
+    n_outputs : int, default=1
+    loss : {"squared_error", "absolute_error", "huber", "quantile"} or callable, \
+default="squared_error"
+        Averaged over the outputs. A callable is called with predictions and targets, both
+        standardised and (N, n_outputs).
+    quantile : float, default=0.5
+        The level that ``"quantile"`` learns, in (0, 1).
+
+    Attributes
+    ----------
+    mean, scale : Tensor of shape (n_outputs,)
+        Buffers, see :meth:`set_statistics`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import ContinuousHead
+    >>> head = ContinuousHead(4)
+    >>> head.set_statistics([100.0], [10.0])
+    >>> head.decode(torch.ones(1, 1))
+    tensor([[110.]])
+    >>> head.loss(torch.ones(1, 1), torch.tensor([130.0]))
+    tensor(4.)
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        n_outputs: int = 1,
+        loss: Loss = "squared_error",
+        quantile: float = 0.5,
+    ) -> None:
+        if isinstance(loss, str) and loss not in CONTINUOUS:
+            names = ", ".join(map(repr, CONTINUOUS))
+            raise ValueError(f"loss must be one of {names}, or a callable; got {loss!r}.")
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile must lie in (0, 1); got {quantile!r}.")
+        super().__init__(in_features, n_outputs, None if isinstance(loss, str) else loss)
+        self.loss_name = loss if isinstance(loss, str) else "squared_error"
+        self.quantile = quantile
+        self.register_buffer("mean", torch.zeros(n_outputs))
+        self.register_buffer("scale", torch.ones(n_outputs))
+
+    def set_statistics(
+        self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
+    ) -> None:
+        """Set the targets' mean and scale; a scale of zero counts as one.
+
+        Parameters
+        ----------
+        mean, scale : array-like of shape (n_outputs,)
+        """
+        new_scale = _as_statistics(scale, self.scale, "scale")
+        self.mean.copy_(_as_statistics(mean, self.mean, "mean"))
+        self.scale.copy_(torch.where(new_scale > 0, new_scale, 1.0))
+
+    def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        target = target.reshape(raw.shape)
+        standard = (target - self.mean.to(target.dtype)) / self.scale.to(target.dtype)
+        return raw, standard.to(raw.dtype)
+
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
+        return CONTINUOUS[self.loss_name](raw, target, self.quantile).mean(1)
+
+    def decode(self, raw: Tensor) -> Tensor:
+        return raw * self.scale + self.mean

@@ -1,0 +1,227 @@
+"""From raw batches to what the recurrence reads; imports torch only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ._dropout import Dropout
+
+
+def _as_statistics(values: Tensor | Sequence[float], like: Tensor, name: str) -> Tensor:
+    """Convert to a tensor of the buffer's shape, dtype and device."""
+    tensor = torch.as_tensor(values, dtype=torch.float64).flatten()
+    if tensor.shape != like.shape:
+        raise ValueError(f"{name} must have {like.numel()} entries; got {tensor.numel()}.")
+    return tensor.to(like)
+
+
+class Standardise(nn.Module):
+    """Subtract a mean, divide by a scale, and put zero where a value is missing.
+
+    Parameters
+    ----------
+    size : int
+        Number of channels.
+
+    Attributes
+    ----------
+    mean, scale : Tensor of shape (size,)
+        Buffers: they travel with ``state_dict`` and are not trained.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+
+    def set_statistics(
+        self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
+    ) -> None:
+        """Set mean and scale; a scale that is zero or not finite counts as one.
+
+        Parameters
+        ----------
+        mean, scale : array-like of shape (size,)
+        """
+        new_mean = _as_statistics(mean, self.mean, "mean")
+        new_scale = _as_statistics(scale, self.scale, "scale")
+        usable = torch.isfinite(new_scale) & (new_scale > 0)
+        self.mean.copy_(torch.nan_to_num(new_mean))
+        self.scale.copy_(torch.where(usable, new_scale, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        standard = (x.to(self.mean.dtype) - self.mean) / self.scale
+        return standard.masked_fill(torch.isnan(standard), 0.0)
+
+
+class NumericInput(nn.Module):
+    """Standardise channels; what is missing becomes the mean, and is flagged if asked.
+
+    Parameters
+    ----------
+    n_channels : int
+    indicator : bool, default=False
+        Append, for each channel, one that is 1 where the value is missing.
+
+    Attributes
+    ----------
+    output_size : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import NumericInput
+    >>> layer = NumericInput(1, indicator=True)
+    >>> layer.set_statistics([10.0], [2.0])
+    >>> layer(torch.tensor([[[12.0], [float("nan")]]]))
+    tensor([[[1., 0.],
+             [0., 1.]]])
+    """
+
+    def __init__(self, n_channels: int, indicator: bool = False) -> None:
+        super().__init__()
+        if n_channels < 1:
+            raise ValueError(f"n_channels must be at least 1; got {n_channels!r}.")
+        self.indicator = indicator
+        self.standardise = Standardise(n_channels)
+        self.output_size = 2 * n_channels if indicator else n_channels
+
+    def set_statistics(
+        self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
+    ) -> None:
+        """Set the channels' mean and scale; a scale of zero counts as one.
+
+        Parameters
+        ----------
+        mean, scale : array-like of shape (n_channels,)
+        """
+        self.standardise.set_statistics(mean, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        standard: Tensor = self.standardise(x)
+        if not self.indicator:
+            return standard
+        return torch.cat((standard, torch.isnan(x).to(standard.dtype)), 2)
+
+
+class TokenInput(nn.Module):
+    """Embed tokens 0 to V - 1; a negative token is padding and becomes zeros.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        V.
+    embedding_size : int
+    dropout : float, default=0.0
+        Of the embedded values.
+
+    Attributes
+    ----------
+    output_size : int
+        ``embedding_size``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import TokenInput
+    >>> layer = TokenInput(10, 4)
+    >>> layer(torch.tensor([[3, 9, -1]]))[0, 2].tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+
+    def __init__(self, vocabulary_size: int, embedding_size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        for name, value in (
+            ("vocabulary_size", vocabulary_size),
+            ("embedding_size", embedding_size),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value!r}.")
+        self.vocabulary_size = vocabulary_size
+        self.output_size = embedding_size
+        self.embedding = nn.Embedding(
+            vocabulary_size + 1, embedding_size, padding_idx=vocabulary_size
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = torch.where(x < 0, self.vocabulary_size, x)
+        embedded: Tensor = self.dropout(self.embedding(tokens))
+        return embedded
+
+
+class StaticInput(nn.Module):
+    """Prepare what is known of a sample as a whole: numbers are scaled, categories embedded.
+
+    Parameters
+    ----------
+    cardinalities : sequence of int
+        One entry a column: 0 for a number, otherwise the number of categories, whose codes run
+        from 0. NaN becomes the mean, or a category of its own ("unknown").
+    embedding_size : int, default=None
+        Of each categorical column; None means half its cardinality, at most 16.
+
+    Attributes
+    ----------
+    output_size : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import StaticInput
+    >>> layer = StaticInput([0, 3])
+    >>> layer(torch.tensor([[1.5, 2.0], [float("nan"), float("nan")]])).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, cardinalities: Sequence[int], embedding_size: int | None = None) -> None:
+        super().__init__()
+        if any(size < 0 for size in cardinalities):
+            raise ValueError(f"cardinalities must not be negative; got {cardinalities!r}.")
+        self.n_columns = len(cardinalities)
+        self.numeric = [j for j, size in enumerate(cardinalities) if size == 0]
+        self.categorical = [j for j, size in enumerate(cardinalities) if size > 0]
+        self.cardinalities = tuple(cardinalities[j] for j in self.categorical)
+        self.standardise = Standardise(len(self.numeric))
+        widths = [embedding_size or min(16, size // 2 + 1) for size in self.cardinalities]
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(size + 1, width)
+            for size, width in zip(self.cardinalities, widths, strict=True)
+        )
+        self.output_size = len(self.numeric) + sum(widths)
+
+    def set_statistics(
+        self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
+    ) -> None:
+        """Set mean and scale of the numeric columns.
+
+        Parameters
+        ----------
+        mean, scale : array-like
+            One entry a column, categorical ones ignored, or one a numeric column.
+        """
+        mean = torch.as_tensor(mean, dtype=torch.float64)
+        scale = torch.as_tensor(scale, dtype=torch.float64)
+        if mean.numel() == self.n_columns and scale.numel() == self.n_columns:
+            mean, scale = mean[self.numeric], scale[self.numeric]
+        self.standardise.set_statistics(mean, scale)
+
+    def forward(self, static: Tensor) -> Tensor:
+        if static.ndim != 2 or static.shape[1] != self.n_columns:
+            raise ValueError(
+                f"static must have {self.n_columns} columns; got shape {tuple(static.shape)}."
+            )
+        parts = [self.standardise(static[:, self.numeric])]
+        for column, size, embedding in zip(
+            self.categorical, self.cardinalities, self.embeddings, strict=True
+        ):
+            codes = static[:, column]
+            known = (codes >= 0) & (codes < size)
+            parts.append(embedding(torch.where(known, codes + 1, 0).long()))
+        return torch.cat(parts, 1)

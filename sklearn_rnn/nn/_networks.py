@@ -1,0 +1,338 @@
+"""The whole network, and its making from plain values; imports torch only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._custom_cells import CellLike
+from ._dropout import Dropout
+from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
+from ._initialisation import initialise
+from ._input import NumericInput, StaticInput, TokenInput
+from ._losses import Loss
+from ._masking import ragged_lengths
+from ._pooling import EachStep, make_pooling
+from ._recurrence import Recurrence
+from ._stem import ConvStem
+
+
+class SequenceNetwork(nn.Module):
+    """Input, stem, recurrence, pooling and head, one after the other.
+
+    Parameters
+    ----------
+    input : nn.Module
+        ``forward(x)``: from raw steps to (B, T, C), :class:`NumericInput` or :class:`TokenInput`.
+    recurrence : Recurrence
+    pooling : nn.Module
+        See :func:`make_pooling`. :class:`EachStep` makes the network answer at every step.
+    head : Head
+    stem : nn.Module, default=None
+        ``forward(x, lengths)``, between input and recurrence.
+    static : StaticInput, default=None
+        Prepares the samples' static features, which join the pooled ones before the head.
+    dropout : float, default=0.0
+        Of the features, before the head.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: nn.Module,
+        recurrence: Recurrence,
+        pooling: nn.Module,
+        head: Head,
+        stem: nn.Module | None = None,
+        static: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.input = input
+        self.stem = stem
+        self.recurrence = recurrence
+        self.pooling = pooling
+        self.static = static
+        self.dropout = Dropout(dropout)
+        self.head = head
+
+    def encode(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return every step's state and the features that the head reads.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, C), or (B, T) for tokens
+        lengths : Tensor of shape (B,), default=None
+            Steps of each row, best left on the CPU; None means T.
+        static : Tensor of shape (B, S), default=None
+            Required if, and only if, the network has a static input.
+
+        Returns
+        -------
+        output : Tensor of shape (B, T, H)
+            Zero at padding.
+        features : Tensor of shape (B, F)
+            Or (sum of lengths, F) for a network that answers at every step.
+        """
+        if (static is None) != (self.static is None):
+            wanted = "needs" if static is None else "does not take"
+            raise ValueError(f"This network {wanted} static features.")
+        lengths = ragged_lengths(lengths, x)
+        steps = self.input(x)
+        if self.stem is not None:
+            steps = self.stem(steps, lengths)
+        output, final, _ = self.recurrence(steps, lengths)
+        features = self.pooling(output, final, lengths)
+        if self.static is not None:
+            known = self.static(static)
+            if isinstance(self.pooling, EachStep):
+                repeats = torch.full_like(known[:, 0], x.shape[1], dtype=torch.int64)
+                known = known.repeat_interleave(repeats if lengths is None else lengths, 0)
+            features = torch.cat((features, known), 1)
+        return output, features
+
+    def features(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Return the features that the head reads; parameters as for :meth:`encode`."""
+        return self.encode(x, lengths, static)[1]
+
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        raw: Tensor = self.head(self.dropout(self.features(x, lengths, static)))
+        return raw
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Everything that decides a network's architecture, as plain values.
+
+    Parameters
+    ----------
+    n_channels : int, default=1
+        Channels of numeric sequences.
+    vocabulary_size : int, default=None
+        Set for token sequences, which are embedded; `n_channels` is then ignored.
+    embedding_size : int, default=64
+        Of tokens.
+    embedding_dropout : float, default=0.0
+        Of embedded tokens.
+    indicator : bool, default=False
+        Add a channel for each channel that says where it is missing.
+    n_static : int, default=0
+        Columns of static features.
+    static_cardinalities : tuple of int, default=()
+        One entry a static column: its number of categories, 0 for a number. Empty if all are
+        numbers.
+    stem : int, default=None
+        Filters of each convolution of a :class:`ConvStem`; None for no stem.
+    stem_kernel_sizes : tuple of int, default=(7, 5)
+    stem_norm : {"layer", "batch"} or None, default="layer"
+    stem_concatenate : bool, default=True
+        Whether the recurrence reads the input beside the convolutions.
+    cell : str or type, default="lstm"
+        See :func:`make_layer`.
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        Of the cell ``"rnn"``.
+    hidden_size : int, default=64
+    num_layers : int, default=1
+    bidirectional : bool, default=False
+    dropout : float, default=0.0
+        Between layers, in the stem and before the head.
+    layer_norm : bool, default=False
+    pooling : str or tuple of str, default=("mean", "max", "last")
+        See :func:`make_pooling`. Ignored if `per_step`.
+    head : {"binary", "multiclass", "multilabel", "joint", "continuous"}, default="continuous"
+    n_outputs : int or tuple of int, default=1
+        Classes, labels or numbers to predict; for ``"joint"`` the classes of each target. Not
+        read for ``"binary"``.
+    loss : str or callable, default=None
+        None is the head's own: log loss or squared error. See :class:`ContinuousHead` for names.
+    quantile : float, default=0.5
+        Level of the loss ``"quantile"``.
+    label_smoothing : float, default=0.0
+        Of binary, multiclass and joint targets.
+    per_step : bool, default=False
+        Answer at every step instead of once a sequence.
+    """
+
+    n_channels: int = 1
+    vocabulary_size: int | None = None
+    embedding_size: int = 64
+    embedding_dropout: float = 0.0
+    indicator: bool = False
+    n_static: int = 0
+    static_cardinalities: tuple[int, ...] = ()
+    stem: int | None = None
+    stem_kernel_sizes: tuple[int, ...] = (7, 5)
+    stem_norm: str | None = "layer"
+    stem_concatenate: bool = True
+    cell: CellLike = "lstm"
+    nonlinearity: str = "tanh"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.0
+    layer_norm: bool = False
+    pooling: str | tuple[str, ...] = ("mean", "max", "last")
+    head: str = "continuous"
+    n_outputs: int | tuple[int, ...] = 1
+    loss: Loss | None = None
+    quantile: float = 0.5
+    label_smoothing: float = 0.0
+    per_step: bool = False
+
+
+def _make_head(config: NetworkConfig, in_features: int) -> Head:
+    """Make the head that the configuration names."""
+    kind, loss, smoothing = config.head, config.loss, config.label_smoothing
+    outputs = config.n_outputs if isinstance(config.n_outputs, tuple) else (config.n_outputs,)
+    if not outputs or any(n < 1 for n in outputs) or (kind != "joint" and len(outputs) > 1):
+        raise ValueError(f"n_outputs must be at least 1; got {config.n_outputs!r}.")
+    if kind == "continuous":
+        return ContinuousHead(in_features, outputs[0], loss or "squared_error", config.quantile)
+    if isinstance(loss, str):
+        if loss != "log_loss":
+            raise ValueError(f"loss must be 'log_loss' or a callable; got {loss!r}.")
+        loss = None
+    if kind == "binary":
+        if loss is nn.CrossEntropyLoss or isinstance(loss, nn.CrossEntropyLoss):
+            return MulticlassHead(in_features, 2, loss, smoothing)
+        return BinaryHead(in_features, loss, smoothing)
+    if kind == "multiclass":
+        return MulticlassHead(in_features, outputs[0], loss, smoothing)
+    if kind == "multilabel":
+        return MultilabelHead(in_features, outputs[0], loss)
+    if kind == "joint":
+        return JointHead(in_features, outputs, loss, smoothing)
+    raise ValueError(
+        f"head must be 'binary', 'multiclass', 'multilabel', 'joint' or 'continuous'; got {kind!r}."
+    )
+
+
+def _make_static(config: NetworkConfig) -> StaticInput | None:
+    """Make the static input, if there are static features."""
+    if config.n_static == 0:
+        return None
+    sizes = config.static_cardinalities or (0,) * config.n_static
+    if len(sizes) != config.n_static:
+        raise ValueError(
+            f"static_cardinalities must be empty or have one entry for each of the "
+            f"{config.n_static} static columns; got {len(sizes)}."
+        )
+    return StaticInput(sizes)
+
+
+_construction = threading.Lock()
+
+
+@contextmanager
+def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
+    """Let constructors draw from `generator`, leaving torch's global random state as it was."""
+    if generator is None:
+        yield
+        return
+    with _construction:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        state = torch.random.get_rng_state()
+        torch.random.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.random.set_rng_state(state)
+
+
+def _build(config: NetworkConfig) -> SequenceNetwork:
+    """Put the parts together."""
+    input: Any
+    if config.vocabulary_size is None:
+        input = NumericInput(config.n_channels, config.indicator)
+    else:
+        input = TokenInput(config.vocabulary_size, config.embedding_size, config.embedding_dropout)
+    stem = None
+    if config.stem is not None:
+        stem = ConvStem(
+            input.output_size,
+            config.stem,
+            config.stem_kernel_sizes,
+            norm=config.stem_norm,
+            concatenate=config.stem_concatenate,
+            dropout=config.dropout,
+        )
+    recurrence = Recurrence(
+        input.output_size if stem is None else stem.output_size,
+        config.hidden_size,
+        cell=config.cell,
+        num_layers=config.num_layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        layer_norm=config.layer_norm,
+        nonlinearity=config.nonlinearity,
+    )
+    pooling: Any = make_pooling(
+        "none" if config.per_step else config.pooling, recurrence.output_size
+    )
+    static = _make_static(config)
+    in_features = pooling.output_size + (0 if static is None else static.output_size)
+    return SequenceNetwork(
+        input=input,
+        stem=stem,
+        recurrence=recurrence,
+        pooling=pooling,
+        static=static,
+        head=_make_head(config, in_features),
+        dropout=config.dropout,
+    )
+
+
+def build_network(
+    config: NetworkConfig,
+    generator: torch.Generator | None = None,
+    *,
+    initial_scale: float | None = None,
+) -> SequenceNetwork:
+    """Build the network that a configuration describes.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    generator : torch.Generator, default=None
+        If given, the only source of randomness: the weights come from :func:`initialise`, those
+        of a user's own cell from its constructor, seeded, and torch's global random state is left
+        as it was. None leaves the weights as torch's constructors draw them.
+    initial_scale : float, default=None
+        See :func:`initialise`. Read only if there is a generator.
+
+    Returns
+    -------
+    SequenceNetwork
+
+    Raises
+    ------
+    ValueError
+        If a value of the configuration is impossible; it is named.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import NetworkConfig, build_network
+    >>> config = NetworkConfig(n_channels=3, hidden_size=8, head="multiclass", n_outputs=5)
+    >>> network = build_network(config, torch.Generator().manual_seed(0))
+    >>> raw = network(torch.zeros(2, 7, 3), torch.tensor([4, 7]))
+    >>> network.head.decode(raw).shape
+    torch.Size([2, 5])
+    """
+    with _seeded_construction(generator):
+        network = _build(config)
+    if generator is not None:
+        initialise(network, generator, initial_scale=initial_scale)
+    return network

@@ -1,0 +1,205 @@
+"""From a row's steps to one vector, padding left out; imports torch only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._masking import blank_padding, length_mask, ragged_lengths
+
+
+class LastPooling(nn.Module):
+    """Take the final state: forward at the last step, backward at the first.
+
+    Parameters
+    ----------
+    size : int
+        Units of the recurrence's output.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return final
+
+
+class MeanPooling(nn.Module):
+    """Average over the true steps.
+
+    Parameters
+    ----------
+    size : int
+        Units of the recurrence's output.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        lengths = ragged_lengths(lengths, output)
+        if lengths is None:
+            return output.mean(1)
+        total = blank_padding(output, lengths).sum(1)
+        return total / lengths.clamp_min(1)[:, None].to(total.dtype)
+
+
+class MaxPooling(nn.Module):
+    """Take each unit's maximum over the true steps.
+
+    Parameters
+    ----------
+    size : int
+        Units of the recurrence's output.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        lengths = ragged_lengths(lengths, output)
+        return blank_padding(output, lengths, -math.inf).max(1).values
+
+
+class AttentionPooling(nn.Module):
+    """Average over the true steps with learned weights.
+
+    The weights are softmax_t(v tanh(W h_t + b)).
+
+    Parameters
+    ----------
+    size : int
+        Units of the recurrence's output.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import AttentionPooling
+    >>> pooling = AttentionPooling(4)
+    >>> weights = pooling.weights(torch.randn(2, 3, 4), torch.tensor([1, 3]))
+    >>> weights[0].tolist()
+    [1.0, 0.0, 0.0]
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+        self.project = nn.Linear(size, size)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def weights(self, output: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the weight of each step, (B, T), zero at padding.
+
+        Parameters
+        ----------
+        output : Tensor of shape (B, T, size)
+        lengths : Tensor of shape (B,), default=None
+            None means T for every row.
+
+        Returns
+        -------
+        Tensor of shape (B, T)
+            Each row sums to one.
+        """
+        lengths = ragged_lengths(lengths, output)
+        output = blank_padding(output, lengths)
+        scores = self.score(torch.tanh(self.project(output))).squeeze(2)
+        return torch.softmax(blank_padding(scores, lengths, -math.inf), 1)
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        weights = self.weights(output, lengths)
+        output = blank_padding(output, ragged_lengths(lengths, output))
+        return torch.bmm(weights[:, None], output).squeeze(1)
+
+
+class ConcatPooling(nn.Module):
+    """Put several poolings side by side.
+
+    Parameters
+    ----------
+    poolings : sequence of nn.Module
+    """
+
+    def __init__(self, poolings: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.poolings = nn.ModuleList(poolings)
+        sizes: list[Any] = [pooling.output_size for pooling in poolings]
+        self.output_size = int(sum(sizes))
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return torch.cat([pooling(output, final, lengths) for pooling in self.poolings], 1)
+
+
+class EachStep(nn.Module):
+    """Keep every true step: (total_steps, size), row after row, no padding.
+
+    Parameters
+    ----------
+    size : int
+        Units of the recurrence's output.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        lengths = ragged_lengths(lengths, output)
+        if lengths is None:
+            return output.flatten(0, 1)
+        return output[length_mask(lengths, output.shape[1])]
+
+
+POOLINGS: dict[str, type[LastPooling | MeanPooling | MaxPooling | AttentionPooling | EachStep]] = {
+    "last": LastPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "attention": AttentionPooling,
+}
+
+
+def make_pooling(spec: str | Sequence[str], size: int) -> nn.Module:
+    """Make the named pooling, or several side by side.
+
+    Parameters
+    ----------
+    spec : str or sequence of str
+        ``"last"``, ``"mean"``, ``"max"``, ``"attention"``; several of them as a sequence or joined
+        by ``+``; or ``"none"``, which keeps every step.
+    size : int
+        Units of the recurrence's output.
+
+    Returns
+    -------
+    nn.Module
+        With ``forward(output, final, lengths=None)`` and ``output_size``.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or given twice.
+
+    Examples
+    --------
+    >>> from sklearn_rnn.nn import make_pooling
+    >>> make_pooling("mean+max", 8).output_size
+    16
+    """
+    names = spec.split("+") if isinstance(spec, str) else list(spec)
+    names = [name.strip() for name in names]
+    if names == ["none"]:
+        return EachStep(size)
+    if not names or any(name not in POOLINGS for name in names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"pooling must be 'none', or made of {', '.join(map(repr, POOLINGS))}, each at most "
+            f"once; got {spec!r}."
+        )
+    poolings = [POOLINGS[name](size) for name in names]
+    return poolings[0] if len(poolings) == 1 else ConcatPooling(poolings)

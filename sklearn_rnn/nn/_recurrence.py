@@ -1,0 +1,234 @@
+"""Layers and directions of a recurrence over padded batches, masked exactly; imports torch only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ._cells import CIFG, LSTM, RNN
+from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
+from ._dropout import Dropout
+from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+
+
+class RecurrenceOutput(NamedTuple):
+    """What a :class:`Recurrence` returns."""
+
+    output: Tensor
+    final: Tensor
+    state: tuple[Any, ...] | None
+
+
+def _run_by_length(layer: nn.Module, x: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any]:
+    """Run the rows of each length together, so that the layer itself ends at their last step."""
+    output: Tensor | None = None
+    after: Any = None
+    for length in lengths.unique().tolist():
+        rows = (lengths == length).nonzero().flatten()
+        before = None if state is None else _pick(state, rows)
+        part, part_state = layer(x[rows, :length], before)
+        if output is None:
+            output = part.new_zeros(*x.shape[:2], part.shape[2])
+            after = _blank(part_state, x.shape[0])
+        output = output.index_put((rows[:, None], torch.arange(length, device=x.device)), part)
+        after = _put(after, part_state, rows)
+    assert output is not None
+    return output, after
+
+
+def _pick(state: Any, rows: Tensor) -> Any:
+    """Select rows of a state (1, B, H), or of a tuple of such."""
+    if isinstance(state, Tensor):
+        return state.index_select(1, rows)
+    return tuple(_pick(s, rows) for s in state)
+
+
+def _blank(state: Any, batch: int) -> Any:
+    """Make a state of zeros like `state` for `batch` rows."""
+    if isinstance(state, Tensor):
+        return state.new_zeros(state.shape[0], batch, *state.shape[2:])
+    return tuple(_blank(s, batch) for s in state)
+
+
+def _put(state: Any, part: Any, rows: Tensor) -> Any:
+    """Write the rows of `part` into `state`."""
+    if isinstance(state, Tensor):
+        return state.index_copy(1, rows, part)
+    return tuple(_put(s, p, rows) for s, p in zip(state, part, strict=True))
+
+
+class Recurrence(nn.Module):
+    """Recur over padded batches as if nothing were padded.
+
+    Any cell, stacked and in both directions. The padding is overwritten before anything reads it
+    (it may hold NaN), the final state is taken at each row's true last step, and the backward
+    direction starts there.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Channels of x, and units of each layer and direction.
+    cell : str or type, default="lstm"
+        See :func:`make_layer`.
+    num_layers : int, default=1
+        Each layer reads the output of the one below.
+    bidirectional : bool, default=False
+        Add a second recurrence from the last step to the first, with weights of its own.
+    dropout : float, default=0.0
+        Of each layer's output but the last's.
+    layer_norm : bool, default=False
+        Normalise each layer's output over its units, each direction by itself.
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        Of the cell ``"rnn"``.
+
+    Attributes
+    ----------
+    output_size : int
+        ``hidden_size``, twice that if bidirectional.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import Recurrence
+    >>> recurrence = Recurrence(3, 5, cell="gru", bidirectional=True)
+    >>> output, final, _ = recurrence(torch.zeros(2, 7, 3), torch.tensor([4, 7]))
+    >>> output.shape, final.shape
+    (torch.Size([2, 7, 10]), torch.Size([2, 10]))
+    >>> bool((output[0, 4:] == 0).all())
+    True
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        cell: CellLike = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        layer_norm: bool = False,
+        nonlinearity: str = "tanh",
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value!r}.")
+        directions = 2 if bidirectional else 1
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.num_layers, self.bidirectional = num_layers, bidirectional
+        self.output_size = directions * hidden_size
+        self.layers = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for index in range(num_layers):
+            size = input_size if index == 0 else self.output_size
+            layers = [make_layer(cell, size, hidden_size, nonlinearity) for _ in range(directions)]
+            self.layers.append(nn.ModuleList(layers))
+            if layer_norm:
+                self.norms.append(nn.ModuleList(nn.LayerNorm(hidden_size) for _ in layers))
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        state: tuple[Any, ...] | None = None,
+        *,
+        return_state: bool = False,
+    ) -> RecurrenceOutput:
+        """Run over a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, T, C)
+        lengths : Tensor of shape (B,), default=None
+            Steps of each row; None means T. Best left on the CPU, where looking at it is free.
+        state : tuple, default=None
+            The state another call returned, to carry on from there. Not with two directions.
+        return_state : bool, default=False
+            Return the state after each row's last step. Implied by `state`.
+
+        Returns
+        -------
+        output : Tensor of shape (B, T, output_size)
+            Zero at padding.
+        final : Tensor of shape (B, output_size)
+            The forward output at the last step and the backward output at the first.
+        state : tuple or None
+            One entry a layer, if asked for.
+        """
+        return_state = return_state or state is not None
+        if return_state and self.bidirectional:
+            raise ValueError("A bidirectional recurrence has no state to carry on from.")
+        lengths = ragged_lengths(lengths, x)
+        x = blank_padding(x, lengths)
+        order = None
+        if lengths is not None and self.bidirectional:
+            order = reversal(lengths, x.shape[1])
+        states = []
+        outputs: list[Tensor] = []
+        for index in range(self.num_layers):
+            if index:
+                x = self.dropout(outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2))
+            layers: Any = self.layers[index]
+            before = None if state is None else state[index]
+            outputs = []
+            for direction, layer in enumerate(layers):
+                steps = x if direction == 0 else reverse_within(x, lengths, order)
+                output, after = self._run(layer, steps, before, lengths, return_state)
+                if self.norms:
+                    norms: Any = self.norms[index]
+                    output = norms[direction](output)
+                if direction == 1:
+                    output = reverse_within(output, lengths, order)
+                outputs.append(output)
+                states.append(after)
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+        output = blank_padding(output, lengths)
+        final = last_step(output[..., : self.hidden_size], lengths)
+        if self.bidirectional:
+            final = torch.cat((final, output[:, 0, self.hidden_size :]), 1)
+        return RecurrenceOutput(output, final, tuple(states) if return_state else None)
+
+    def _run(
+        self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, return_state: bool
+    ) -> tuple[Tensor, Any]:
+        """Run one layer in one direction; the output after a row's end is arbitrary but finite."""
+        if lengths is not None and isinstance(layer, StepLoop):
+            return self._checked(layer, x, layer(x, state, lengths))
+        if lengths is not None and isinstance(layer, RNN):
+            output, after = layer(x, state, lengths)
+        elif lengths is not None and return_state and not self._outputs_its_state(layer):
+            return _run_by_length(layer, x, state, lengths)
+        else:
+            output, after = self._checked(layer, x, layer(x, state))
+        if lengths is not None and return_state:
+            after = last_step(output, lengths)[None]
+        return output, after
+
+    @staticmethod
+    def _outputs_its_state(layer: nn.Module) -> bool:
+        """Tell whether the output at a step is the whole state there."""
+        ours = tuple(kind for kind in CELLS.values() if isinstance(kind, type))
+        return isinstance(layer, ours) and not isinstance(layer, (LSTM, CIFG))
+
+    def _checked(self, layer: nn.Module, x: Tensor, result: Any) -> tuple[Tensor, Any]:
+        """Refuse what a user's whole-sequence class must not return."""
+        expected = (*x.shape[:2], self.hidden_size)
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)):
+            raise TypeError(
+                f"{type(layer).__name__}.forward must return (output, state); "
+                f"got {type(result).__name__}."
+            )
+        if tuple(result[0].shape) != expected:
+            raise TypeError(
+                f"{type(layer).__name__}.forward must return an output of shape {expected} "
+                f"(batch, time, hidden_size); got {tuple(result[0].shape)}."
+            )
+        return result
