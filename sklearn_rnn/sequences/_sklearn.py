@@ -18,6 +18,7 @@ from sklearn.utils._tags import get_tags
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_feature_names_in,
+    _check_sample_weight,
     _get_feature_names,
     _num_samples,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "StrOptions",
     "_check_feature_names",
     "_check_feature_names_in",
+    "_check_sample_weight",
     "_fit_context",
     "_get_feature_names",
     "_get_output_config",

@@ -1,0 +1,245 @@
+"""The one door for X: checks it against an estimator; imports its neighbours in this room."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from ._arrays import CHANNELS_FIRST_HINT
+from ._concatenate import recode_static
+from ._container import Sequences
+from ._frames import frame_roles
+from ._reading import (
+    DENSE,
+    check_dense,
+    dense_to_sequences,
+    read_resolved,
+    resolve,
+    too_large,
+    with_hint,
+)
+from ._sklearn import _check_feature_names
+from ._values import Array
+
+
+@dataclass(frozen=True)
+class InputSchema:
+    """What an estimator remembers of the input that it was fitted on.
+
+    Parameters
+    ----------
+    kind : str
+        As from `describe_kind`.
+    n_channels : int
+        Channels of every sequence.
+    n_steps : int or None
+        Steps of a 2-D input, else None.
+    vocabulary_size : int or None
+        Set for tokens.
+    columns : tuple of (name, role) or None
+        Columns of a frame in order; the roles are "list", "numeric" and "categorical".
+    channel_names, static_names, static_categories : tuple or None
+        As in `Sequences`.
+    n_static : int
+        Number of static features.
+    has_times : bool
+        Whether the steps had times.
+    """
+
+    kind: str
+    n_channels: int
+    n_steps: int | None = None
+    vocabulary_size: int | None = None
+    columns: tuple[tuple[Any, str], ...] | None = None
+    channel_names: tuple[str, ...] | None = None
+    static_names: tuple[str, ...] | None = None
+    static_categories: tuple[tuple[Any, ...] | None, ...] | None = None
+    n_static: int = 0
+    has_times: bool = False
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the input was a 2-D array or a frame of scalars."""
+        return self.kind in DENSE
+
+
+def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
+    """Read `X` for an estimator, and check it against what the estimator was fitted on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With `reset`, gets `n_features_in_` (2-D input: steps; frame with list columns: columns;
+        else channels), `feature_names_in_` (frames with string columns only) and `_input_schema_`.
+    X : any form that `read_sequences` takes
+        2-D arrays and frames of scalars pass through scikit-learn's own `validate_data`.
+    reset : bool
+        True in `fit` and the first `partial_fit`, False elsewhere.
+
+    Returns
+    -------
+    Sequences
+        With the static features in the order, and the categories in the codes, of the fit;
+        categories that were not seen there are NaN.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When X cannot be read or differs from what the estimator was fitted on; the message names
+        the row or column and the remedy.
+    """
+    kind, data = resolve(X)
+    fitted: InputSchema | None = None if reset else getattr(estimator, "_input_schema_", None)
+    if kind in DENSE:
+        dense = _check_dense(estimator, data, kind, reset=reset, fitted=fitted)
+        read = dense_to_sequences(dense, cut=not isinstance(X, (list, tuple)))
+        n_steps: int | None = dense.shape[1]
+    else:
+        if kind != "sequences":
+            _check_feature_names(estimator, data if kind == "frame" else X, reset=reset)
+        elif reset and hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        n_steps = None
+        read = read_resolved(kind, data)
+    if len(read) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by "
+            f"{type(estimator).__name__}."
+        )
+    if reset:
+        schema = _schema(kind, data, read, n_steps)
+        if kind not in DENSE:
+            estimator.n_features_in_ = len(schema.columns or ()) or read.n_channels
+        estimator._input_schema_ = schema
+        return read
+    if fitted is None:
+        return read
+    name = type(estimator).__name__
+    _check_channels(name, data, read, kind, fitted)
+    _check_vocabulary(name, read, fitted)
+    return _align_static(name, read, fitted)
+
+
+def _check_dense(
+    estimator: Any, X: Any, kind: str, *, reset: bool, fitted: InputSchema | None
+) -> Array:
+    """Pass 2-D input through scikit-learn's checks; its T counts only against another 2-D input."""
+    if fitted is not None and not fitted.is_dense:
+        _check_feature_names(estimator, X, reset=False)
+        return check_dense(X, kind)
+    try:
+        checked: Array = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+        )
+    except ValueError as error:
+        raise with_hint(error, X) from error
+    except OverflowError as error:
+        raise too_large(error) from error
+    return checked
+
+
+def _schema(kind: str, data: Any, read: Sequences, n_steps: int | None) -> InputSchema:
+    """Write down what the input looked like."""
+    return InputSchema(
+        kind=kind,
+        n_channels=read.n_channels,
+        n_steps=n_steps,
+        vocabulary_size=read.vocabulary_size,
+        columns=tuple(frame_roles(data).items()) if kind == "frame" else None,
+        channel_names=read.channel_names,
+        static_names=read.static_names,
+        static_categories=read.static_categories,
+        n_static=0 if read.static is None else read.static.shape[1],
+        has_times=read.times is not None,
+    )
+
+
+def _check_channels(name: str, data: Any, read: Sequences, kind: str, fitted: InputSchema) -> None:
+    """Refuse another number, or order, of channels than in fit."""
+    expected = fitted.n_channels
+    if read.n_channels != expected:
+        hint = ""
+        if kind in ("array_3d", "list", "sequences") and (read.lengths == expected).all():
+            hint = " " + CHANNELS_FIRST_HINT
+        elif kind in DENSE and np.shape(data)[1] == expected:
+            hint = (
+                " A 2-D array is read as univariate sequences, one a row; for one sequence of "
+                "shape (n_steps, n_channels) pass [X]."
+            )
+        raise ValueError(
+            f"X has {read.n_channels} channels, but {name} is expecting {expected} channels as "
+            f"input.{hint}"
+        )
+    names = (read.channel_names, fitted.channel_names)
+    if names[0] is not None and names[1] is not None and names[0] != names[1]:
+        raise ValueError(
+            f"The channel names should match those that were passed during fit: X has "
+            f"{list(names[0])}, but {name} was fitted on {list(names[1])}, in that order."
+        )
+
+
+def _check_vocabulary(name: str, read: Sequences, fitted: InputSchema) -> None:
+    """Refuse tokens for numbers, numbers for tokens, and another vocabulary."""
+    if read.vocabulary_size == fitted.vocabulary_size:
+        return
+    if fitted.vocabulary_size is None:
+        raise ValueError(
+            f"X holds tokens, but {name} was fitted on numbers; leave vocabulary_size out."
+        )
+    if read.vocabulary_size is None:
+        raise ValueError(
+            f"X holds numbers, but {name} was fitted on tokens; build X with "
+            f"Sequences.from_list(..., vocabulary_size={fitted.vocabulary_size})."
+        )
+    raise ValueError(
+        f"X has vocabulary_size={read.vocabulary_size}, but {name} was fitted with "
+        f"vocabulary_size={fitted.vocabulary_size}; use the tokenizer of the fit."
+    )
+
+
+def _align_static(name: str, read: Sequences, fitted: InputSchema) -> Sequences:
+    """Bring static features into the order and the codes of the fit."""
+    if read.static is None:
+        if not fitted.n_static:
+            return read
+        names = list(fitted.static_names or ()) or fitted.n_static
+        raise ValueError(f"X lacks the static features {names} that {name} was fitted with.")
+    if not fitted.n_static:
+        names = list(read.static_names or ()) or read.static.shape[1]
+        raise ValueError(f"X has the static features {names}, but {name} was fitted without any.")
+    static = read.static
+    categories = read.static_categories or (None,) * static.shape[1]
+    if read.static_names is not None and fitted.static_names is not None:
+        missing = [column for column in fitted.static_names if column not in read.static_names]
+        unseen = [column for column in read.static_names if column not in fitted.static_names]
+        if missing or unseen:
+            raise ValueError(
+                f"The static features should match those that {name} was fitted with; missing: "
+                f"{missing}, unseen at fit: {unseen}."
+            )
+        order = [read.static_names.index(column) for column in fitted.static_names]
+        static = static[:, order]
+        categories = tuple(categories[column] for column in order)
+    elif static.shape[1] != fitted.n_static:
+        raise ValueError(
+            f"X has {static.shape[1]} static features, but {name} is expecting {fitted.n_static}."
+        )
+    target = fitted.static_categories or (None,) * fitted.n_static
+    for column, (labels, wanted) in enumerate(zip(categories, target, strict=True)):
+        if (labels is None) != (wanted is None) and not np.isnan(static[:, column]).all():
+            label = fitted.static_names[column] if fitted.static_names else column
+            kinds = ("a number", "a category")
+            raise ValueError(
+                f"Static feature {label!r} is {kinds[labels is not None]} in X, but {name} was "
+                f"fitted with {kinds[wanted is not None]}."
+            )
+    return read._with(
+        static=recode_static(static, categories, target),
+        static_names=fitted.static_names or read.static_names,
+        static_categories=fitted.static_categories,
+    )

@@ -1,0 +1,255 @@
+"""Reading any accepted form of X into Sequences; imports its neighbours in this room."""
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+from ._arrays import flatten_dense
+from ._container import Sequences
+from ._flat import FlatSequences
+from ._frames import as_series, column_role, flatten_series, frame_roles, is_frame, is_series
+from ._values import TOKENIZER_HINT, Array, as_numbers
+
+DENSE = ("array_2d", "scalar_frame")
+
+
+def read_sequences(X: Any) -> Sequences:
+    """Read anything that estimators accept as `X` into a `Sequences`.
+
+    Parameters
+    ----------
+    X : array, list, data frame or Sequences
+        - 2-D array or data frame of scalars (n, n_steps): n univariate sequences.
+        - 3-D array (n, n_steps, n_channels). In dense arrays and scalar frames trailing steps at
+          which every channel is NaN are padding and are cut, unless the whole row is NaN.
+        - list, tuple or object array of arrays (n_steps_i,) or (n_steps_i, n_channels).
+        - pandas, polars or pyarrow frame with list columns: see `Sequences.from_frame`.
+        - one column of lists: a Series of pandas or polars, or a pyarrow array.
+        - Sequences: returned as it is.
+
+    Returns
+    -------
+    Sequences
+        The values are float32 or float64; only a `Sequences` can hold tokens.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the row or column that cannot be read, and the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rnn.sequences import read_sequences
+    >>> read_sequences([np.zeros((3, 2)), np.zeros((5, 2))])
+    Sequences(n=2, channels=2, lengths=3-5, dtype=float64)
+    >>> read_sequences([[1.0, 2.0], []])
+    Traceback (most recent call last):
+        ...
+    ValueError: Row 1 is an empty sequence; every sequence needs at least one step. Drop the row \
+from X and y.
+    """
+    kind, data = resolve(X)
+    if kind in DENSE:
+        return dense_to_sequences(check_dense(data, kind), cut=not isinstance(X, (list, tuple)))
+    return read_resolved(kind, data)
+
+
+def describe_kind(X: Any) -> str:
+    """Say how `X` is read.
+
+    Parameters
+    ----------
+    X : any accepted form
+        See `read_sequences`.
+
+    Returns
+    -------
+    str
+        "array_2d" (also nested lists of that shape and anything that scikit-learn's own checks
+        are to refuse), "array_3d", "list", "frame" (with list columns), "scalar_frame" or
+        "sequences".
+    """
+    return resolve(X)[0]
+
+
+def resolve(X: Any) -> tuple[str, Any]:
+    """Return the kind of `X` and the object to read it from."""
+    if isinstance(X, FlatSequences):
+        return "sequences", X
+    if isinstance(X, (str, bytes)):
+        raise TypeError(f"X is a single string; {TOKENIZER_HINT}.")
+    if issparse(X) or isinstance(X, numbers.Number):
+        return "array_2d", X  # scikit-learn refuses it in its own words
+    if is_frame(X):
+        return ("frame" if "list" in frame_roles(X).values() else "scalar_frame"), X
+    if is_series(X):
+        return _resolve_series(X)
+    if isinstance(X, np.ndarray):
+        return _resolve_array(X)
+    if isinstance(X, (list, tuple)):
+        return _resolve_list(X)
+    if hasattr(X, "__array__"):
+        try:
+            array = np.asarray(X)
+        except Exception as error:
+            raise TypeError(
+                f"X ({type(X).__name__}) cannot be read as a NumPy array: {error}"
+            ) from error
+        return _resolve_array(array)
+    if isinstance(X, Sequence):
+        return _resolve_list(list(X))
+    raise TypeError(
+        f"X must be an array, a list of arrays, a data frame or Sequences; got {type(X).__name__}. "
+        "Turn a generator into a list, and collect a lazy frame first."
+    )
+
+
+def _resolve_series(X: Any) -> tuple[str, Any]:
+    """Take a column of lists as one channel; a column of numbers is one-dimensional."""
+    series = as_series(X)
+    role = column_role(series)
+    if role == "list":
+        return "list", series
+    if role == "categorical":
+        raise ValueError(f"X is a column of {series.dtype}, not of lists; {TOKENIZER_HINT}.")
+    raise _one_dimensional(f"a column of {series.dtype}")
+
+
+def _resolve_array(X: Array) -> tuple[str, Any]:
+    """Tell dense arrays from object arrays that hold sequences."""
+    if X.dtype.kind == "O" and X.ndim == 1:
+        return _resolve_list(list(X)) if len(X) == 0 or not _holds_lists(X) else ("list", list(X))
+    if X.dtype.kind == "O" and X.ndim == 2 and X.size and any(_holds_lists(row) for row in X[:1]):
+        import pandas as pd
+
+        # What ColumnTransformer makes of list columns beside scalar ones.
+        return "frame", pd.DataFrame(X)
+    if X.ndim == 3:
+        return "array_3d", X
+    if X.ndim > 3:
+        raise ValueError(
+            f"Found array with dim {X.ndim}, while dim <= 3 is required: X has shape (n, n_steps) "
+            "or (n, n_steps, n_channels)."
+        )
+    if X.ndim == 1 and X.dtype.kind in "USO":
+        return "list", list(X)
+    return "array_2d", X
+
+
+def _holds_lists(items: Any) -> bool:
+    """Tell whether any item is a list, an array or alike."""
+    return any(
+        not isinstance(item, (str, bytes, dict, set))
+        and (hasattr(item, "__len__") or hasattr(item, "__array__"))
+        and getattr(item, "shape", None) != ()
+        for item in items
+    )
+
+
+def _resolve_list(X: Any) -> tuple[str, Any]:
+    """Tell nested lists of a regular shape, which are dense, from lists of arrays."""
+    if len(X) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required: X is an "
+            "empty list."
+        )
+    if all(isinstance(item, (list, tuple)) for item in X):
+        if not any(_holds_arrays(item) for item in X):
+            try:
+                array = np.asarray(X)
+            except Exception:  # ragged: read row by row, which names the row at fault
+                return "list", list(X)
+            if array.ndim in (2, 3) and array.size:
+                return f"array_{array.ndim}d", array
+        return "list", list(X)
+    if all(isinstance(item, numbers.Number) or _is_scalar_array(item) for item in X):
+        raise _one_dimensional("a flat list of numbers")
+    return "list", list(X)
+
+
+def _holds_arrays(item: Any) -> bool:
+    """Tell whether a list holds, at its first two levels, anything but lists and scalars."""
+    return any(
+        hasattr(cell, "__array__")
+        and not _is_scalar_array(cell)
+        or isinstance(cell, (list, tuple))
+        and any(hasattr(inner, "__array__") and not _is_scalar_array(inner) for inner in cell)
+        for cell in item
+    )
+
+
+def _is_scalar_array(item: Any) -> bool:
+    """Tell whether an item is a NumPy scalar or a 0-d array."""
+    return getattr(item, "shape", None) == ()
+
+
+def _one_dimensional(what: str) -> ValueError:
+    """Make the error for a single row of numbers."""
+    return ValueError(
+        f"Expected 2D array, got 1D array instead: X is {what}. Reshape your data: for one "
+        "sequence pass [X], for sequences of one step each use X.reshape(-1, 1)."
+    )
+
+
+def check_dense(X: Any, kind: str = "array_2d") -> Array:
+    """Return a 2-D array or scalar frame as float32 or float64, NaN allowed."""
+    try:
+        checked: Array = check_array(
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            input_name="X",
+        )
+    except ValueError as error:
+        raise with_hint(error, X) from error
+    except OverflowError as error:
+        raise too_large(error) from error
+    return checked
+
+
+def with_hint(error: ValueError, X: Any) -> ValueError:
+    """Add our remedy to an error of scikit-learn's."""
+    text = str(error)
+    if "string" in text:
+        return ValueError(f"{text}\nIn X, {TOKENIZER_HINT}.")
+    if "Reshape your data" in text and getattr(X, "ndim", 1) == 1:
+        return ValueError(f"{text} For one sequence of many steps, pass [X].")
+    return error
+
+
+def too_large(error: OverflowError) -> ValueError:
+    """Make the error for a Python int beyond every float."""
+    return ValueError(
+        f"Input X contains infinity or a value too large for dtype('float32'): {error}."
+    )
+
+
+def dense_to_sequences(X: Array, *, cut: bool) -> Sequences:
+    """Read a checked (n, n_steps) array; `cut` drops trailing NaN."""
+    values, offsets = flatten_dense(X, cut=cut)
+    return Sequences(values, offsets)
+
+
+def read_resolved(kind: str, data: Any) -> Sequences:
+    """Read what `resolve` returned, except for dense 2-D data."""
+    if kind == "sequences":
+        return data if isinstance(data, Sequences) else Sequences._trusted(**data.__dict__)
+    if kind == "frame":
+        return Sequences.from_frame(data)
+    if kind == "array_3d":
+        cube = as_numbers(data, "X")
+        if len(cube) == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={cube.shape}) while a minimum of 1 is "
+                "required."
+            )
+        values, offsets = flatten_dense(cube, cut=True)
+        return Sequences(values, offsets)
+    if isinstance(data, list):
+        return Sequences.from_list(data)
+    return Sequences(*flatten_series(data, "X"))
