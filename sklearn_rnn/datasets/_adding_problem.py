@@ -1,6 +1,6 @@
 """The generator of the adding problem. May import ``sequences``."""
 
-from numbers import Integral
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,8 @@ def make_adding_problem(
     """
     n_samples = check_count("n_samples", n_samples, 1)
     random = check_random_state(random_state)
-    ragged = not isinstance(n_steps, Integral)
-    bounds = [n_steps, n_steps] if isinstance(n_steps, Integral) else list(n_steps)
+    ragged = isinstance(n_steps, Sequence)
+    bounds = list(n_steps) if isinstance(n_steps, Sequence) else [n_steps, n_steps]
     if len(bounds) != 2:
         raise ValueError(f"n_steps must be a number or a pair of them, got {n_steps!r}.")
     shortest, longest = (check_count("n_steps", bound, 2) for bound in bounds)
