@@ -1,7 +1,8 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
 from ._container import Sequences
-from ._door import InputSchema, check_X
+from ._documentation import DOC_LINK_TEMPLATE, public_module
+from ._door import InputSchema, check_missing, check_X
 from ._reading import describe_kind, read_sequences
 from ._targets import (
     check_classification_y,
@@ -14,17 +15,20 @@ from ._targets import (
 from ._values import iter_chunks, release_pages
 
 __all__ = [
+    "DOC_LINK_TEMPLATE",
     "InputSchema",
     "Sequences",
     "check_X",
     "check_classification_y",
     "check_consistent",
+    "check_missing",
     "check_regression_y",
     "check_step_y",
     "check_weights",
     "describe_kind",
     "is_step_y",
     "iter_chunks",
+    "public_module",
     "read_sequences",
     "release_pages",
 ]

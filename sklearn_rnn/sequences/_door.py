@@ -20,7 +20,7 @@ from ._reading import (
     with_hint,
 )
 from ._sklearn import _check_feature_names
-from ._values import Array
+from ._values import Array, iter_chunks, row_of
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,31 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     _check_channels(name, data, read, kind, fitted)
     _check_vocabulary(name, read, fitted)
     return _align_static(name, read, fitted)
+
+
+def check_missing(X: Sequences, name: str) -> None:
+    """Refuse missing values (NaN), naming the first row, channel and step that has one.
+
+    Parameters
+    ----------
+    X : Sequences
+        As `check_X` returns it.
+    name : str
+        Name of the estimator, for the message.
+    """
+    if X.is_tokens:
+        return
+    for start, _, chunk in iter_chunks(X.values):
+        if np.isnan(np.maximum.reduce(chunk, axis=None)):  # NaN wins, and nothing overflows
+            bad = np.argwhere(np.isnan(chunk))
+            step, channel = start + int(bad[0, 0]), int(bad[0, 1])
+            row = row_of(step, X.offsets)
+            label = repr(X.channel_names[channel]) if X.channel_names else channel
+            raise ValueError(
+                f"Input X contains NaN: row {row}, channel {label}, step "
+                f"{step - int(X.offsets[row])}. {name} was told to refuse missing values "
+                '(missing="error"); impute them first, or choose missing="auto".'
+            )
 
 
 def _check_dense(

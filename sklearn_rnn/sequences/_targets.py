@@ -15,7 +15,7 @@ from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array
 
 
-def check_classification_y(y: Any, *, estimator: Any = None) -> Array:
+def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
     """Return class labels as an array of shape (n,) or (n, n_outputs).
 
     Parameters
@@ -23,6 +23,8 @@ def check_classification_y(y: Any, *, estimator: Any = None) -> Array:
     y : array-like of shape (n,), (n, 1) or (n, n_outputs)
         Labels of any type. A column vector is flattened with a `DataConversionWarning`; a 2-D
         array is a multilabel indicator or several outputs.
+    n : int, default=None
+        Number of samples that y must have.
     estimator : estimator, default=None
         Named in the error messages.
 
@@ -43,7 +45,8 @@ def check_classification_y(y: Any, *, estimator: Any = None) -> Array:
     )
     if hasattr(checked, "toarray"):
         checked = checked.toarray()
-    checked = _flatten_column(checked, estimator)
+    checked = _flatten_column(checked)
+    _check_n(len(checked), n)
     check_classification_targets(checked)
     return np.asarray(checked)
 
@@ -62,11 +65,8 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
     """
     _refuse_missing(y, estimator)
     checked = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=estimator)
-    checked = _flatten_column(checked, estimator)
-    if n is not None and len(checked) != n:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: [{n}, {len(checked)}]"
-        )
+    checked = _flatten_column(checked)
+    _check_n(len(checked), n)
     return np.asarray(checked)
 
 
@@ -77,7 +77,7 @@ def _refuse_missing(y: Any, estimator: Any) -> None:
         raise ValueError(f"This {name} requires y to be passed, but the target y is None.")
 
 
-def _flatten_column(y: Any, estimator: Any) -> Any:
+def _flatten_column(y: Any) -> Any:
     """Flatten (n, 1) with scikit-learn's warning; refuse more than two dimensions."""
     if y.ndim == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
@@ -144,7 +144,7 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
             ensure_all_finite="allow-nan",
             input_name="y",
         )
-        _check_count(len(dense), X)
+        _check_n(len(dense), len(X))
         read = _cut_to(dense, X)
     elif kind == "sequences":
         if data.is_tokens:
@@ -153,7 +153,7 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     else:
         read = read_resolved(kind, data)
         read = Sequences._trusted(read.values, read.offsets)
-    _check_count(len(read), X)
+    _check_n(len(read), len(X))
     wrong = np.flatnonzero(read.lengths != X.lengths)
     if len(wrong):
         row = int(wrong[0])
@@ -168,11 +168,12 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     return read.astype(np.float64)
 
 
-def _check_count(n: int, X: FlatSequences) -> None:
+def _check_n(found: int, expected: int | None) -> None:
     """Refuse a y with another number of rows than X."""
-    if n != len(X):
+    if expected is not None and found != expected:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: [{len(X)}, {n}]"
+            "Found input variables with inconsistent numbers of samples: X has "
+            f"{expected}, y has {found}: [{expected}, {found}]"
         )
 
 
