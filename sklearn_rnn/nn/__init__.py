@@ -15,6 +15,7 @@ from ._pooling import (
     LastPooling,
     MaxPooling,
     MeanPooling,
+    Pooling,
     make_pooling,
 )
 from ._recurrence import Recurrence, RecurrenceOutput
@@ -45,6 +46,7 @@ __all__ = [
     "MultilabelHead",
     "NetworkConfig",
     "NumericInput",
+    "Pooling",
     "Recurrence",
     "RecurrenceOutput",
     "SequenceNetwork",

@@ -40,6 +40,10 @@ class _Weights(nn.Module):
         """Return the state (1, B, H) before the first step."""
         return x.new_zeros(1, x.shape[0], self.hidden_size) if state is None else state
 
+    def project(self, x: Tensor) -> Tensor:
+        """Return W x + b, under autocast too in x's own precision."""
+        return F.linear(x, self.weight_ih, self.bias).to(x.dtype)
+
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
 
@@ -155,12 +159,12 @@ class GRUResetBefore(_Weights):
         size = self.hidden_size
         h = self.start(x, state)[0]
         gate_u, candidate_u = self.weight_hh.t().split((2 * size, size), 1)
-        inputs = F.linear(x, self.weight_ih, self.bias)
+        inputs = self.project(x)
         gate_x, candidate_x = inputs.split((2 * size, size), 2)
         outputs = []
         for gate, candidate in zip(gate_x.unbind(1), candidate_x.unbind(1), strict=True):
             r, z = torch.sigmoid(torch.addmm(gate, h, gate_u)).chunk(2, 1)
-            h = torch.lerp(h, torch.tanh(torch.addmm(candidate, r * h, candidate_u)), z)
+            h = h + z * (torch.tanh(torch.addmm(candidate, r * h, candidate_u)) - h)
             outputs.append(h)
         return torch.stack(outputs, 1), h[None]
 
@@ -221,7 +225,7 @@ class MinGRU(_Weights):
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
-        gate, candidate = F.linear(x, self.weight_ih, self.bias).chunk(2, 2)
+        gate, candidate = self.project(x).chunk(2, 2)
         fresh = torch.sigmoid(gate) * _positive(candidate)
         kept = torch.sigmoid(-gate)
         output = linear_scan(kept, fresh, self.start(x, state)[0], parallel=self.parallel)
@@ -249,7 +253,7 @@ class MinLSTM(_Weights):
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
-        f, i, candidate = F.linear(x, self.weight_ih, self.bias).chunk(3, 2)
+        f, i, candidate = self.project(x).chunk(3, 2)
         # f' = 1 / (1 + i / f) = sigmoid(log f - log i), safe where both gates vanish.
         balance = F.logsigmoid(f) - F.logsigmoid(i)
         fresh = torch.sigmoid(-balance) * _positive(candidate)

@@ -161,8 +161,8 @@ class StaticInput(nn.Module):
 
     Parameters
     ----------
-    cardinalities : sequence of int
-        One entry a column: 0 for a number, otherwise the number of categories, whose codes run
+    cardinalities : sequence of (int or None)
+        One entry a column: None for a number, otherwise the number of categories, whose codes run
         from 0. NaN becomes the mean, or a category of its own ("unknown").
     embedding_size : int, default=None
         Of each categorical column; None means half its cardinality, at most 16.
@@ -175,19 +175,21 @@ class StaticInput(nn.Module):
     --------
     >>> import torch
     >>> from sklearn_rnn.nn import StaticInput
-    >>> layer = StaticInput([0, 3])
+    >>> layer = StaticInput([None, 3])
     >>> layer(torch.tensor([[1.5, 2.0], [float("nan"), float("nan")]])).shape
     torch.Size([2, 3])
     """
 
-    def __init__(self, cardinalities: Sequence[int], embedding_size: int | None = None) -> None:
+    def __init__(
+        self, cardinalities: Sequence[int | None], embedding_size: int | None = None
+    ) -> None:
         super().__init__()
-        if any(size < 0 for size in cardinalities):
-            raise ValueError(f"cardinalities must not be negative; got {cardinalities!r}.")
+        if any(size is not None and size < 1 for size in cardinalities):
+            raise ValueError(f"cardinalities must be at least 1; got {cardinalities!r}.")
         self.n_columns = len(cardinalities)
-        self.numeric = [j for j, size in enumerate(cardinalities) if size == 0]
-        self.categorical = [j for j, size in enumerate(cardinalities) if size > 0]
-        self.cardinalities = tuple(cardinalities[j] for j in self.categorical)
+        self.numeric = [j for j, size in enumerate(cardinalities) if size is None]
+        self.categorical = [j for j, size in enumerate(cardinalities) if size is not None]
+        self.cardinalities = tuple(size for size in cardinalities if size is not None)
         self.standardise = Standardise(len(self.numeric))
         widths = [embedding_size or min(16, size // 2 + 1) for size in self.cardinalities]
         self.embeddings = nn.ModuleList(

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,8 @@ from ._initialisation import initialise
 from ._input import NumericInput, StaticInput, TokenInput
 from ._losses import Loss
 from ._masking import ragged_lengths
-from ._pooling import EachStep, make_pooling
-from ._recurrence import Recurrence
+from ._pooling import EachStep, Pooling, make_pooling
+from ._recurrence import Recurrence, RecurrenceOutput
 from ._stem import ConvStem
 
 
@@ -31,7 +30,7 @@ class SequenceNetwork(nn.Module):
     input : nn.Module
         ``forward(x)``: from raw steps to (B, T, C), :class:`NumericInput` or :class:`TokenInput`.
     recurrence : Recurrence
-    pooling : nn.Module
+    pooling : Pooling
         See :func:`make_pooling`. :class:`EachStep` makes the network answer at every step.
     head : Head
     stem : nn.Module, default=None
@@ -40,6 +39,11 @@ class SequenceNetwork(nn.Module):
         Prepares the samples' static features, which join the pooled ones before the head.
     dropout : float, default=0.0
         Of the features, before the head.
+
+    Attributes
+    ----------
+    feature_size : int
+        Features that the head reads: the pooled ones and the static ones.
     """
 
     def __init__(
@@ -47,10 +51,10 @@ class SequenceNetwork(nn.Module):
         *,
         input: nn.Module,
         recurrence: Recurrence,
-        pooling: nn.Module,
+        pooling: Pooling,
         head: Head,
         stem: nn.Module | None = None,
-        static: nn.Module | None = None,
+        static: StaticInput | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -61,6 +65,20 @@ class SequenceNetwork(nn.Module):
         self.static = static
         self.dropout = Dropout(dropout)
         self.head = head
+        self.feature_size = pooling.output_size + (0 if static is None else static.output_size)
+
+    def states(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return every step's state, (B, T, H), zero at padding; see :meth:`encode`."""
+        lengths = ragged_lengths(lengths, x)
+        return self._recur(x, lengths).output
+
+    def _recur(self, x: Tensor, lengths: Tensor | None) -> RecurrenceOutput:
+        """Run input, stem and recurrence."""
+        steps = self.input(x)
+        if self.stem is not None:
+            steps = self.stem(steps, lengths)
+        result: RecurrenceOutput = self.recurrence(steps, lengths)
+        return result
 
     def encode(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
@@ -86,10 +104,7 @@ class SequenceNetwork(nn.Module):
             wanted = "needs" if static is None else "does not take"
             raise ValueError(f"This network {wanted} static features.")
         lengths = ragged_lengths(lengths, x)
-        steps = self.input(x)
-        if self.stem is not None:
-            steps = self.stem(steps, lengths)
-        output, final, _ = self.recurrence(steps, lengths)
+        output, final, _ = self._recur(x, lengths)
         features = self.pooling(output, final, lengths)
         if self.static is not None:
             known = self.static(static)
@@ -128,13 +143,15 @@ class NetworkConfig:
         Of embedded tokens.
     indicator : bool, default=False
         Add a channel for each channel that says where it is missing.
-    n_static : int, default=0
-        Columns of static features.
-    static_cardinalities : tuple of int, default=()
-        One entry a static column: its number of categories, 0 for a number. Empty if all are
+    n_static : int, default=None
+        Columns of static features; None counts `static_cardinalities`.
+    static_cardinalities : tuple of (int or None), default=()
+        One entry a static column: its number of categories, None for a number. Empty if all are
         numbers.
-    stem : int, default=None
-        Filters of each convolution of a :class:`ConvStem`; None for no stem.
+    stem : {"conv"} or None, default=None
+        Whether a :class:`ConvStem` stands before the recurrence.
+    stem_filters : int, default=64
+        Of each of its convolutions.
     stem_kernel_sizes : tuple of int, default=(7, 5)
     stem_norm : {"layer", "batch"} or None, default="layer"
     stem_concatenate : bool, default=True
@@ -170,9 +187,10 @@ class NetworkConfig:
     embedding_size: int = 64
     embedding_dropout: float = 0.0
     indicator: bool = False
-    n_static: int = 0
-    static_cardinalities: tuple[int, ...] = ()
-    stem: int | None = None
+    n_static: int | None = None
+    static_cardinalities: tuple[int | None, ...] = ()
+    stem: str | None = None
+    stem_filters: int = 64
     stem_kernel_sizes: tuple[int, ...] = (7, 5)
     stem_norm: str | None = "layer"
     stem_concatenate: bool = True
@@ -221,15 +239,13 @@ def _make_head(config: NetworkConfig, in_features: int) -> Head:
 
 def _make_static(config: NetworkConfig) -> StaticInput | None:
     """Make the static input, if there are static features."""
-    if config.n_static == 0:
-        return None
-    sizes = config.static_cardinalities or (0,) * config.n_static
-    if len(sizes) != config.n_static:
+    sizes = config.static_cardinalities or (None,) * (config.n_static or 0)
+    if config.n_static is not None and len(sizes) != config.n_static:
         raise ValueError(
             f"static_cardinalities must be empty or have one entry for each of the "
             f"{config.n_static} static columns; got {len(sizes)}."
         )
-    return StaticInput(sizes)
+    return StaticInput(sizes) if sizes else None
 
 
 _construction = threading.Lock()
@@ -253,16 +269,18 @@ def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
 
 def _build(config: NetworkConfig) -> SequenceNetwork:
     """Put the parts together."""
-    input: Any
+    input: NumericInput | TokenInput
     if config.vocabulary_size is None:
         input = NumericInput(config.n_channels, config.indicator)
     else:
         input = TokenInput(config.vocabulary_size, config.embedding_size, config.embedding_dropout)
     stem = None
+    if config.stem not in ("conv", None):
+        raise ValueError(f"stem must be 'conv' or None; got {config.stem!r}.")
     if config.stem is not None:
         stem = ConvStem(
             input.output_size,
-            config.stem,
+            config.stem_filters,
             config.stem_kernel_sizes,
             norm=config.stem_norm,
             concatenate=config.stem_concatenate,
@@ -278,9 +296,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         layer_norm=config.layer_norm,
         nonlinearity=config.nonlinearity,
     )
-    pooling: Any = make_pooling(
-        "none" if config.per_step else config.pooling, recurrence.output_size
-    )
+    pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
     static = _make_static(config)
     in_features = pooling.output_size + (0 if static is None else static.output_size)
     return SequenceNetwork(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,35 +12,57 @@ from torch import Tensor, nn
 from ._masking import blank_padding, length_mask, ragged_lengths
 
 
-class LastPooling(nn.Module):
+class Pooling(nn.Module):
+    """What makes features of a recurrence's output: the base of all poolings.
+
+    Parameters
+    ----------
+    output_size : int
+        Features it gives.
+    """
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    @abstractmethod
+    def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the features.
+
+        Parameters
+        ----------
+        output : Tensor of shape (B, T, D)
+        final : Tensor of shape (B, D)
+        lengths : Tensor of shape (B,), default=None
+            None means T for every row.
+
+        Returns
+        -------
+        Tensor of shape (B, output_size)
+        """
+
+
+class LastPooling(Pooling):
     """Take the final state: forward at the last step, backward at the first.
 
     Parameters
     ----------
-    size : int
+    output_size : int
         Units of the recurrence's output.
     """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.output_size = size
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         return final
 
 
-class MeanPooling(nn.Module):
+class MeanPooling(Pooling):
     """Average over the true steps.
 
     Parameters
     ----------
-    size : int
+    output_size : int
         Units of the recurrence's output.
     """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.output_size = size
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
@@ -50,25 +72,21 @@ class MeanPooling(nn.Module):
         return total / lengths.clamp_min(1)[:, None].to(total.dtype)
 
 
-class MaxPooling(nn.Module):
+class MaxPooling(Pooling):
     """Take each unit's maximum over the true steps.
 
     Parameters
     ----------
-    size : int
+    output_size : int
         Units of the recurrence's output.
     """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.output_size = size
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
         return blank_padding(output, lengths, -math.inf).max(1).values
 
 
-class AttentionPooling(nn.Module):
+class AttentionPooling(Pooling):
     """Average over the true steps with learned weights.
 
     The weights are softmax_t(v tanh(W h_t + b)).
@@ -89,8 +107,7 @@ class AttentionPooling(nn.Module):
     """
 
     def __init__(self, size: int) -> None:
-        super().__init__()
-        self.output_size = size
+        super().__init__(size)
         self.project = nn.Linear(size, size)
         self.score = nn.Linear(size, 1, bias=False)
 
@@ -119,36 +136,30 @@ class AttentionPooling(nn.Module):
         return torch.bmm(weights[:, None], output).squeeze(1)
 
 
-class ConcatPooling(nn.Module):
+class ConcatPooling(Pooling):
     """Put several poolings side by side.
 
     Parameters
     ----------
-    poolings : sequence of nn.Module
+    poolings : sequence of Pooling
     """
 
-    def __init__(self, poolings: Sequence[nn.Module]) -> None:
-        super().__init__()
+    def __init__(self, poolings: Sequence[Pooling]) -> None:
+        super().__init__(sum(pooling.output_size for pooling in poolings))
         self.poolings = nn.ModuleList(poolings)
-        sizes: list[Any] = [pooling.output_size for pooling in poolings]
-        self.output_size = int(sum(sizes))
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         return torch.cat([pooling(output, final, lengths) for pooling in self.poolings], 1)
 
 
-class EachStep(nn.Module):
-    """Keep every true step: (total_steps, size), row after row, no padding.
+class EachStep(Pooling):
+    """Keep every true step: (total_steps, output_size), row after row, no padding.
 
     Parameters
     ----------
-    size : int
+    output_size : int
         Units of the recurrence's output.
     """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.output_size = size
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
@@ -157,7 +168,7 @@ class EachStep(nn.Module):
         return output[length_mask(lengths, output.shape[1])]
 
 
-POOLINGS: dict[str, type[LastPooling | MeanPooling | MaxPooling | AttentionPooling | EachStep]] = {
+POOLINGS: dict[str, Callable[[int], Pooling]] = {
     "last": LastPooling,
     "mean": MeanPooling,
     "max": MaxPooling,
@@ -165,7 +176,7 @@ POOLINGS: dict[str, type[LastPooling | MeanPooling | MaxPooling | AttentionPooli
 }
 
 
-def make_pooling(spec: str | Sequence[str], size: int) -> nn.Module:
+def make_pooling(spec: str | Sequence[str], size: int) -> Pooling:
     """Make the named pooling, or several side by side.
 
     Parameters
@@ -178,8 +189,7 @@ def make_pooling(spec: str | Sequence[str], size: int) -> nn.Module:
 
     Returns
     -------
-    nn.Module
-        With ``forward(output, final, lengths=None)`` and ``output_size``.
+    Pooling
 
     Raises
     ------
