@@ -1,0 +1,214 @@
+"""The house holds: who imports whom, read from the source, and that files stay small."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import sklearn_rnn
+
+ROOT = Path(sklearn_rnn.__file__).parent
+PACKAGE = "sklearn_rnn"
+MAX_LINES = 600
+
+# Room -> the other rooms it may import. A room is a folder, or a file beside the folders.
+BELOW_ESTIMATORS = {"sequences", "nn", "training"}
+ALLOWED = {
+    "_version": set(),
+    "sequences": set(),
+    "nn": set(),
+    "training": {"sequences", "nn"},
+    "estimators": BELOW_ESTIMATORS,
+    "forecasting": BELOW_ESTIMATORS,
+    "persistence": {*BELOW_ESTIMATORS, "estimators", "forecasting"},
+    "preprocessing": {"sequences"},
+    "model_selection": {"sequences"},
+    "metrics": {"sequences"},
+    "inspection": {"sequences"},
+    "datasets": {"sequences"},
+    "testing": {"sequences", "datasets"},
+}
+# Outside package -> the rooms that may import it.
+ONLY_IN = {
+    "torch": {"nn", "training", "estimators", "forecasting", "persistence"},
+    "skorch": {"training"},
+}
+NOT_IN_NN = {"sklearn", "skorch", "pandas", "narwhals"}
+
+
+class Import(NamedTuple):
+    """One import of `target`, an absolute dotted name, on a line of the module `source`."""
+
+    source: str
+    target: str
+    line: int
+    relative: bool
+
+    def __str__(self) -> str:
+        return f"{self.source}, line {self.line}: {self.target}"
+
+
+def module_name(path: Path) -> str:
+    """Name a file as Python would: sklearn_rnn.nn._cells, or sklearn_rnn.nn for its __init__."""
+    parts = [PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """List the modules of the package."""
+    return {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports_of(source: str, path: Path) -> list[Import]:
+    """List the imports anywhere in a file, inside functions and TYPE_CHECKING too."""
+    found = []
+    package = source.split(".") if path.name == "__init__.py" else source.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [Import(source, alias.name, node.lineno, False) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                named = f"{origin}.{alias.name}"
+                # `from ._cells import GRU` imports _cells; `from . import _cells` does too.
+                target = named if named in modules() else origin
+                found.append(Import(source, target, node.lineno, bool(node.level)))
+    return found
+
+
+@cache
+def imports() -> list[Import]:
+    """List all imports of the package, but those of its root, which only gathers names."""
+    return [
+        found
+        for name, path in modules().items()
+        if name != PACKAGE
+        for found in imports_of(name, path)
+    ]
+
+
+def room(name: str) -> str:
+    """Find the room of a module of the package."""
+    return name.split(".")[1]
+
+
+def outside() -> list[Import]:
+    """List the imports of other packages."""
+    return [found for found in imports() if found.target.split(".")[0] != PACKAGE]
+
+
+def inside() -> list[Import]:
+    """List the imports of the package by itself."""
+    return [found for found in imports() if found.target.split(".")[0] == PACKAGE]
+
+
+def listed(found) -> str:
+    """Show imports one a line, for a failing test."""
+    return "\n".join(sorted(str(item) for item in found))
+
+
+def test_the_graph_is_read():
+    rooms = {room(name) for name in modules() if name != PACKAGE}
+    assert {"sequences", "datasets"} <= rooms
+    assert any(room(i.source) == "datasets" and room(i.target) == "sequences" for i in inside())
+
+
+def test_every_room_is_known():
+    assert {room(name) for name in modules() if name != PACKAGE} <= set(ALLOWED)
+
+
+def test_the_package_imports_itself_by_relative_path():
+    assert not listed(i for i in inside() if not i.relative)
+
+
+def test_nothing_comes_from_the_package_root():
+    assert not listed(i for i in inside() if i.target == PACKAGE)
+
+
+def test_no_import_goes_upwards():
+    wrong = [
+        i
+        for i in inside()
+        if i.target != PACKAGE
+        and room(i.target) not in {room(i.source), "_version", *ALLOWED[room(i.source)]}
+    ]
+    assert not listed(wrong)
+
+
+def test_no_circle():
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
+    for found in inside():
+        if found.target in graph and found.target != PACKAGE:
+            graph[found.source].add(found.target)
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            pytest.fail("circle: " + " -> ".join([*path[path.index(name) :], name]))
+        if name not in done:
+            for target in sorted(graph[name]):
+                walk(target, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_heavy_packages_stay_in_their_rooms(package):
+    users = [i for i in outside() if i.target.split(".")[0] == package]
+    assert not listed(i for i in users if room(i.source) not in ONLY_IN[package])
+
+
+def test_one_file_imports_skorch():
+    assert len({i.source for i in outside() if i.target.split(".")[0] == "skorch"}) <= 1
+
+
+def test_networks_are_plain_torch():
+    users = [i for i in outside() if room(i.source) == "nn"]
+    assert not listed(i for i in users if i.target.split(".")[0] in NOT_IN_NN)
+
+
+def is_private_sklearn(name: str) -> bool:
+    """Tell scikit-learn's private modules."""
+    parts = name.split(".")
+    return parts[0] == "sklearn" and any(part.startswith("_") for part in parts)
+
+
+def test_private_sklearn_is_touched_in_one_file():
+    door = ROOT / "sequences" / "_sklearn.py"
+    wrong = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            if path != door and any(map(is_private_sklearn, names)):
+                wrong.append(f"{name}, line {node.lineno}")
+    assert not wrong
+
+
+def test_no_file_is_long():
+    lengths = {
+        name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()
+    }
+    assert not {name: n for name, n in lengths.items() if n > MAX_LINES}
+
+
+def test_every_file_says_what_it_is():
+    silent = [
+        name
+        for name, path in modules().items()
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not silent
+
+
+def test_no_utils():
+    assert not [name for name in modules() if name.split(".")[-1].strip("_") in {"utils", "util"}]
