@@ -10,6 +10,9 @@ endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
+GUIDE := $(filter-out docs/auto_examples/% docs/generated/%, \
+	$(wildcard docs/*.rst docs/*.md docs/*/*.rst docs/*/*.md))
+
 # One thread a process: on small models more threads are slower, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
@@ -34,7 +37,7 @@ test: $(VENV)/.installed-dev
 
 doctest: $(VENV)/.installed-dev
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' --doctest-glob='*.rst' \
-		sklearn_rnn README.md $(wildcard docs/*.rst docs/*.md docs/user_guide) $(ARGS)
+		sklearn_rnn README.md $(GUIDE) $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
