@@ -1,0 +1,431 @@
+"""`RNNClassifier`. Imports the shared base and layers 0 to 2."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from ..sequences import Sequences, check_classification_y, check_consistent
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ._base import BaseRNN
+from ._targets import JointTarget, LabelTarget, MultilabelTarget, Target
+
+
+class RNNClassifier(ClassifierMixin, BaseRNN):
+    """Classify whole sequences with a recurrent network.
+
+    Use it when each sample is a sequence, of any length and with any number of channels, and has
+    one label, a set of labels, or one label for each of several outputs. Scaling, masking,
+    shuffling, initialisation and the learning-rate schedule are taken care of.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Units of the recurrence, in each direction.
+    cell : {"lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm"} or type, \
+            default="lstm"
+        The recurrence. A torch module class is taken too: one whose constructor has
+        ``batch_first`` is called over the whole sequence as `torch.nn.GRU` is, any other one step
+        at a time as `torch.nn.GRUCell` is.
+    num_layers : int, default=1
+        Stacked recurrent layers.
+    bidirectional : bool, default=True
+        Whether a second recurrence reads each sequence from its true end.
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        Activation of ``cell="rnn"``; the other cells have their own.
+    pooling : str or sequence of str, default=("mean", "max", "last")
+        How the states of all steps become one vector: one or several of ``"last"``, ``"mean"``,
+        ``"max"`` and ``"attention"``, concatenated. Also as ``"mean+max"``.
+    stem : {"conv", None}, default=None
+        ``"conv"`` puts a small convolution over time before the recurrence.
+    dropout : float, default=0.2
+        Share of the pooled features, and of the outputs between stacked layers, that training
+        sets to zero at random; in [0, 1).
+    layer_norm : bool, default=False
+        Whether the outputs of every recurrent layer are normalised over its units.
+    embedding_size : int, default=64
+        Size of the vector learned for each token, where X holds tokens.
+    initial_scale : float, default=None
+        Standard deviation of normally distributed initial weights, with zero biases. None starts
+        with orthogonal recurrent weights, Glorot-uniform input weights and a forget-gate bias
+        of 1.
+    missing : {"auto", "indicator", "mean", "error"}, default="auto"
+        What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
+        ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when
+        training data have missing values, ``"error"`` refuses.
+    loss : "log_loss", torch loss or callable, default="log_loss"
+        Cross-entropy by name, a torch loss such as ``torch.nn.BCEWithLogitsLoss()``, or a
+        function of raw outputs and encoded targets that returns a loss for each sequence.
+    label_smoothing : float, default=0.0
+        Share of the target probability spread over all classes; in [0, 1).
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
+        A name or any torch optimizer class; ``functools.partial`` sets its own options.
+    learning_rate : float, default=3e-3
+        Learning rate, the peak of the schedule.
+    weight_decay : float, default=0.01
+        Weight decay; biases are left out.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        Learning rate over the epochs: up and down again, a half cosine down, halved when the
+        loss stands still, or constant.
+    batch_size : int or "auto", default="auto"
+        Sequences a step. ``"auto"`` is a sixteenth of them, as a power of two from 16 to 128.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None does not clip.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the training data, stop when its score stands still, and
+        restore the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share held out for early stopping; in (0, 1).
+    n_iter_no_change : int, default=10
+        Epochs without improvement before early stopping.
+    tol : float, default=1e-4
+        Smallest improvement of the validation score that counts.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes; ``"balanced"`` weighs them inversely to their frequency.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Number type of the products. ``"bfloat16"`` is mixed precision; ``"auto"`` is
+        float32.
+    n_jobs : int, default=None
+        CPU threads. None means one, which is fastest for networks of up to a few hundred units;
+        -1 means all.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling, dropout and the validation split. With an int, fits
+        are bit-identical on the same machine.
+    verbose : int, default=0
+        1 shows a progress bar with loss, score and time left.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,), or list of them
+        The labels, sorted; a list when y has several outputs.
+    n_features_in_ : int
+        Steps of a 2-D X, list columns of a frame, channels of any other X.
+    feature_names_in_ : ndarray of str
+        Column names, when X was a frame.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of every epoch.
+    validation_scores_ : list of float or None
+        Score on the validation set after every epoch, where there is one.
+    best_validation_score_ : float or None
+        The best of them.
+    history_ : pandas.DataFrame
+        One row an epoch: losses, score, learning rate, seconds.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch network.
+    input_, core_, head_ : str
+        The network in words.
+    n_weights_ : int
+        Number of trained weights.
+
+    See Also
+    --------
+    RNNRegressor : The same for numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rnn import RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.array(["fall", "rise"] * 20)
+    >>> X = [
+    ...     np.linspace(0, 1 if label == "rise" else -1, rng.integers(5, 30))
+    ...     for label in y
+    ... ]
+    >>> classifier = RNNClassifier(hidden_size=8, max_epochs=20, random_state=0).fit(X, y)
+    >>> classifier.predict([np.linspace(0, 1, 50), np.linspace(0, -1, 3)])
+    array(['rise', 'fall'], dtype='<U4')
+    >>> classifier.predict([[]])
+    Traceback (most recent call last):
+    ...
+    ValueError: ...
+    """
+
+    _parameter_constraints = {
+        **BaseRNN._parameter_constraints,
+        "loss": [StrOptions({"log_loss"}), callable, type],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    classes_: Any
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        cell: str | type = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        nonlinearity: str = "tanh",
+        pooling: Any = ("mean", "max", "last"),
+        stem: str | None = None,
+        dropout: float = 0.2,
+        layer_norm: bool = False,
+        embedding_size: int = 64,
+        initial_scale: float | None = None,
+        missing: str = "auto",
+        loss: Any = "log_loss",
+        label_smoothing: float = 0.0,
+        optimizer: Any = "adamw",
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        gradient_clip: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.nonlinearity = nonlinearity
+        self.pooling = pooling
+        self.stem = stem
+        self.dropout = dropout
+        self.layer_norm = layer_norm
+        self.embedding_size = embedding_size
+        self.initial_scale = initial_scale
+        self.missing = missing
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---------------------------------------------------------------- targets
+
+    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
+        """Check the labels; several outputs stay two-dimensional."""
+        labels = check_classification_y(y, estimator=self)
+        check_consistent(sequences, labels)
+        return labels
+
+    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
+        """Choose the encoding by the kind of y and set ``classes_``."""
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            self.classes_ = np.arange(y.shape[1]) if classes is None else np.asarray(classes)
+            return MultilabelTarget(y.shape[1])
+        if kind == "multiclass-multioutput":
+            target = JointTarget([np.unique(y[:, j]) for j in range(y.shape[1])])
+            for j, part in enumerate(target.parts):
+                _require_two_classes(part.classes, f"column {j} of y")
+            self.classes_ = [part.classes for part in target.parts]
+            return target
+        self.classes_ = np.unique(y if classes is None else classes)
+        _require_two_classes(self.classes_, "y")
+        return LabelTarget(self.classes_)
+
+    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        """Multiply the weights of the rows by those of their classes."""
+        if self.class_weight is None:
+            return weights
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weights is None else weights * by_class
+
+    def _stratify(self) -> bool:
+        return isinstance(self._target, LabelTarget)
+
+    def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
+        """Add what only classification has."""
+        architecture = super()._architecture(sequences, indicator=indicator)
+        return {**architecture, "label_smoothing": float(self.label_smoothing)}
+
+    def _score_sequences(
+        self, sequences: Sequences, y: Any, weights: np.ndarray | None
+    ) -> tuple[float, float]:
+        """Return accuracy and log loss of the network as it is."""
+        probabilities = self._split(self._predict_raw(sequences))
+        predicted = self._target.decode(probabilities)  # type: ignore[attr-defined]
+        encoded = self._target.encode(y, sequences)
+        if isinstance(self._target, JointTarget):
+            score = float(np.average((predicted == y).all(axis=1), weights=weights))
+            chosen = np.stack(
+                [p[np.arange(len(p)), encoded[:, j]] for j, p in enumerate(probabilities)], axis=1
+            )
+        else:
+            score = float(accuracy_score(y, predicted, sample_weight=weights))
+            if isinstance(self._target, MultilabelTarget):
+                chosen = np.where(encoded > 0, probabilities, 1 - probabilities)
+            else:
+                chosen = probabilities[np.arange(len(probabilities)), encoded][:, None]
+        losses = -np.log(np.clip(chosen, 1e-12, 1)).sum(axis=1)
+        return score, float(np.average(losses, weights=weights))
+
+    # ---------------------------------------------------------------- learning on
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> RNNClassifier:
+        """Train for one epoch on these sequences, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`. The first call's also set the scaling.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The labels.
+        classes : array-like, default=None
+            All labels that will ever come; needed in the first call unless it has them all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        self : RNNClassifier
+            The estimator, one epoch further.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all of y at once, which partial_fit does not see; "
+                "pass a dict of weights or sample_weight."
+            )
+        reset = not hasattr(self, "net_")
+        if not reset and classes is not None and not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"classes={list(classes)} is not what the first call to partial_fit was given: "
+                f"{list(self.classes_)}."
+            )
+        self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
+        return self
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each sequence.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels from ``classes_``; for multilabel y the indicator matrix.
+        """
+        sequences = self._read_for_prediction(X)
+        return self._target.decode(self._split(self._predict_raw(sequences)))  # type: ignore[attr-defined]
+
+    def predict_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float32, or list of them
+            In the order of ``classes_``. For multilabel y the probability of each label, of
+            shape (n_samples, n_labels); for several outputs a list with one array each.
+        """
+        sequences = self._read_for_prediction(X)
+        return self._split(self._predict_raw(sequences))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), or list of them
+            In the order of ``classes_``.
+        """
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            if isinstance(probabilities, list):
+                return [np.log(p) for p in probabilities]
+            return np.log(probabilities)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy: of labels, of whole label sets, or of all outputs at once.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        score : float
+            Share of sequences that are wholly right.
+        """
+        check_is_fitted(self)
+        if isinstance(self._target, JointTarget):
+            right = (self.predict(X) == np.asarray(y)).all(axis=1)
+            return float(np.average(right, weights=sample_weight))
+        return super().score(X, y, sample_weight)
+
+    def _split(self, probabilities: np.ndarray) -> Any:
+        """Return the probabilities by output where there are several."""
+        if isinstance(self._target, JointTarget):
+            return self._target.split(probabilities)
+        return probabilities
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _require_two_classes(classes: np.ndarray, where: str) -> None:
+    """Refuse to learn when there is nothing to tell apart."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"Classification needs at least 2 classes; {where} contains only one class: "
+            f"{classes.tolist()[0]!r}."
+        )

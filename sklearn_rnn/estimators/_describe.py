@@ -1,0 +1,115 @@
+"""What a fitted estimator says of itself, in plain words and in its HTML diagram.
+
+Imports nothing but layer 1's configuration.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ..sequences._documentation import DOC_LINK_TEMPLATE, public_module
+
+if TYPE_CHECKING:
+    from ..nn import NetworkConfig
+    from ..training import TrainingNet
+
+
+class Description(str):
+    """Text that shows without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class DescribedNetworkMixin:
+    """Fitted attributes ``input_``, ``core_``, ``head_``, ``n_weights_``; the HTML diagram."""
+
+    _doc_link_module = "sklearn_rnn"
+    _doc_link_template = DOC_LINK_TEMPLATE
+
+    _config: NetworkConfig
+    net_: TrainingNet
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Name the page of this class in our reference."""
+        return {
+            "estimator_module": public_module(type(self)),
+            "estimator_name": type(self).__name__,
+        }
+
+    @property
+    def input_(self) -> Description:
+        """What goes in, in words."""
+        config = self._fitted_config()
+        if config.vocabulary_size is not None:
+            text = f"{config.vocabulary_size} tokens"
+        else:
+            text = f"{config.n_channels} channel" + "s" * (config.n_channels != 1)
+        if config.indicator:
+            text += ", missing marked"
+        if config.n_static:
+            text += f", {config.n_static} static"
+        return Description(text)
+
+    @property
+    def core_(self) -> Description:
+        """The recurrence, in words."""
+        config = self._fitted_config()
+        cell = config.cell if isinstance(config.cell, str) else config.cell.__name__
+        text = f"{cell} {config.hidden_size}"
+        if config.num_layers > 1:
+            text += f" x {config.num_layers} layers"
+        if config.bidirectional:
+            text += ", bidirectional"
+        return Description(text)
+
+    @property
+    def head_(self) -> Description:
+        """What comes out, in words."""
+        config = self._fitted_config()
+        outputs = config.n_outputs
+        if config.head == "binary":
+            return Description("binary")
+        if config.head == "joint":
+            sizes = outputs if isinstance(outputs, tuple) else (outputs,)
+            return Description("joint, " + "+".join(map(str, sizes)) + " classes")
+        unit = {"multiclass": "classes", "multilabel": "labels"}.get(config.head, "outputs")
+        text = f"{outputs} {unit if outputs != 1 else unit.removesuffix('s')}"
+        return Description(text + (" a step" if config.per_step else ""))
+
+    @property
+    def n_weights_(self) -> int:
+        """Number of trained weights."""
+        self._fitted_config()
+        return sum(p.numel() for p in self.net_.module_.parameters() if p.requires_grad)
+
+    def _fitted_config(self) -> NetworkConfig:
+        """Return the architecture, or say that there is none, as a missing attribute is said."""
+        if "net_" not in self.__dict__:
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        return self._config
+
+    def _repr_html_inner(self) -> str:
+        """Return scikit-learn's diagram, and below it the fitted network in one line."""
+        return self._html_with_summary()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return what notebooks show."""
+        bundle = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] = self._html_with_summary()
+        return bundle
+
+    def _html_with_summary(self) -> str:
+        """Return the diagram with the summary, once fitted."""
+        html = super()._repr_html_inner()  # type: ignore[misc]
+        if "net_" not in self.__dict__:
+            return html
+        parts = [
+            f"<b>input</b> {escape(self.input_)}",
+            f"<b>core</b> {escape(self.core_)}",
+            f"<b>head</b> {escape(self.head_)}",
+            f"<b>weights</b> {self.n_weights_:,}",
+        ]
+        return f"{html}<p class='sklearn-rnn-network'>{' &rarr; '.join(parts)}</p>"

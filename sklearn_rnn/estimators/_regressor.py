@@ -1,0 +1,329 @@
+"""`RNNRegressor`. Imports the shared base and layers 0 to 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from ..sequences import Sequences, check_regression_y, check_weights, is_step_y
+from ..sequences._sklearn import StrOptions, _fit_context
+from ._base import BaseRNN
+from ._targets import ContinuousTarget, StepTarget, Target
+
+
+class RNNRegressor(RegressorMixin, BaseRNN):
+    """Predict numbers from sequences with a recurrent network.
+
+    Use it when each sample is a sequence, of any length and with any number of channels, and has
+    one number, several numbers, or one or several numbers at every step. Inputs and targets are
+    scaled inside.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Units of the recurrence, in each direction.
+    cell : {"lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm"} or type, \
+            default="lstm"
+        The recurrence. A torch module class is taken too: one whose constructor has
+        ``batch_first`` is called over the whole sequence as `torch.nn.GRU` is, any other one step
+        at a time as `torch.nn.GRUCell` is.
+    num_layers : int, default=1
+        Stacked recurrent layers.
+    bidirectional : bool, default=True
+        Whether a second recurrence reads each sequence from its true end.
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        Activation of ``cell="rnn"``; the other cells have their own.
+    pooling : str or sequence of str, default=("mean", "max", "last")
+        How the states of all steps become one vector: one or several of ``"last"``, ``"mean"``,
+        ``"max"`` and ``"attention"``, concatenated. Also as ``"mean+max"``.
+    stem : {"conv", None}, default=None
+        ``"conv"`` puts a small convolution over time before the recurrence.
+    dropout : float, default=0.2
+        Share of the pooled features, and of the outputs between stacked layers, that training
+        sets to zero at random; in [0, 1).
+    layer_norm : bool, default=False
+        Whether the outputs of every recurrent layer are normalised over its units.
+    embedding_size : int, default=64
+        Size of the vector learned for each token, where X holds tokens.
+    initial_scale : float, default=None
+        Standard deviation of normally distributed initial weights, with zero biases. None starts
+        with orthogonal recurrent weights, Glorot-uniform input weights and a forget-gate bias
+        of 1.
+    missing : {"auto", "indicator", "mean", "error"}, default="auto"
+        What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
+        ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when
+        training data have missing values, ``"error"`` refuses.
+    loss : {"squared_error", "absolute_error", "huber"}, torch loss or callable, \
+            default="squared_error"
+        The loss, on targets scaled to mean 0 and deviation 1; a torch loss such as
+        ``torch.nn.SmoothL1Loss()`` or a function of predictions and targets as well.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
+        A name or any torch optimizer class; ``functools.partial`` sets its own options.
+    learning_rate : float, default=3e-3
+        Learning rate, the peak of the schedule.
+    weight_decay : float, default=0.01
+        Weight decay; biases are left out.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        Learning rate over the epochs: up and down again, a half cosine down, halved when the
+        loss stands still, or constant.
+    batch_size : int or "auto", default="auto"
+        Sequences a step. ``"auto"`` is a sixteenth of them, as a power of two from 16 to 128.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None does not clip.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the training data, stop when its score stands still, and
+        restore the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share held out for early stopping; in (0, 1).
+    n_iter_no_change : int, default=10
+        Epochs without improvement before early stopping.
+    tol : float, default=1e-4
+        Smallest improvement of the validation score that counts.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Number type of the products. ``"bfloat16"`` is mixed precision; ``"auto"`` is
+        float32, and on a CPU predictions are computed in float64, so that they depend on their
+        batch in no digit.
+    n_jobs : int, default=None
+        CPU threads. None means one, which is fastest for networks of up to a few hundred units;
+        -1 means all.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling, dropout and the validation split. With an int, fits
+        are bit-identical on the same machine.
+    verbose : int, default=0
+        1 shows a progress bar with loss, score and time left.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Steps of a 2-D X, list columns of a frame, channels of any other X.
+    feature_names_in_ : ndarray of str
+        Column names, when X was a frame.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of every epoch.
+    validation_scores_ : list of float or None
+        Score on the validation set after every epoch, where there is one.
+    best_validation_score_ : float or None
+        The best of them.
+    history_ : pandas.DataFrame
+        One row an epoch: losses, score, learning rate, seconds.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch network.
+    input_, core_, head_ : str
+        The network in words.
+    n_weights_ : int
+        Number of trained weights.
+
+    See Also
+    --------
+    RNNClassifier : The same for labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_rnn import RNNRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=rng.integers(5, 15)) for _ in range(60)]
+    >>> y = [x.mean() for x in X]
+    >>> regressor = RNNRegressor(hidden_size=16, max_epochs=40, random_state=0).fit(X, y)
+    >>> regressor.score(X, y) > 0.8
+    True
+    >>> running = [np.cumsum(x) for x in X]  # one target at every step
+    >>> stepwise = RNNRegressor(8, bidirectional=False, max_epochs=5, random_state=0)
+    >>> [p.shape for p in stepwise.fit(X, running).predict(X[:2])] == [x.shape for x in X[:2]]
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseRNN._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber"}), callable, type],
+    }
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        cell: str | type = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        nonlinearity: str = "tanh",
+        pooling: Any = ("mean", "max", "last"),
+        stem: str | None = None,
+        dropout: float = 0.2,
+        layer_norm: bool = False,
+        embedding_size: int = 64,
+        initial_scale: float | None = None,
+        missing: str = "auto",
+        loss: Any = "squared_error",
+        optimizer: Any = "adamw",
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        gradient_clip: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.nonlinearity = nonlinearity
+        self.pooling = pooling
+        self.stem = stem
+        self.dropout = dropout
+        self.layer_norm = layer_norm
+        self.embedding_size = embedding_size
+        self.initial_scale = initial_scale
+        self.missing = missing
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---------------------------------------------------------------- targets
+
+    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
+        """Check the targets: one a step stays ragged, others become float64."""
+        if is_step_y(y, sequences):
+            whole = isinstance(y, Sequences) or getattr(y, "ndim", None) == 3
+            return y if whole else list(y)
+        return check_regression_y(y, len(sequences), estimator=self)
+
+    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
+        """Choose the encoding by the shape of y."""
+        if is_step_y(y, sequences):
+            return StepTarget(y, sequences)
+        return ContinuousTarget(y)
+
+    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        return weights
+
+    def _prediction_dtype(self) -> torch.dtype:
+        """Return float64 on a CPU, where a prediction then depends on its batch in no digit."""
+        exact = self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
+        return torch.float64 if exact else torch.float32
+
+    def _score_sequences(
+        self, sequences: Sequences, y: Any, weights: np.ndarray | None
+    ) -> tuple[float, float]:
+        """Return R2 and squared error of the network as it is, over steps where y has them."""
+        truth = self._target.encode(y, sequences)
+        predicted = self._predict_raw(sequences)
+        if self._target.per_step and weights is not None:
+            weights = np.repeat(weights, sequences.lengths)
+        error = float(np.average((truth - predicted).mean(axis=1) ** 2, weights=weights))
+        # R2 of a single target is not defined; the error alone then decides.
+        score = r2_score(truth, predicted, sample_weight=weights) if len(truth) > 1 else -error
+        return float(score), error
+
+    # ---------------------------------------------------------------- learning on
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
+        """Train for one epoch on these sequences, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`. The first call's also set the scaling.
+        y : array-like or list of arrays
+            The targets, as in `fit`. The first call's also set their scaling.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        self : RNNRegressor
+            The estimator, one epoch further.
+        """
+        self._fit(X, y, sample_weight, reset=not hasattr(self, "net_"), one_epoch=True)
+        return self
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, X: Any) -> Any:
+        """Return the predicted numbers.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            In the shape of y. With one target a step: a list of arrays, `Sequences` or a 3-D
+            array, as y was.
+        """
+        sequences = self._read_for_prediction(X)
+        predictions = self._predict_raw(sequences).astype(np.float64)
+        return self._target.decode(predictions, sequences)  # type: ignore[attr-defined]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R2, over all steps where y has them.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of arrays
+            The true targets, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        score : float
+            R2, at most 1; several outputs count alike.
+        """
+        check_is_fitted(self)
+        if not self._target.per_step:
+            return super().score(X, y, sample_weight)
+        sequences = self._read_for_prediction(X)
+        weights = check_weights(sample_weight, len(sequences))
+        if weights is not None:
+            weights = np.repeat(weights, sequences.lengths)
+        truth = self._target.encode(y, sequences)
+        return float(r2_score(truth, self._predict_raw(sequences), sample_weight=weights))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

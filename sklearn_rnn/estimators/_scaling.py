@@ -1,0 +1,36 @@
+"""Means and scales of targets and static features over the training rows. Imports layer 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..sequences import Sequences
+from ._targets import Target
+
+
+def target_statistics(
+    target: Target,
+    encoded: np.ndarray,
+    sequences: Sequences,
+    rows: np.ndarray,
+    weights: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weighted mean and scale of continuous targets over the training rows."""
+    chosen = np.zeros(len(sequences))
+    chosen[rows] = 1.0 if weights is None else weights[rows]
+    by_target = np.repeat(chosen, sequences.lengths) if target.per_step else chosen
+    values = np.asarray(encoded, dtype=np.float64)
+    mean = np.average(values, axis=0, weights=by_target)
+    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=by_target))
+    return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1e-300), scale, 1.0)
+
+
+def static_statistics(sequences: Sequences, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scale of the numeric static columns over the training rows, in order."""
+    categories = sequences.static_categories or ()
+    static = np.asarray(sequences.static, dtype=np.float64)[rows]
+    numeric = [j for j in range(static.shape[1]) if j >= len(categories) or categories[j] is None]
+    values = np.ma.masked_invalid(static[:, numeric])
+    mean = np.asarray(np.ma.filled(values.mean(axis=0), 0.0))
+    scale = np.asarray(np.ma.filled(values.std(axis=0), 1.0))
+    return mean, np.where(scale > 0, scale, 1.0)

@@ -1,0 +1,174 @@
+"""Targets: from the user's y to what a head learns, and from its predictions back.
+
+Each encoding is one class with `encode` (y to an array by row or by step) and `decode` (what the
+head predicts to what `predict` returns). Imports NumPy, scikit-learn and layer 0.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ..sequences import Sequences, check_regression_y, check_step_y
+
+
+class Target(ABC):
+    """How y is learned: name and size of the head, encoding and decoding.
+
+    Attributes
+    ----------
+    head : str
+        Name of the head in `sklearn_rnn.nn`.
+    n_outputs : int or tuple of int
+        Its size.
+    per_step : bool
+        Whether there is one target a step and not one a sequence.
+    """
+
+    head: str
+    n_outputs: int | tuple[int, ...]
+    per_step = False
+
+    @abstractmethod
+    def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
+        """Return the array that the head learns; refuse what the fitted encoding cannot hold."""
+
+
+class LabelTarget(Target):
+    """One label a sequence, of any dtype; two classes get the binary head."""
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.classes = classes
+        self.head = "binary" if len(classes) == 2 else "multiclass"
+        self.n_outputs = 1 if len(classes) == 2 else len(classes)
+
+    def encode(self, y: np.ndarray, sequences: Sequences) -> np.ndarray:
+        """Return class indices as int64."""
+        index = np.searchsorted(self.classes, y)
+        index = np.minimum(index, len(self.classes) - 1)
+        unknown = self.classes[index] != y
+        if np.any(unknown):
+            raise ValueError(
+                f"y contains the label {np.asarray(y)[unknown][0]!r}, which is not among the "
+                f"classes that the model was given first: {self.classes.tolist()}."
+            )
+        return index.astype(np.int64)
+
+    def decode(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the most probable label of each row."""
+        return self.classes[np.argmax(probabilities, axis=1)]
+
+
+class MultilabelTarget(Target):
+    """A set of labels a sequence, as an indicator matrix."""
+
+    head = "multilabel"
+
+    def __init__(self, n_labels: int) -> None:
+        self.n_outputs = n_labels
+
+    def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
+        """Return the indicator matrix as float32."""
+        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        if y.ndim != 2 or y.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"y has shape {y.shape}, but the model was given {self.n_outputs} labels."
+            )
+        return y.astype(np.float32)
+
+    def decode(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the indicator matrix of labels at least as probable as not."""
+        return (probabilities >= 0.5).astype(np.int64)
+
+
+class JointTarget(Target):
+    """Several labels a sequence, one for each output."""
+
+    head = "joint"
+
+    def __init__(self, classes: list[np.ndarray]) -> None:
+        self.parts = [LabelTarget(c) for c in classes]
+        self.n_outputs = tuple(len(c) for c in classes)
+
+    def encode(self, y: np.ndarray, sequences: Sequences) -> np.ndarray:
+        """Return class indices, one column for each output."""
+        if y.ndim != 2 or y.shape[1] != len(self.parts):
+            raise ValueError(
+                f"y has shape {y.shape}, but the model was given {len(self.parts)} outputs."
+            )
+        columns = [part.encode(y[:, j], sequences) for j, part in enumerate(self.parts)]
+        return np.stack(columns, axis=1)
+
+    def split(self, probabilities: np.ndarray) -> list[np.ndarray]:
+        """Return the probabilities of each output."""
+        assert isinstance(self.n_outputs, tuple)
+        return np.split(probabilities, np.cumsum(self.n_outputs)[:-1], axis=1)
+
+    def decode(self, probabilities: list[np.ndarray]) -> np.ndarray:
+        """Return the most probable label of each row and output."""
+        labels = [part.decode(p) for part, p in zip(self.parts, probabilities, strict=True)]
+        return np.stack(labels, axis=1)
+
+
+class ContinuousTarget(Target):
+    """One or several numbers a sequence."""
+
+    head = "continuous"
+
+    def __init__(self, y: np.ndarray) -> None:
+        self.vector = y.ndim == 1
+        self.n_outputs = 1 if self.vector else y.shape[1]
+
+    def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
+        """Return float32 targets of shape (n, outputs)."""
+        y = check_regression_y(y, len(sequences))
+        if (y.ndim == 1) != self.vector or (y.ndim == 2 and y.shape[1] != self.n_outputs):
+            raise ValueError(
+                f"y has shape {y.shape}, but the model was given {self.n_outputs} output(s)."
+            )
+        return y.reshape(len(y), -1)
+
+    def decode(self, predictions: np.ndarray, sequences: Sequences) -> np.ndarray:
+        """Return predictions in the shape of y."""
+        return predictions[:, 0] if self.vector else predictions
+
+
+class StepTarget(Target):
+    """One or several numbers a step; predictions come back in the form in which y came.
+
+    A list of 1-D or 2-D arrays gives such a list, `Sequences` give `Sequences`, and a 3-D array
+    gives one when all sequences have the same length, else `Sequences`.
+    """
+
+    head = "continuous"
+    per_step = True
+
+    def __init__(self, y: Any, sequences: Sequences) -> None:
+        self.n_outputs = check_step_y(y, sequences).n_channels
+        if isinstance(y, Sequences):
+            self.form = "sequences"
+        elif getattr(y, "ndim", None) == 3:
+            self.form = "array"
+        else:
+            self.form = "vectors" if np.ndim(y[0]) == 1 else "list"
+
+    def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
+        """Return flat targets of shape (total_steps, outputs)."""
+        steps = check_step_y(y, sequences)
+        if steps.n_channels != self.n_outputs:
+            raise ValueError(
+                f"y has {steps.n_channels} outputs a step, but the model was given "
+                f"{self.n_outputs}."
+            )
+        return steps.values
+
+    def decode(self, predictions: np.ndarray, sequences: Sequences) -> Any:
+        """Return predictions, flat by step, in the form of y."""
+        steps = Sequences(predictions, sequences.offsets)
+        if self.form == "array" and len(set(sequences.lengths.tolist())) == 1:
+            return predictions.reshape(len(sequences), -1, predictions.shape[1])
+        if self.form == "vectors":
+            return [row[:, 0] for row in steps]
+        return list(steps) if self.form == "list" else steps

@@ -1,0 +1,46 @@
+"""The rows held out for validation. Imports NumPy and scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+def split_rows(
+    y: Any, n_rows: int, fraction: float, *, stratify: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and validation rows, sorted; with ``stratify`` in the classes' proportions.
+
+    A class with a single member always trains. When the fraction is too small to hold every
+    class, the split is not stratified.
+    """
+    if n_rows < 2:
+        raise ValueError(
+            f"early_stopping=True needs at least 2 sequences to hold some out, got {n_rows}."
+        )
+    rows = np.arange(n_rows)
+    size = max(1, round(fraction * n_rows))
+    if size >= n_rows:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_rows} sequences leaves none to train on."
+        )
+    labels = None
+    alone = np.zeros(n_rows, dtype=bool)
+    if stratify:
+        _, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        labels = labels.reshape(-1)
+        alone = counts[labels] == 1
+        n_classes = int((counts > 1).sum())
+        n_split = n_rows - int(alone.sum())
+        if size < n_classes or n_split - size < n_classes:
+            labels, alone = None, np.zeros(n_rows, dtype=bool)
+    kept = rows[~alone]
+    train, held = train_test_split(
+        kept,
+        test_size=min(size, len(kept) - 1),
+        stratify=None if labels is None else labels[~alone],
+        random_state=seed,
+    )
+    return np.sort(np.concatenate([train, rows[alone]])), np.sort(held)

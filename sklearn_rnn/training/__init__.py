@@ -1,0 +1,51 @@
+"""Training: device and threads, batches from flat storage, the loop. Imports nn and sequences."""
+
+from ._batches import Batch, BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+from ._best import BestWeights
+from ._budget import auto_batch_size, auto_epochs
+from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
+from ._inference import run_rows, run_steps
+from ._loop import (
+    DivergenceError,
+    EpochRecord,
+    Recipe,
+    TrainingNet,
+    configure,
+    make_net,
+    train,
+)
+from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
+from ._progress import Progress
+from ._statistics import StepStatistics, step_statistics
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Batch",
+    "BatchPlan",
+    "BestWeights",
+    "Compute",
+    "DivergenceError",
+    "EpochRecord",
+    "FlatStorage",
+    "Progress",
+    "Recipe",
+    "Schedule",
+    "StepStatistics",
+    "TrainingBatches",
+    "TrainingNet",
+    "auto_batch_size",
+    "auto_epochs",
+    "configure",
+    "cpu_threads",
+    "make_net",
+    "prediction_batches",
+    "resolve_compute",
+    "resolve_device",
+    "resolve_optimizer",
+    "run_rows",
+    "run_steps",
+    "seeded_globals",
+    "step_statistics",
+    "train",
+]

@@ -1,0 +1,127 @@
+"""Where and how a network computes: device, precision and CPU threads. Imports torch only."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+_PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A resolved device and the number types to train and to predict with."""
+
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    def autocast_context(self) -> contextlib.AbstractContextManager:
+        """Return the context in which forward passes run."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Turn the parameter ``device`` into a device that exists here, or say what does."""
+    if isinstance(device, torch.device):
+        device = str(device)
+    if not isinstance(device, str):
+        raise TypeError(f"device must be a str or a torch.device, got {type(device).__name__}.")
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not a device name. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from error
+    if resolved.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise ValueError(
+                f"device={device!r}: this machine has no usable CUDA device. "
+                "Use device='auto' or device='cpu'."
+            )
+        if resolved.index is not None and resolved.index >= count:
+            raise ValueError(
+                f"device={device!r}: this machine has {count} CUDA device(s), numbered from 0."
+            )
+    elif resolved.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise ValueError(
+                f"device={device!r}: this machine has no usable MPS device. "
+                "Use device='auto' or device='cpu'."
+            )
+    elif resolved.type != "cpu":
+        raise ValueError(
+            f"device={device!r} is not supported. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        )
+    return resolved
+
+
+def resolve_compute(device: str | torch.device, precision: str) -> Compute:
+    """Resolve ``device`` and ``precision`` together.
+
+    ``"auto"`` is float32 everywhere: mixed precision is asked for, never a surprise.
+    """
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision must be one of {list(_PRECISIONS)}, got {precision!r}.")
+    resolved = resolve_device(device)
+    if precision != "bfloat16":
+        return Compute(resolved)
+    if resolved.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise ValueError(
+            f"precision='bfloat16': {torch.cuda.get_device_name(resolved)} does not support it. "
+            "Use precision='float32'."
+        )
+    return Compute(resolved, autocast=torch.bfloat16)
+
+
+class _ThreadPolicy:
+    """Count who is computing, so that the first saves torch's thread count and the last restores.
+
+    torch keeps one count a process. When fits overlap in threads, the count of the one that
+    came last holds, and what the process had before comes back when all are done.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active = 0
+        self._found = 1
+
+    @contextlib.contextmanager
+    def __call__(self, n_threads: int) -> Iterator[None]:
+        with self._lock:
+            if self._active == 0:
+                self._found = torch.get_num_threads()
+            self._active += 1
+            if torch.get_num_threads() != n_threads:
+                torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._active -= 1
+                if self._active == 0 and torch.get_num_threads() != self._found:
+                    torch.set_num_threads(self._found)
+
+
+cpu_threads = _ThreadPolicy()
+
+_construction = threading.RLock()
+
+
+@contextlib.contextmanager
+def seeded_globals(seed: int) -> Iterator[None]:
+    """Seed torch's global generator for a while and put it back: for code that takes no generator.
+
+    The lock makes it safe when several threads fit at once.
+    """
+    with _construction, torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield

@@ -1,0 +1,68 @@
+"""Run a trained network over sequences and put the results in the order of the rows.
+
+Imports torch, NumPy and the batches of this layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ._batches import Batch, FlatStorage, prediction_batches
+from ._device import Compute, cpu_threads
+
+
+def run_rows(
+    call: Callable[[Batch], torch.Tensor],
+    storage: FlatStorage,
+    compute: Compute,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Return ``call``'s results, one a row, as an array of shape (n_rows, ...)."""
+    result: np.ndarray | None = None
+    with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
+        for batch in prediction_batches(storage):
+            values = _to_numpy(call(batch))
+            if result is None:
+                result = np.empty((len(storage.lengths), *values.shape[1:]), dtype=values.dtype)
+            result[batch.rows] = values
+    assert result is not None, "there is at least one row"
+    return result
+
+
+def run_steps(
+    call: Callable[[Batch], torch.Tensor],
+    storage: FlatStorage,
+    compute: Compute,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Return ``call``'s results, one a valid step, flat in the order of the storage's steps."""
+    result: np.ndarray | None = None
+    with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
+        for batch in prediction_batches(storage):
+            values = _to_numpy(call(batch))
+            if result is None:
+                total = int(storage.offsets[-1])
+                result = np.empty((total, *values.shape[1:]), dtype=values.dtype)
+            result[flat_steps(storage, batch.rows)] = values
+    assert result is not None, "there is at least one row"
+    return result
+
+
+def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
+    """Return the flat positions of the valid steps of the given rows, row after row."""
+    lengths = storage.lengths[rows]
+    ends = np.cumsum(lengths)
+    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+    return np.repeat(storage.offsets[rows], lengths) + within
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Bring a result to the CPU as a NumPy array, at least in float32."""
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.cpu().numpy()

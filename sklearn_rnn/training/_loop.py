@@ -1,0 +1,254 @@
+"""The training loop, on skorch. This is the only file that imports skorch.
+
+A `TrainingNet` is a skorch net whose batches are ours, whose loss belongs to the network's head
+and which keeps no log of its own. `train` runs it for some epochs and reports each.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+
+from ..nn import set_generator
+from ._batches import Batch, TrainingBatches
+from ._device import Compute, cpu_threads, seeded_globals
+from ._optimization import Schedule, resolve_optimizer
+
+# Training has diverged when an epoch's loss is this many times what the first batch's was.
+_BLOW_UP = 1e4
+
+
+class DivergenceError(ValueError):
+    """Raised when the loss or the weights stop being finite numbers or explode."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: everything about optimisation that the user sets."""
+
+    optimizer: Any
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    max_epochs: int
+    gradient_clip: float | None
+
+
+@dataclass
+class EpochRecord:
+    """What one epoch came to."""
+
+    epoch: int
+    train_loss: float
+    learning_rate: float
+    seconds: float
+    valid_score: float | None = None
+    valid_loss: float | None = None
+
+
+@dataclass
+class Run:
+    """What a net's steps need beside skorch's own parameters."""
+
+    compute: Compute
+    gradient_clip: float | None
+    parameters: list[torch.nn.Parameter]
+    schedule: Schedule | None = None
+    first_loss: float | None = None
+    epoch_loss: float = float("nan")
+    # The network in another number type, made when it is first asked for.
+    converted: torch.nn.Module | None = None
+
+
+class TrainingNet(NeuralNet):
+    """A skorch net over our batches, silent, with the head's own loss.
+
+    ``module_`` is the network, ``optimizer_`` its optimizer, ``run`` what our steps need beside;
+    skorch's history stays empty because the estimators keep theirs.
+    """
+
+    run: Run
+
+    @property
+    def _default_callbacks(self) -> list:
+        return []
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the batches themselves: they are an iterable already."""
+        return dataset
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, None]:
+        """Keep all batches for training: validation is held out before."""
+        return X, None
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Leave skorch's history alone."""
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """Compute one batch's loss and gradients, clipped."""
+        network = self.module_
+        with self.run.compute.autocast_context():
+            raw = network(batch.x, batch.lengths, batch.static)
+            loss = network.head.loss(raw.float(), batch.target, batch.weight)
+        loss.backward()
+        if self.run.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.run.parameters, self.run.gradient_clip)
+        return {"loss": loss.detach(), "y_pred": raw.detach()}
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Train on every batch once and leave the mean loss in ``epoch_loss``."""
+        if iterator is None:
+            return
+        self._set_training(True)
+        schedule = self.run.schedule
+        losses: list[Any] = []
+        sizes: list[int] = []
+        assert schedule is not None, "train() sets the schedule"
+        for batch in iterator:
+            loss = step_fn(batch)["loss"]
+            schedule.after_batch()
+            # An accelerator is asked for the losses once an epoch, a CPU has them at no cost.
+            losses.append(loss if loss.is_cuda else self._checked(float(loss)))
+            sizes.append(len(batch.rows))
+        if isinstance(losses[0], torch.Tensor):
+            losses = [self._checked(value) for value in torch.stack(losses).tolist()]
+        self.run.epoch_loss = float(np.average(losses, weights=sizes))
+
+    def _checked(self, loss: float) -> float:
+        """Return the loss, or raise when it says that training has diverged."""
+        if self.run.first_loss is None and np.isfinite(loss):
+            self.run.first_loss = abs(loss)
+        if not np.isfinite(loss) or abs(loss) > _BLOW_UP * (1.0 + (self.run.first_loss or 0.0)):
+            raise DivergenceError(f"the training loss became {loss:g}")
+        return loss
+
+    def network_for(self, dtype: torch.dtype) -> torch.nn.Module:
+        """Return the network in evaluation mode with weights of the given type."""
+        network = self.module_
+        network.eval()
+        if dtype == torch.float32:
+            return network
+        if self.run.converted is None:
+            self.run.converted = copy.deepcopy(network).to(dtype)
+        return self.run.converted
+
+
+def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> TrainingNet:
+    """Wrap a network and its recipe into an initialised skorch net."""
+    optimizer, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay)
+    net = TrainingNet(
+        network,
+        criterion=torch.nn.Identity,
+        optimizer=optimizer,
+        lr=recipe.learning_rate,
+        max_epochs=recipe.max_epochs,
+        train_split=None,
+        callbacks=None,
+        device=str(compute.device),
+        verbose=0,
+        **{f"optimizer__{key}": value for key, value in keywords.items()},
+    )
+    if "weight_decay" in keywords:
+        # Biases and normalisation gains are not shrunk.
+        net.set_params(
+            optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})]
+            if any("bias" in name for name, _ in network.named_parameters())
+            else []
+        )
+    net.initialize()
+    return configure(net, recipe, compute)
+
+
+def configure(net: TrainingNet, recipe: Recipe, compute: Compute) -> TrainingNet:
+    """Give a net what our steps need beside skorch's own parameters."""
+    parameters = [p for p in net.module_.parameters() if p.requires_grad]
+    net.run = Run(compute, recipe.gradient_clip, parameters)
+    return net
+
+
+def train(
+    net: TrainingNet,
+    batches: TrainingBatches,
+    recipe: Recipe,
+    *,
+    seed: int,
+    n_threads: int,
+    on_epoch: Callable[[EpochRecord], bool],
+    guard_globals: bool = False,
+) -> None:
+    """Train for up to ``recipe.max_epochs`` epochs.
+
+    Parameters
+    ----------
+    net : TrainingNet
+        The net; trained in place.
+    batches : TrainingBatches
+        Iterated once an epoch.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Seeds dropout.
+    n_threads : int
+        CPU threads; the process's setting is restored.
+    on_epoch : callable
+        Called after each epoch with its `EpochRecord`; returning True ends training.
+    guard_globals : bool, default=False
+        Seed and restore torch's global generator around the fit, for modules of the user's
+        own that draw from it.
+
+    Raises
+    ------
+    DivergenceError
+        When the loss or the weights are no longer finite, or the loss exploded.
+    """
+    for group in net.optimizer_.param_groups:
+        group["lr"] = recipe.learning_rate
+        group.pop("initial_lr", None)
+    run = net.run
+    run.schedule = Schedule(recipe.schedule, net.optimizer_, recipe.max_epochs * len(batches))
+    run.first_loss = None
+    generator = torch.Generator(device=run.compute.device).manual_seed(seed)
+    set_generator(net.module_, generator)
+    try:
+        with cpu_threads(n_threads):
+            if guard_globals:
+                with seeded_globals(seed):
+                    _epochs(net, batches, recipe, on_epoch)
+            else:
+                _epochs(net, batches, recipe, on_epoch)
+    finally:
+        set_generator(net.module_, None)
+        net.module_.eval()
+
+
+def _epochs(
+    net: TrainingNet,
+    batches: TrainingBatches,
+    recipe: Recipe,
+    on_epoch: Callable[[EpochRecord], bool],
+) -> None:
+    """Run the epochs, one skorch fit loop of one epoch at a time, so that any may be the last."""
+    run = net.run
+    assert run.schedule is not None, "train() sets the schedule"
+    for epoch in range(1, recipe.max_epochs + 1):
+        begun = time.perf_counter()
+        learning_rate = run.schedule.learning_rate
+        net.fit_loop(batches, epochs=1)
+        run.converted = None
+        if not all(bool(torch.isfinite(p).all()) for p in run.parameters):
+            raise DivergenceError("the weights are no longer finite numbers")
+        record = EpochRecord(epoch, run.epoch_loss, learning_rate, time.perf_counter() - begun)
+        stop = on_epoch(record)
+        watched = record.train_loss if record.valid_loss is None else record.valid_loss
+        run.schedule.after_epoch(watched)
+        if stop:
+            return

@@ -1,0 +1,51 @@
+"""scikit-learn's own checks, the yielded and the not yielded, over every estimator."""
+
+import pytest
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_rnn import RNNClassifier, RNNRegressor
+
+MINI_BATCHES = (
+    "weights enter the loss of mini-batches, and a repeated sample is drawn on its own; "
+    "scikit-learn lists the same for its own stochastic ensembles"
+)
+
+
+def estimators():
+    """Defaults, made smaller where that only saves time."""
+    return [
+        RNNClassifier(hidden_size=16, max_epochs=60, batch_size=16, learning_rate=0.01),
+        RNNRegressor(hidden_size=32, max_epochs=60, batch_size=16, learning_rate=0.01),
+    ]
+
+
+def expected_failures(estimator):
+    return {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES}
+
+
+@parametrize_with_checks(estimators(), expected_failed_checks=expected_failures, xfail_strict=True)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+NOT_YIELDED = [
+    checks.check_param_validation,
+    checks.check_dataframe_column_names_consistency,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_set_output_transform_polars,
+    checks.check_global_output_transform_pandas,
+    checks.check_global_set_output_transform_polars,
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_get_feature_names_out_error,
+]
+
+
+@pytest.mark.parametrize("check", NOT_YIELDED, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+def test_checks_that_are_not_yielded(kind, check):
+    estimator = kind(hidden_size=4, max_epochs=2)
+    check(kind.__name__, estimator)
