@@ -1,0 +1,226 @@
+"""What the transformers share: the form of X in, the same form out; imports `sequences` only."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..sequences import (
+    DOC_LINK_TEMPLATE,
+    Sequences,
+    check_X,
+    describe_kind,
+    public_module,
+)
+from ..sequences._sklearn import _get_output_config
+from ..sequences._values import Array
+
+FLAT_KINDS = ("array_2d", "scalar_frame")
+
+
+class Documented:
+    """Link the HTML representation of a transformer to its page in our reference."""
+
+    _doc_link_module = "sklearn_rnn"
+    _doc_link_template = DOC_LINK_TEMPLATE
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Name the page of this class."""
+        return {
+            "estimator_module": public_module(type(self)),
+            "estimator_name": type(self).__name__,
+        }
+
+
+class SequenceTransformer(
+    Documented,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
+    """Read X at the door, let a subclass map `Sequences` to `Sequences`, give its form back.
+
+    A subclass writes `fit`, `_transform`, and, where it changes the number of steps or channels,
+    `_width` and `_channel_names_out`; it overrides nothing else.
+    """
+
+    _form_in: "Form"
+    _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from X; y is ignored."""
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit to X, then transform it.
+
+        Parameters
+        ----------
+        X : sequences in any accepted form
+            The training sequences.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        array, `Sequences` or data frame
+            As `transform` returns it.
+        """
+        return self.fit(X, y).transform(X)
+
+    def transform(self, X: Any) -> Any:
+        """Transform sequences.
+
+        Parameters
+        ----------
+        X : sequences in any accepted form
+            With the channels seen in `fit`. X is never changed.
+
+        Returns
+        -------
+        array, `Sequences` or data frame
+            An array of the same number of dimensions for a 2-D or 3-D array (or a frame of
+            scalars); NaN stands after the end of sequences that are shorter than others.
+            `Sequences` for anything else. After `set_output(transform="pandas")` or `"polars"`,
+            frames and 2-D arrays give a frame of that kind; ragged and 3-D input is not affected.
+
+        Raises
+        ------
+        ValueError
+            When X does not fit what was seen in `fit`; the message names the row or column.
+        """
+        check_is_fitted(self)
+        return self._give_back(self._transform(self._read(X, reset=False)), X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the output columns: steps of 2-D output, channels otherwise.
+
+        Parameters
+        ----------
+        input_features : array of str, default=None
+            Names to use in place of those seen in `fit` (or "x0", "x1", ...).
+
+        Returns
+        -------
+        ndarray of str objects
+            One name a column of what `transform` returns as a frame.
+        """
+        names = super().get_feature_names_out(input_features)
+        kind = self._form_in.kind
+        if kind in FLAT_KINDS:
+            out = self._channel_names_out(["x0"])
+            if len(out) == 1:
+                out = self._step_names_out(list(names))
+        elif kind == "frame":
+            channels, static = self._columns_in
+            out = self._channel_names_out(list(channels)) + list(static)
+        else:
+            out = self._channel_names_out(list(names))
+        return np.asarray(out, dtype=object)
+
+    @abstractmethod
+    def _transform(self, sequences: Sequences) -> Sequences:
+        """Map checked sequences to new ones, one for one."""
+
+    def _width(self, n_steps: int) -> int:
+        """Return the number of steps that a dense input of `n_steps` steps is given back with."""
+        return n_steps
+
+    def _channel_names_out(self, names: list[str]) -> list[str]:
+        """Return the names of the output channels for those of the input."""
+        return names
+
+    def _step_names_out(self, names: list[str]) -> list[str]:
+        """Return the names of the output columns when X has one column a step."""
+        width = self._width(len(names))
+        if width == len(names):
+            return names
+        return [f"{type(self).__name__.lower()}{step}" for step in range(width)]
+
+    def _read(self, X: Any, *, reset: bool) -> Sequences:
+        """Check X at the door and remember, on reset, how its columns were named."""
+        sequences = check_X(self, X, reset=reset)
+        if reset:
+            self._form_in = Form.of(X)
+            self._columns_in = (sequences.channel_names or (), sequences.static_names or ())
+        return sequences
+
+    def _refuse_tokens(self, sequences: Sequences, remedy: str) -> None:
+        """Refuse tokens where the arithmetic needs numbers."""
+        if sequences.is_tokens:
+            raise ValueError(
+                f"{type(self).__name__} works on numbers, but X holds tokens "
+                f"(vocabulary_size={sequences.vocabulary_size}). {remedy}"
+            )
+
+    def _give_back(self, result: Sequences, X: Any) -> Any:
+        """Return the result in the form of X, or as the frame that `set_output` asks for."""
+        form = Form.of(X)
+        library = _get_output_config("transform", self)["dense"]
+        if form.kind == "frame" and library != "default":
+            return _with_index(result.to_frame(library), X)
+        back = form.give_back(result, self._width)
+        if form.kind not in FLAT_KINDS or back.ndim != 2 or library == "default":
+            return back
+        return self._flat_frame(back, X, library)
+
+    def _flat_frame(self, array: Array, X: Any, library: str) -> Any:
+        """Build a frame with one column a step."""
+        names = [str(name) for name in self.get_feature_names_out()]
+        if len(names) != array.shape[1]:
+            names = [f"x{step}" for step in range(array.shape[1])]
+        if library == "polars":
+            import polars as pl
+
+            return pl.DataFrame(array, schema=names, orient="row")
+        import pandas as pd
+
+        return _with_index(pd.DataFrame(array, columns=names, copy=False), X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class Form(NamedTuple):
+    """What X was: its kind, and its number of steps if it was dense."""
+
+    kind: str
+    n_steps: int | None = None
+
+    @classmethod
+    def of(cls, X: Any) -> "Form":
+        """Describe an input that has been read before."""
+        kind = describe_kind(X)
+        if kind not in (*FLAT_KINDS, "array_3d"):
+            return cls(kind)
+        shape = getattr(X, "shape", None)
+        return cls(kind, int((np.asarray(X).shape if shape is None else shape)[1]))
+
+    def give_back(self, result: Sequences, width: Callable[[int], int] = int) -> Any:
+        """Return the result as a dense array of `width(n_steps)` steps where X was one."""
+        if self.n_steps is None:
+            return result
+        shape = (len(result), width(self.n_steps), result.n_channels)
+        if (result.lengths == shape[1]).all():
+            dense = result.values.reshape(shape)
+        else:
+            dense = np.full(shape, np.nan, dtype=result.dtype)
+            dense[np.arange(shape[1]) < result.lengths[:, None]] = result.values
+        return dense[:, :, 0] if self.kind in FLAT_KINDS and shape[2] == 1 else dense
+
+
+def _with_index(frame: Any, X: Any) -> Any:
+    """Give a pandas frame the row labels of the pandas frame X."""
+    pandas = nw.dependencies.is_pandas_dataframe
+    if pandas(frame) and pandas(X) and len(frame) == len(X):
+        frame.index = X.index
+    return frame

@@ -1,0 +1,191 @@
+"""SequenceImputer: fill missing values along time; imports `sequences` and its neighbours."""
+
+import warnings
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+
+from ..sequences import Sequences, release_pages
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ..sequences._values import Array
+from ._base import SequenceTransformer
+from ._gaps import fill_forward, fill_linear, next_observed, previous_observed
+from ._statistics import Moments, channel_quantiles, row_blocks
+
+
+class SequenceImputer(SequenceTransformer):
+    """Fill missing values (NaN) inside sequences, and say where they were.
+
+    Use it before estimators that refuse NaN, or to choose how gaps are filled. Missingness often
+    carries information of its own (a test that was not ordered): `add_indicator` and
+    `add_time_since` keep it, as extra channels.
+
+    Parameters
+    ----------
+    strategy : {"forward", "linear", "mean", "median", "constant"}, default="forward"
+        "forward" repeats the last observed value, and so never looks ahead; "linear" interpolates
+        between the observed values around a gap, over the times of the steps where X has times,
+        and repeats the nearest one at the ends; "mean" and "median" put the channel's mean or
+        median over all training steps; "constant" puts `fill_value`.
+    fill_value : float, default=None
+        The value of "constant" (None means 0). For "forward" and "linear", what stands where a
+        sequence offers nothing to repeat: before the first observation, or in a channel that it
+        never observed; None takes the channel's training mean. Ignored otherwise.
+    add_indicator : bool, default=False
+        Add for every channel one that is 1 where a value was missing, else 0, named
+        "missingindicator_" and the channel's name.
+    add_time_since : bool, default=False
+        Add for every channel one with the time since it was last observed (since the start of the
+        sequence before the first observation; 0 where it is observed), in the units of the times,
+        or in steps where X has none, named "timesince_" and the channel's name.
+
+    Attributes
+    ----------
+    statistics_ : ndarray of shape (n_channels,)
+        The value put where a sequence offers none.
+    n_features_in_ : int
+        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X was a frame.
+
+    Warns
+    -----
+    UserWarning
+        When a channel was never observed in training and its mean or median is needed; 0 takes
+        its place.
+
+    See Also
+    --------
+    SequenceScaler : Scale channels, leaving missing values alone.
+
+    Notes
+    -----
+    Extra channels turn a 2-D array into a 3-D one. In 2-D and 3-D arrays, trailing steps at which
+    every channel is NaN are padding, not missing values: they stay NaN. (A row without any
+    observation is filled as a whole.) In lists and `Sequences` every NaN is filled; put
+    `ToSequences(trailing_nan="missing")` in front to have it so for arrays, too.
+
+    Examples
+    --------
+    >>> from sklearn_rnn.preprocessing import SequenceImputer
+    >>> X = [[1.0, None, None, 4.0], [None, 6.0, None]]
+    >>> [x.ravel() for x in SequenceImputer("linear").fit_transform(X)]
+    [array([1., 2., 3., 4.]), array([6., 6., 6.])]
+    >>> SequenceImputer(add_time_since=True, fill_value=-1).fit_transform(X)[1]
+    array([[-1.,  0.],
+           [ 6.,  0.],
+           [ 6.,  1.]])
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "strategy": [StrOptions({"forward", "linear", "mean", "median", "constant"})],
+        "fill_value": [Interval(Real, None, None, closed="neither"), None],
+        "add_indicator": ["boolean"],
+        "add_time_since": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        strategy: str = "forward",
+        *,
+        fill_value: float | None = None,
+        add_indicator: bool = False,
+        add_time_since: bool = False,
+    ) -> None:
+        self.strategy = strategy
+        self.fill_value = fill_value
+        self.add_indicator = add_indicator
+        self.add_time_since = add_time_since
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the value of each channel that stands in where a sequence has none.
+
+        Parameters
+        ----------
+        X : sequences in any accepted form
+            The training sequences.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        self : SequenceImputer
+            The fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            When X holds tokens, which cannot be missing.
+        """
+        sequences = self._read(X, reset=True)
+        self._refuse_tokens(sequences, "Leave the imputer out; tokens cannot be missing.")
+        if self.strategy == "median":
+            statistics = channel_quantiles(sequences.values, [0.5])[0][0]
+        elif self.strategy == "constant" or (
+            self.strategy in ("forward", "linear") and self.fill_value is not None
+        ):
+            statistics = np.full(sequences.n_channels, float(self.fill_value or 0.0))
+        else:
+            moments = Moments(sequences.n_channels)
+            moments.update(sequences.values)
+            statistics = moments.center_scale()[0]
+        unseen = np.flatnonzero(np.isnan(statistics))
+        if len(unseen):
+            names = sequences.channel_names or [str(j) for j in range(sequences.n_channels)]
+            warnings.warn(
+                f"Channel {', '.join(names[j] for j in unseen)} has no observed value in the "
+                "training data; its gaps are filled with 0.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.statistics_ = np.where(np.isnan(statistics), 0.0, statistics)
+        return self
+
+    def _transform(self, sequences: Sequences) -> Sequences:
+        """Fill the gaps, block by block."""
+        names = self._channel_names_out(list(sequences.channel_names or ()))
+        n_channels = sequences.n_channels * (1 + self.add_indicator + self.add_time_since)
+        filled = np.empty((len(sequences.values), n_channels), dtype=sequences.dtype)
+        for first, last in row_blocks(sequences.offsets, sequences.n_channels):
+            offsets = sequences.offsets[first : last + 1]
+            chosen = slice(offsets[0], offsets[-1])
+            times = None if sequences.times is None else sequences.times[chosen]
+            with np.errstate(over="ignore"):  # `with_values` names what becomes infinite
+                filled[chosen] = self._fill(sequences.values[chosen], times, offsets - offsets[0])
+            release_pages(sequences.values[chosen])
+        return sequences.with_values(filled, channel_names=names or None)
+
+    def _fill(self, values: Array, times: Array | None, offsets: Array) -> Array:
+        """Fill the rows of one block and append the extra channels."""
+        values = values.astype(np.float64)
+        seen = ~np.isnan(values)
+        lengths = np.diff(offsets)
+        starts = np.repeat(offsets[:-1], lengths)
+        if times is None:
+            times = (np.arange(len(values)) - starts).astype(np.float64)
+        previous = previous_observed(seen, starts)
+        if self.strategy == "forward":
+            filled = fill_forward(values, previous, self.statistics_)
+        elif self.strategy == "linear":
+            following = next_observed(seen, np.repeat(offsets[1:], lengths))
+            filled = fill_linear(values, times, previous, following, self.statistics_)
+        else:
+            filled = np.where(seen, values, self.statistics_)
+        parts = [filled]
+        if self.add_indicator:
+            parts.append(1.0 - seen)
+        if self.add_time_since:
+            since = np.where(previous >= 0, previous, starts[:, None])
+            parts.append(times[:, None] - times[since])
+        return np.concatenate(parts, axis=1)
+
+    def _channel_names_out(self, names: list[str]) -> list[str]:
+        """Append the names of the extra channels."""
+        out = list(names)
+        if self.add_indicator:
+            out += [f"missingindicator_{name}" for name in names]
+        if self.add_time_since:
+            out += [f"timesince_{name}" for name in names]
+        return out

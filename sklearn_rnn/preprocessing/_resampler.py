@@ -1,0 +1,209 @@
+"""SequenceResampler: a common length or a regular rate; imports `sequences` and its neighbours."""
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+
+from ..sequences import Sequences, release_pages
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ..sequences._values import Array
+from ._base import SequenceTransformer
+from ._grid import SLACK, Source
+from ._statistics import row_blocks
+
+
+class SequenceResampler(SequenceTransformer):
+    """Bring sequences to a common length, or to a regular rate.
+
+    Use a common length before estimators that want a rectangular array, or to shorten long
+    signals; use a rate (or its inverse, a step) to put irregularly sampled sequences on a regular
+    grid, each as long as its time span asks for. At most one of `length`, `rate` and `step` may be
+    given; with none, the length is the median of the training sequences.
+
+    Parameters
+    ----------
+    length : int, default=None
+        Number of steps of every result, evenly spread from the first to the last step.
+    rate : float, default=None
+        Steps of the result per unit of time, the units being those of the times of X, or old steps
+        where X has none: `rate=0.5` halves the steps.
+    step : float, default=None
+        Time between two steps of the result, `1 / rate`.
+    method : {"linear", "nearest", "mean"}, default="linear"
+        "linear" interpolates between the two neighbouring steps; "nearest" takes the nearest one;
+        "mean" averages all steps that fall into the interval that a new step begins, which keeps
+        fast oscillations from showing up as slow ones when the rate falls (where no step falls
+        into an interval it interpolates at its middle).
+
+    Attributes
+    ----------
+    length_ : int or None
+        Number of steps of every result; None with a rate or step.
+    n_features_in_ : int
+        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X was a frame.
+
+    See Also
+    --------
+    SequenceImputer : Fill missing values.
+
+    Notes
+    -----
+    Missing values stay missing: "linear" gives NaN beside one, "mean" averages what was observed
+    and gives NaN when nothing was. Fill gaps first if that is not wanted. Where X has times, the
+    result has them too: the new grid, which begins at each sequence's own first time. Tokens can
+    only be resampled by "nearest".
+
+    Examples
+    --------
+    >>> from sklearn_rnn.preprocessing import SequenceResampler
+    >>> X = [[0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 10.0]]
+    >>> [x.ravel() for x in SequenceResampler(3).fit_transform(X)]
+    [array([0., 2., 4.]), array([ 0.,  5., 10.])]
+    >>> [x.ravel() for x in SequenceResampler(rate=0.5, method="mean").fit_transform(X)]
+    [array([0.5, 2.5, 4. ]), array([5.])]
+    """
+
+    _step: float | None
+
+    _parameter_constraints: dict[str, Any] = {
+        "length": [Interval(Integral, 1, None, closed="left"), None],
+        "rate": [Interval(Real, 0, None, closed="neither"), None],
+        "step": [Interval(Real, 0, None, closed="neither"), None],
+        "method": [StrOptions({"linear", "nearest", "mean"})],
+    }
+
+    def __init__(
+        self,
+        length: int | None = None,
+        *,
+        rate: float | None = None,
+        step: float | None = None,
+        method: str = "linear",
+    ) -> None:
+        self.length = length
+        self.rate = rate
+        self.step = step
+        self.method = method
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the common length, if it is not given.
+
+        Parameters
+        ----------
+        X : sequences in any accepted form
+            The training sequences.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        self : SequenceResampler
+            The fitted resampler.
+
+        Raises
+        ------
+        ValueError
+            When more than one of `length`, `rate` and `step` is given, or X holds tokens and
+            `method` is not "nearest".
+        """
+        given = [name for name in ("length", "rate", "step") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"Give only one of length, rate and step; got {' and '.join(given)}.")
+        sequences = self._read(X, reset=True)
+        self._check_method(sequences)
+        self._step = None
+        self.length_ = None
+        if self.rate is not None or self.step is not None:
+            self._step = float(self.step) if self.step is not None else 1.0 / float(self.rate or 1)
+        else:
+            self.length_ = int(self.length or np.median(sequences.lengths))
+        return self
+
+    def _transform(self, sequences: Sequences) -> Sequences:
+        """Look every sequence up on its new grid, block by block."""
+        self._check_method(sequences)
+        lengths = self._new_lengths(sequences)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        values = np.empty((offsets[-1], sequences.n_channels), dtype=sequences.dtype)
+        times = None if sequences.times is None else np.empty(offsets[-1])
+        for first, last in row_blocks(sequences.offsets, sequences.n_channels):
+            old = sequences.offsets[first : last + 1]
+            chosen = slice(old[0], old[-1])
+            made = slice(offsets[first], offsets[last])
+            block, old = sequences.values[chosen], old - old[0]
+            if not sequences.is_tokens:
+                block = block.astype(np.float64)
+            if sequences.times is None:
+                when = np.arange(len(block)) - np.repeat(old[:-1], np.diff(old)).astype(np.float64)
+            else:
+                when = sequences.times[chosen]
+            source = Source(block, when, old)
+            values[made], grid = self._look_up(source, lengths[first:last], sequences.times is None)
+            if times is not None:
+                times[made] = grid
+            release_pages(sequences.values[chosen])
+        return Sequences(
+            values,
+            offsets,
+            times=times,
+            vocabulary_size=sequences.vocabulary_size,
+            channel_names=sequences.channel_names,
+            static=sequences.static,
+            static_names=sequences.static_names,
+            static_categories=sequences.static_categories,
+        )
+
+    def _new_lengths(self, sequences: Sequences) -> Array:
+        """Return the number of steps that each sequence gets."""
+        if self._step is None:
+            return np.full(len(sequences), self.length_, dtype=np.int64)
+        if sequences.times is None:
+            return _slots(sequences.lengths - 1.0, self._step) + 1
+        begin, end = sequences.offsets[:-1], sequences.offsets[1:] - 1
+        return _slots(sequences.times[end] - sequences.times[begin], self._step) + 1
+
+    def _look_up(self, source: Source, lengths: Array, even: bool) -> tuple[Array, Array]:
+        """Return the values of one block on its new grid, and the grid."""
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        first = np.cumsum(lengths) - lengths
+        place = np.arange(len(rows)) - first[rows]
+        begin = source.times[source.offsets[:-1]]
+        span = source.times[source.offsets[1:] - 1] - begin
+        if self._step is not None:
+            spacing = np.full(len(lengths), self._step)
+        elif self.method == "mean":  # the last step has a width, too, where steps are even
+            spacing = (span + even) / lengths
+        else:
+            spacing = span / np.maximum(lengths - 1, 1)
+        spacing = np.where(spacing > 0, spacing, 1.0)  # a sequence of one step has no span
+        grid = begin[rows] + place * spacing[rows]
+        if self.length_ == 1 and self.method != "mean":  # one step stands for all: the middle
+            grid = grid + span[rows] / 2
+        if self.method == "linear":
+            return source.linear(rows, grid), grid
+        if self.method == "nearest":
+            return source.nearest(rows, grid), grid
+        slot = _slots(source.times - begin[source.rows], spacing[source.rows])
+        bins = first[source.rows] + np.minimum(slot, (lengths - 1)[source.rows])
+        middle = grid + (spacing[rows] - even) / 2
+        return source.mean(rows, middle, bins), grid
+
+    def _check_method(self, sequences: Sequences) -> None:
+        """Refuse to average or interpolate tokens."""
+        if self.method != "nearest":
+            self._refuse_tokens(sequences, 'Use method="nearest", which only picks steps.')
+
+    def _width(self, n_steps: int) -> int:
+        """Return the number of steps that `n_steps` even steps become."""
+        if self._step is None:
+            return int(self.length_ or 1)
+        return int(_slots(np.array(n_steps - 1.0), self._step)) + 1
+
+
+def _slots(spans: Array, spacing: Array | float) -> Array:
+    """Return how many whole spacings fit into each time span."""
+    return np.floor(spans / spacing * (1 + SLACK) + SLACK).astype(np.int64)
