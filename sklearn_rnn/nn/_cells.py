@@ -18,6 +18,15 @@ from ._scan import linear_scan
 Pair = tuple[Tensor, Tensor]
 
 
+def _for_kernel(weights: list[Tensor], x: Tensor) -> list[Tensor]:
+    """Lay weights out one after the other on a GPU, where cuDNN wants (and warns) so."""
+    if not x.is_cuda:
+        return weights
+    flat = torch.cat([weight.flatten() for weight in weights])
+    parts = torch.split(flat, [weight.numel() for weight in weights])
+    return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+
 class _Weights(nn.Module):
     """Weights of `gates` gates: weight_ih (gates * H, C), weight_hh (gates * H, H), bias."""
 
@@ -127,7 +136,7 @@ class RNN(nn.Module):
         shift = b / 2 + u.sum(1) / 4
         weights = [w / 2, u / 4, shift, torch.zeros_like(shift)]
         output, after = torch.rnn_tanh(
-            x, 2 * start - 1, weights, True, 1, 0.0, self.training, False, True
+            x, 2 * start - 1, _for_kernel(weights, x), True, 1, 0.0, self.training, False, True
         )
         return (1 + output) / 2, (1 + after) / 2
 
@@ -196,6 +205,7 @@ class CIFG(_Weights):
             for w in (self.weight_ih, self.weight_hh, self.bias)
         ]
         weights.append(torch.zeros_like(weights[-1]))
+        weights = _for_kernel(weights, x)
         output, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, True)
         return output, (h, c)
 

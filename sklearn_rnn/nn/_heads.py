@@ -217,7 +217,6 @@ class JointHead(Head):
     ) -> None:
         super().__init__(in_features, sum(n_classes))
         self.n_classes = tuple(n_classes)
-        # One head a target, its projection left out: the shared one gives all logits.
         self.label_smoothing = label_smoothing
         self.target_loss = None if loss is None else element_wise(loss)
 

@@ -32,6 +32,7 @@ class Pooling(nn.Module):
         Parameters
         ----------
         output : Tensor of shape (B, T, D)
+            Zero at padding, as :class:`Recurrence` leaves it.
         final : Tensor of shape (B, D)
         lengths : Tensor of shape (B,), default=None
             None means T for every row.
@@ -68,8 +69,7 @@ class MeanPooling(Pooling):
         lengths = ragged_lengths(lengths, output)
         if lengths is None:
             return output.mean(1)
-        total = blank_padding(output, lengths).sum(1)
-        return total / lengths.clamp_min(1)[:, None].to(total.dtype)
+        return output.sum(1) / lengths.clamp_min(1)[:, None].to(output.dtype)
 
 
 class MaxPooling(Pooling):
@@ -83,7 +83,9 @@ class MaxPooling(Pooling):
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
-        return blank_padding(output, lengths, -math.inf).max(1).values
+        output = blank_padding(output, lengths, -math.inf)
+        # Equal values; max has the faster gradient, and amax is many times as fast without one.
+        return output.max(1).values if torch.is_grad_enabled() else output.amax(1)
 
 
 class AttentionPooling(Pooling):
@@ -117,6 +119,7 @@ class AttentionPooling(Pooling):
         Parameters
         ----------
         output : Tensor of shape (B, T, size)
+            Zero at padding.
         lengths : Tensor of shape (B,), default=None
             None means T for every row.
 
@@ -126,13 +129,11 @@ class AttentionPooling(Pooling):
             Each row sums to one.
         """
         lengths = ragged_lengths(lengths, output)
-        output = blank_padding(output, lengths)
         scores = self.score(torch.tanh(self.project(output))).squeeze(2)
         return torch.softmax(blank_padding(scores, lengths, -math.inf), 1)
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         weights = self.weights(output, lengths)
-        output = blank_padding(output, ragged_lengths(lengths, output))
         return torch.bmm(weights[:, None], output).squeeze(1)
 
 

@@ -97,7 +97,7 @@ class ConvStem(nn.Module):
         self.concatenate = concatenate
         sizes = [input_size] + [filters] * (len(kernel_sizes) - 1)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(size, filters, kernel, padding="same")
+            nn.Conv1d(size, filters, kernel, padding=kernel // 2)
             for size, kernel in zip(sizes, kernel_sizes, strict=True)
         )
         make_norm: type[nn.Module] = norms[norm]
@@ -110,7 +110,8 @@ class ConvStem(nn.Module):
         x = blank_padding(x, lengths)
         y = x
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            y = convolution(y.transpose(1, 2)).transpose(1, 2)
+            # An even kernel gives one step too many.
+            y = convolution(y.transpose(1, 2)).transpose(1, 2)[:, : x.shape[1]]
             y = norm(y, lengths) if isinstance(norm, StepBatchNorm) else norm(y)
             y = blank_padding(self.dropout(torch.relu(y)), lengths)
         return torch.cat((x, y), 2) if self.concatenate else y

@@ -1,0 +1,88 @@
+"""Poolings against NumPy, row by row over the true steps."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_rnn.nn import EachStep, make_pooling
+from sklearn_rnn.nn._masking import blank_padding
+
+B, T, D = 3, 6, 4
+LENGTHS = torch.tensor([2, 6, 1])
+
+
+@pytest.fixture
+def states():
+    generator = torch.Generator().manual_seed(0)
+    output = torch.randn(B, T, D, generator=generator, dtype=torch.float64) - 2
+    return blank_padding(output, LENGTHS), torch.randn(
+        B, D, generator=generator, dtype=torch.float64
+    )
+
+
+def rows(output):
+    return [output[i, :n].detach().numpy() for i, n in enumerate(LENGTHS.tolist())]
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_against_numpy(states, grad):
+    output, final = states
+    with torch.set_grad_enabled(grad):
+        assert make_pooling("last", D)(output, final, LENGTHS) is final
+        mean = make_pooling("mean", D)(output, final, LENGTHS)
+        largest = make_pooling("max", D)(output, final, LENGTHS)
+        attention = make_pooling("attention", D).double()
+        weighted = attention(output, final, LENGTHS).detach()
+    np.testing.assert_allclose(mean, [row.mean(0) for row in rows(output)], rtol=1e-12)
+    np.testing.assert_allclose(largest, [row.max(0) for row in rows(output)], rtol=1e-12)
+    w, b, v = (p.detach().numpy() for p in attention.parameters())
+    for i, row in enumerate(rows(output)):
+        score = np.tanh(row @ w.T + b) @ v[0]
+        weights = np.exp(score - score.max()) / np.exp(score - score.max()).sum()
+        np.testing.assert_allclose(weighted[i], weights @ row, rtol=1e-10)
+
+
+def test_attention_weights(states):
+    output, _ = states
+    weights = make_pooling("attention", D).double().weights(output, LENGTHS)
+    torch.testing.assert_close(weights.sum(1), torch.ones(B, dtype=torch.float64))
+    assert (weights[0, 2:] == 0).all()
+    assert (weights[2, 0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    "spec", ["mean+max+last", ("mean", "max", "last"), ["mean", "max", "last"]]
+)
+def test_side_by_side(states, spec):
+    output, final = states
+    pooling = make_pooling(spec, D)
+    got = pooling(output, final, LENGTHS)
+    assert got.shape == (B, pooling.output_size) == (B, 3 * D)
+    parts = [make_pooling(name, D)(output, final, LENGTHS) for name in ("mean", "max", "last")]
+    assert torch.equal(got, torch.cat(parts, 1))
+
+
+@pytest.mark.parametrize("spec", ["mean", "max", "attention", "last", "mean+attention+max"])
+def test_gradients_and_no_lengths(states, spec):
+    output, final = states
+    pooling = make_pooling(spec, D).double()
+    full = torch.full((B,), T)
+    torch.testing.assert_close(pooling(output, final), pooling(output, final, full))
+
+    def call(output, final):
+        return pooling(blank_padding(output, LENGTHS), final, LENGTHS)
+
+    assert torch.autograd.gradcheck(call, (output.requires_grad_(), final.requires_grad_()))
+
+
+def test_each_step(states):
+    output, final = states
+    got = make_pooling("none", D)(output, final, LENGTHS)
+    assert torch.equal(got, torch.cat([output[0, :2], output[1], output[2, :1]]))
+    assert torch.equal(EachStep(D)(output, final), output.reshape(B * T, D))
+
+
+@pytest.mark.parametrize("spec", ["median", "mean+mean", "", (), "mean+none"])
+def test_bad_specs(spec):
+    with pytest.raises(ValueError, match="pooling must be"):
+        make_pooling(spec, D)
