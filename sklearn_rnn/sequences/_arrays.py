@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._values import Array, as_numbers, empty_row
+from ._values import Array, as_numbers, empty_row, is_missing
 
 CHANNELS_FIRST_HINT = (
     "If the arrays are channels first, (n_channels, n_steps), convert them with "
@@ -18,7 +18,7 @@ def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Arra
     where = f" of {column}" if column else ""
     arrays = []
     for row, item in enumerate(items):
-        if item is None or isinstance(item, float) and np.isnan(item):
+        if is_missing(item):
             raise ValueError(
                 f"Row {row}{where} is missing (null); every sequence needs at least one step. "
                 "Drop the row from X and y."

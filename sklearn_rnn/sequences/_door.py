@@ -14,7 +14,9 @@ from ._reading import (
     DENSE,
     check_dense,
     dense_to_sequences,
+    is_padded,
     read_resolved,
+    refuse_strings,
     resolve,
     too_large,
     with_hint,
@@ -92,8 +94,8 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     kind, data = resolve(X)
     fitted: InputSchema | None = None if reset else getattr(estimator, "_input_schema_", None)
     if kind in DENSE:
-        dense = _check_dense(estimator, data, kind, reset=reset, fitted=fitted)
-        read = dense_to_sequences(dense, cut=not isinstance(X, (list, tuple)))
+        dense = _check_dense(estimator, data, reset=reset, fitted=fitted)
+        read = dense_to_sequences(dense, cut=is_padded(X))
         n_steps: int | None = dense.shape[1]
     else:
         if kind != "sequences":
@@ -101,7 +103,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
         elif reset and hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
         n_steps = None
-        read = read_resolved(kind, data)
+        read = read_resolved(kind, data, cut=is_padded(X))
     if len(read) == 0:
         raise ValueError(
             "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by "
@@ -146,13 +148,12 @@ def check_missing(X: Sequences, name: str) -> None:
             )
 
 
-def _check_dense(
-    estimator: Any, X: Any, kind: str, *, reset: bool, fitted: InputSchema | None
-) -> Array:
+def _check_dense(estimator: Any, X: Any, *, reset: bool, fitted: InputSchema | None) -> Array:
     """Pass 2-D input through scikit-learn's checks; its T counts only against another 2-D input."""
     if fitted is not None and not fitted.is_dense:
         _check_feature_names(estimator, X, reset=False)
-        return check_dense(X, kind)
+        return check_dense(X)
+    refuse_strings(X)
     try:
         checked: Array = validate_data(
             estimator,

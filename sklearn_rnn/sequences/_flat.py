@@ -155,8 +155,10 @@ class FlatSequences:
         An int gives a view of one sequence. A slice, a list or array of ints (in any order,
         repeats allowed) or a boolean mask gives a `Sequences`, times and static features included.
         """
-        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            key = key[0]
+        if isinstance(key, tuple):
+            if len(key) != 2 or key[1] is not Ellipsis:
+                raise IndexError("Sequences has one axis, the sequences; index the arrays in it.")
+            key = key[0]  # scikit-learn indexes whatever has a shape by (rows, ...)
         if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
             row = int(key) + (len(self) if key < 0 else 0)
             if not 0 <= row < len(self):

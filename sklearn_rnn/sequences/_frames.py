@@ -7,7 +7,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from ._arrays import flatten_list
-from ._values import TOKENIZER_HINT, Array, as_numbers, empty_row
+from ._values import TOKENIZER_HINT, Array, as_numbers, empty_row, is_missing
 
 Parts = dict[str, Any]
 
@@ -48,41 +48,63 @@ def column_role(series: "nw.Series[Any]") -> str:
         return "categorical"
     if dtype.is_numeric() or dtype == nw.Unknown:
         return "numeric"
+    first = None
     if dtype == nw.Object:
-        for cell in series.to_list():
-            if isinstance(cell, (str, bool, np.bool_)):
-                return "categorical"
-            if cell is not None and (hasattr(cell, "__len__") or hasattr(cell, "__array__")):
-                return "list" if getattr(cell, "shape", None) != () else "numeric"
-            if isinstance(cell, (set, dict)):
-                break
-            if cell is not None and cell == cell:
-                return "numeric"
-        return "numeric"
+        first = next((cell for cell in series.to_list() if not is_missing(cell)), None)
+        if isinstance(first, (str, bool, np.bool_)):
+            return "categorical"
+        if hasattr(first, "__len__") and not isinstance(first, (set, frozenset, dict, bytes)):
+            return "list"
+        if first is None or hasattr(first, "__float__"):
+            return "numeric"
+    what = dtype if first is None else type(first).__name__
     raise TypeError(
-        f"Column {series.name!r} has dtype {dtype}, which is neither a list of numbers nor a "
+        f"Column {series.name!r} has dtype {what}, which is neither a list of numbers nor a "
         "number, a category or a string."
     )
 
 
 def frame_roles(frame: Any) -> dict[Any, str]:
     """Return the role of every column of a native frame."""
-    wrapped = nw.from_native(frame, eager_only=True)
+    wrapped = _open_frame(frame)
     return {name: column_role(wrapped.get_column(name)) for name in wrapped.columns}
+
+
+def string_columns(frame: Any) -> list[Any]:
+    """Name the scalar columns whose values are strings."""
+    wrapped = _open_frame(frame)
+    categorical = [name for name, role in frame_roles(frame).items() if role == "categorical"]
+    return [
+        name
+        for name in categorical
+        if any(isinstance(cell, str) for cell in wrapped.get_column(name).to_list())
+    ]
+
+
+def _open_frame(frame: Any) -> "nw.DataFrame[Any]":
+    """Wrap a frame of any backend whose columns have distinct names."""
+    wrapped = nw.from_native(frame, eager_only=True)
+    names = wrapped.columns
+    if len(set(names)) < len(names):
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        raise ValueError(f"The frame has several columns named {twice}; rename them.")
+    return wrapped
 
 
 def flatten_series(series: "nw.Series[Any]", name: str) -> tuple[Array, Array]:
     """Turn a column of lists into values (total, k) and offsets; no copy from Arrow memory."""
     if isinstance(series.dtype, (nw.List, nw.Array)):
         try:
-            arrow = series.to_arrow()
+            # From a pyarrow table narwhals would hand over a copy.
+            native = series.to_native()
+            arrow = native if hasattr(native, "combine_chunks") else series.to_arrow()
         except ImportError:
             pass
         else:
             return _flatten_arrow(arrow, name)
     cells = series.to_list()
     for row, cell in enumerate(cells):
-        if isinstance(cell, (int, np.number)) and not (isinstance(cell, float) and cell != cell):
+        if hasattr(cell, "__float__") and not hasattr(cell, "__len__") and not is_missing(cell):
             raise ValueError(f"Row {row} of {name} is a single number, not a list of numbers.")
     return flatten_list(cells, column=name)
 
@@ -93,9 +115,7 @@ def _flatten_arrow(arrow: Any, name: str) -> tuple[Array, Array]:
     import pyarrow.compute as pc
 
     if isinstance(arrow, pa.ChunkedArray):
-        arrow = arrow.combine_chunks()
-        if isinstance(arrow, pa.ChunkedArray):  # what older versions return for no or one chunk
-            arrow = arrow.chunk(0) if arrow.num_chunks else pa.array([], type=arrow.type)
+        arrow = arrow.chunk(0) if arrow.num_chunks == 1 else arrow.combine_chunks()
     if arrow.null_count:
         row = int(np.flatnonzero(arrow.is_null().to_numpy(zero_copy_only=False))[0])
         raise ValueError(
@@ -184,7 +204,7 @@ def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None
             row = int(np.flatnonzero(np.isinf(numbers))[0])
             raise ValueError(f"Input X contains infinity: row {row}, column {series.name!r}.")
         return numbers, None
-    cells = [None if cell is None or cell != cell else cell for cell in series.to_list()]
+    cells = [None if is_missing(cell) else cell for cell in series.to_list()]
     known = {cell for cell in cells if cell is not None}
     labels = tuple(sorted(known, key=lambda cell: (type(cell).__name__, cell)))
     index: dict[Any, float] = {label: float(code) for code, label in enumerate(labels)}
@@ -194,7 +214,7 @@ def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None
 
 def frame_parts(frame: Any, *, channels: list[Any] | None = None, times: Any = None) -> Parts:
     """Split a frame with list columns into values, offsets, times and static columns."""
-    wrapped = nw.from_native(frame, eager_only=True)
+    wrapped = _open_frame(frame)
     columns = wrapped.columns
     roles = {name: column_role(wrapped.get_column(name)) for name in columns}
     wanted = ([] if channels is None else list(channels)) + ([] if times is None else [times])
@@ -269,7 +289,7 @@ def long_parts(
     frame: Any, *, id: Any, time: Any, channels: list[Any] | None, static: list[Any] | None
 ) -> Parts:
     """Group the rows of a long frame into one sequence per id, in order of first appearance."""
-    wrapped = nw.from_native(frame, eager_only=True)
+    wrapped = _open_frame(frame)
     static = [] if static is None else list(static)
     special = [id, *([] if time is None else [time]), *static]
     if channels is None:

@@ -11,7 +11,15 @@ from sklearn.utils import check_array
 from ._arrays import flatten_dense
 from ._container import Sequences
 from ._flat import FlatSequences
-from ._frames import as_series, column_role, flatten_series, frame_roles, is_frame, is_series
+from ._frames import (
+    as_series,
+    column_role,
+    flatten_series,
+    frame_roles,
+    is_frame,
+    is_series,
+    string_columns,
+)
 from ._values import TOKENIZER_HINT, Array, as_numbers
 
 DENSE = ("array_2d", "scalar_frame")
@@ -55,8 +63,13 @@ from X and y.
     """
     kind, data = resolve(X)
     if kind in DENSE:
-        return dense_to_sequences(check_dense(data, kind), cut=not isinstance(X, (list, tuple)))
-    return read_resolved(kind, data)
+        return dense_to_sequences(check_dense(data), cut=is_padded(X))
+    return read_resolved(kind, data, cut=is_padded(X))
+
+
+def is_padded(X: Any) -> bool:
+    """Tell whether trailing NaN in `X` are padding: in arrays and frames, not in lists."""
+    return not isinstance(X, Sequence)
 
 
 def describe_kind(X: Any) -> str:
@@ -196,8 +209,9 @@ def _one_dimensional(what: str) -> ValueError:
     )
 
 
-def check_dense(X: Any, kind: str = "array_2d") -> Array:
+def check_dense(X: Any) -> Array:
     """Return a 2-D array or scalar frame as float32 or float64, NaN allowed."""
+    refuse_strings(X)
     try:
         checked: Array = check_array(
             X,
@@ -212,11 +226,23 @@ def check_dense(X: Any, kind: str = "array_2d") -> Array:
     return checked
 
 
+def refuse_strings(X: Any) -> None:
+    """Refuse strings in 2-D data, also those that look like numbers."""
+    where = ""
+    if is_frame(X):
+        columns = string_columns(X)
+        where = f"X holds strings in the columns {columns}" if columns else ""
+    elif isinstance(X, np.ndarray):
+        texts: Any = X.flat if X.dtype.kind == "O" else X.flat[:1] if X.dtype.kind in "US" else ()
+        text = next((item for item in texts if isinstance(item, (str, bytes))), None)
+        where = "" if text is None else f"X holds the string {str(text)!r}"
+    if where:
+        raise ValueError(f"{where}: could not convert string to float; {TOKENIZER_HINT}.")
+
+
 def with_hint(error: ValueError, X: Any) -> ValueError:
     """Add our remedy to an error of scikit-learn's."""
     text = str(error)
-    if "string" in text:
-        return ValueError(f"{text}\nIn X, {TOKENIZER_HINT}.")
     if "Reshape your data" in text and getattr(X, "ndim", 1) == 1:
         return ValueError(f"{text} For one sequence of many steps, pass [X].")
     return error
@@ -235,7 +261,7 @@ def dense_to_sequences(X: Array, *, cut: bool) -> Sequences:
     return Sequences(values, offsets)
 
 
-def read_resolved(kind: str, data: Any) -> Sequences:
+def read_resolved(kind: str, data: Any, *, cut: bool = True) -> Sequences:
     """Read what `resolve` returned, except for dense 2-D data."""
     if kind == "sequences":
         return data if isinstance(data, Sequences) else Sequences._trusted(**data.__dict__)
@@ -248,7 +274,7 @@ def read_resolved(kind: str, data: Any) -> Sequences:
                 f"Found array with 0 sample(s) (shape={cube.shape}) while a minimum of 1 is "
                 "required."
             )
-        values, offsets = flatten_dense(cube, cut=True)
+        values, offsets = flatten_dense(cube, cut=cut)
         return Sequences(values, offsets)
     if isinstance(data, list):
         return Sequences.from_list(data)

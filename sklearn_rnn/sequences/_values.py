@@ -60,7 +60,12 @@ def _objects_to_float(data: Array, where: str) -> Array:
             )
         if isinstance(item, (complex, np.complexfloating)):
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
-    missing = [item is None or type(item).__name__ == "NAType" for item in data.flat]
+    if data.ndim == 1 and len(data) and all(isinstance(item, np.ndarray) for item in data):
+        # A cell (n_steps, n_channels) of a pandas column, as Arrow hands it over.
+        if len({item.shape for item in data}) > 1:
+            raise ValueError(f"{where} holds steps of unequal size.")
+        return as_float(as_numbers(np.stack(list(data)), where))
+    missing = [is_missing(item) for item in data.flat]
     if any(missing):
         data = data.copy()
         data[np.asarray(missing).reshape(data.shape)] = np.nan
@@ -72,6 +77,13 @@ def _objects_to_float(data: Array, where: str) -> Array:
         ) from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where} cannot be read as an array of numbers: {error}") from error
+
+
+def is_missing(item: Any) -> bool:
+    """Tell whether one object stands for a missing value: None, NaN, NaT or pandas.NA."""
+    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(item, (float, np.floating)) and bool(np.isnan(item))
 
 
 def as_float(values: Array) -> Array:
