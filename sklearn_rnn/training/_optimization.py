@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,9 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
 
-# Share of the steps over which one-cycle warms up, and how far below the peak it starts.
+# Share of the steps over which one-cycle warms up; where it starts and ends, of the peak.
 _WARM_UP = 0.25
-_START_DIVISOR = 20.0
+_START, _END = 0.05, 0.001
 # Plateau: halve after this many epochs without improvement.
 _PLATEAU_PATIENCE = 5
 
@@ -45,6 +46,21 @@ def resolve_optimizer(
     return factory, keywords
 
 
+def one_cycle(step: int, total: int) -> float:
+    """Return the share of the peak at a step: up along a cosine, then down to a thousandth."""
+    warm = max(1, round(_WARM_UP * total))
+    if step < warm:
+        return _START + (1 - _START) * 0.5 * (1 - math.cos(math.pi * step / warm))
+    done = (step - warm) / max(1, total - 1 - warm)
+    return _END + (1 - _END) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def cosine(step: int, total: int) -> float:
+    """Return the share of the peak at a step: half a cosine, down to a thousandth."""
+    done = min(1.0, step / max(1, total - 1))
+    return _END + (1 - _END) * 0.5 * (1 + math.cos(math.pi * done))
+
+
 class Schedule:
     """Drive an optimizer's learning rate by batch (one-cycle, cosine) or by epoch (plateau).
 
@@ -62,31 +78,19 @@ class Schedule:
         self.optimizer = optimizer
         self.per_batch: lr_scheduler.LRScheduler | None = None
         self.per_epoch: lr_scheduler.ReduceLROnPlateau | None = None
-        self._left = total_steps
-        if name == "one_cycle" and total_steps > 1:
-            self.per_batch = lr_scheduler.OneCycleLR(
-                optimizer,
-                max_lr=[group["lr"] for group in optimizer.param_groups],
-                total_steps=total_steps,
-                pct_start=_WARM_UP,
-                div_factor=_START_DIVISOR,
-                final_div_factor=1000.0 / _START_DIVISOR,
-                cycle_momentum=False,
-            )
-        elif name == "cosine" and total_steps > 1:
-            self.per_batch = lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
+        if name in ("one_cycle", "cosine"):
+            shape = one_cycle if name == "one_cycle" else cosine
+            self.per_batch = lr_scheduler.LambdaLR(optimizer, lambda step: shape(step, total_steps))
         elif name == "plateau":
             self.per_epoch = lr_scheduler.ReduceLROnPlateau(
                 optimizer, mode="min", factor=0.5, patience=_PLATEAU_PATIENCE
             )
-        elif name not in SCHEDULES:
+        elif name != "constant":
             raise ValueError(f"schedule must be one of {list(SCHEDULES)}, got {name!r}.")
 
     def after_batch(self) -> None:
         """Move on by one optimizer step."""
-        # The last step has no successor, and OneCycleLR refuses to be asked for one.
-        self._left -= 1
-        if self.per_batch is not None and self._left > 0:
+        if self.per_batch is not None:
             self.per_batch.step()
 
     def after_epoch(self, loss: float) -> None:
