@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,26 @@ class MeanPooling(Pooling):
         return output.sum(1) / lengths.clamp_min(1)[:, None].to(output.dtype)
 
 
+class _Largest(torch.autograd.Function):
+    """Maximum over the true steps, several times as fast on a CPU as torch's with its gradient.
+
+    Where several steps share the maximum, they share its gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, lengths: Tensor | None) -> Tensor:
+        output = blank_padding(output, lengths, -math.inf)
+        largest = output.amax(1)
+        ctx.save_for_backward(output, largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        output, largest = ctx.saved_tensors
+        chosen = (output == largest[:, None]).to(grads[0].dtype)
+        return chosen * (grads[0] / chosen.sum(1))[:, None], None
+
+
 class MaxPooling(Pooling):
     """Take each unit's maximum over the true steps.
 
@@ -83,9 +104,8 @@ class MaxPooling(Pooling):
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
-        output = blank_padding(output, lengths, -math.inf)
-        # Equal values; max has the faster gradient, and amax is many times as fast without one.
-        return output.max(1).values if torch.is_grad_enabled() else output.amax(1)
+        largest: Tensor = _Largest.apply(output, lengths)
+        return largest
 
 
 class AttentionPooling(Pooling):

@@ -86,3 +86,9 @@ def test_each_step(states):
 def test_bad_specs(spec):
     with pytest.raises(ValueError, match="pooling must be"):
         make_pooling(spec, D)
+
+
+def test_shared_maxima_share_the_gradient():
+    output = torch.zeros(1, 4, 1, requires_grad=True)
+    make_pooling("max", 1)(output, output[:, 0], torch.tensor([2])).sum().backward()
+    assert output.grad.flatten().tolist() == [0.5, 0.5, 0.0, 0.0]
