@@ -317,7 +317,7 @@ class BaseRNN(
         network.to(compute.device)
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []
-        self._n_features_out = network.head.projection.in_features
+        self._n_features_out = network.feature_size
         self.n_iter_ = 0
 
     def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
@@ -330,8 +330,8 @@ class BaseRNN(
             "embedding_size": int(self.embedding_size),
             "indicator": indicator,
             "n_static": n_static,
-            "static_cardinalities": tuple(len(c) if c else 0 for c in categories),
-            "stem": int(self.hidden_size) if self.stem == "conv" else None,
+            "static_cardinalities": tuple(len(c) if c else None for c in categories),
+            "stem": self.stem,
             "cell": self.cell,
             "nonlinearity": self.nonlinearity,
             "hidden_size": int(self.hidden_size),

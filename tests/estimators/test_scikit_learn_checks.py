@@ -44,8 +44,9 @@ NOT_YIELDED = [
 ]
 
 
-# These checks fit on a frame and transform an array, which scikit-learn warns of.
+# These checks fit on a frame and transform an array, and the reverse, which scikit-learn warns of.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
 @pytest.mark.parametrize("check", NOT_YIELDED, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
 def test_checks_that_are_not_yielded(kind, check):
