@@ -69,7 +69,9 @@ def test_checks_that_are_not_yielded(transformer, check):
     check(type(transformer).__name__, transformer)
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # as it should say
+# The checks fit on frames and transform arrays, and the other way round, without a filter.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("check", FRAME_NOT_YIELDED, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("transformer", FRAMES, ids=repr)
 def test_checks_of_frames(transformer, check):
