@@ -13,8 +13,10 @@ import torch
 
 from ..sequences import Sequences, release_pages
 
-# A shuffled pool of this many batches is sorted by length before it is cut into batches.
-_POOL = 32
+# A shuffled pool of a quarter of all batches, 4 to 32, is sorted by length and cut into batches,
+# by a length that is off by a tenth at random: batch mates change, and there is little padding.
+_POOL_SHARE, _SMALLEST_POOL, _LARGEST_POOL = 4, 4, 32
+_LENGTH_NOISE = 0.1
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
 # Pages of a memory map are given back each time this much has been gathered from it.
@@ -128,9 +130,9 @@ def time_deltas(sequences: Sequences) -> np.ndarray | None:
 class BatchPlan:
     """Shuffle rows into batches of similar length, afresh every epoch.
 
-    Rows are permuted, cut into pools of 32 batches, sorted by length inside each pool, cut into
-    batches, and the batches are permuted. Every row is used once an epoch, and which rows share
-    a batch changes every epoch.
+    Rows are permuted, cut into pools of up to 32 batches, sorted roughly by length inside each
+    pool, cut into batches, and the batches are permuted. Every row is used once an epoch, and
+    which rows share a batch changes every epoch.
 
     Parameters
     ----------
@@ -160,9 +162,12 @@ class BatchPlan:
         if not self.bucketed:
             return [order[i : i + size] for i in range(0, len(order), size)]
         batches: list[np.ndarray] = []
-        for start in range(0, len(order), _POOL * size):
-            pool = order[start : start + _POOL * size]
-            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
+        noise = self.generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, size=len(order))
+        roughly = self.lengths * (1 + noise)
+        n_pool = size * max(_SMALLEST_POOL, min(_LARGEST_POOL, len(self) // _POOL_SHARE))
+        for start in range(0, len(order), n_pool):
+            pool = order[start : start + n_pool]
+            pool = pool[np.argsort(roughly[pool], kind="stable")]
             batches += [pool[i : i + size] for i in range(0, len(pool), size)]
         return [batches[i] for i in self.generator.permutation(len(batches))]
 

@@ -1,0 +1,115 @@
+"""Batches from flat storage hold the right steps, once an epoch, with little padding."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_rnn import Sequences
+from sklearn_rnn.training import BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def ragged():
+    rng = np.random.default_rng(0)
+    return Sequences.from_list([rng.normal(size=(n, 3)) for n in rng.integers(1, 40, size=50)])
+
+
+def test_gather_returns_every_valid_step(ragged):
+    storage = FlatStorage(ragged, CPU)
+    rows = np.array([3, 0, 17])
+    x, lengths, flat = storage.gather(rows)
+    assert lengths.tolist() == ragged.lengths[rows].tolist()
+    for i, row in enumerate(rows):
+        np.testing.assert_allclose(x[i, : lengths[i]], ragged[int(row)], rtol=1e-6)
+    expected = [np.arange(*ragged.offsets[r : r + 2]) for r in rows]
+    np.testing.assert_array_equal(flat, np.concatenate(expected))
+
+
+@pytest.mark.parametrize("n", [1, 7, 64, 1000])
+@pytest.mark.parametrize("equal", [True, False])
+def test_an_epoch_uses_every_row_once(n, equal):
+    lengths = np.full(n, 5) if equal else np.random.default_rng(1).integers(1, 50, size=n)
+    plan = BatchPlan(lengths, 16, np.random.default_rng(0))
+    first, second = plan.epoch(), plan.epoch()
+    assert len(first) == len(plan)
+    for epoch in (first, second):
+        np.testing.assert_array_equal(np.sort(np.concatenate(epoch)), np.arange(n))
+    if n > 16:
+        assert np.concatenate(first).tolist() != np.concatenate(second).tolist()
+
+
+def test_buckets_save_padding():
+    lengths = np.random.default_rng(0).integers(20, 1000, size=2000)
+    plan = BatchPlan(lengths, 32, np.random.default_rng(0))
+    padded = sum(lengths[batch].max() * len(batch) for batch in plan.epoch())
+    assert padded < 1.15 * lengths.sum()
+
+
+def test_which_rows_share_a_batch_changes():
+    lengths = np.random.default_rng(0).integers(20, 1000, size=400)
+    plan = BatchPlan(lengths, 16, np.random.default_rng(0))
+    mates = [{frozenset(b.tolist()) for b in plan.epoch()} for _ in range(2)]
+    assert not mates[0] & mates[1]
+
+
+def test_targets_and_weights_follow_their_rows(ragged):
+    target, weight = torch.arange(50), torch.arange(50, dtype=torch.float32)
+    storage = FlatStorage(ragged, CPU)
+    rows = np.arange(10, 40)
+    batches = TrainingBatches(
+        storage, rows, target, weight, batch_size=8, generator=np.random.default_rng(0)
+    )
+    seen = []
+    for batch in batches:
+        assert batch.target.tolist() == batch.rows.tolist() == batch.weight.int().tolist()
+        seen += batch.rows.tolist()
+    assert sorted(seen) == rows.tolist()
+
+
+def test_step_targets_follow_their_steps(ragged):
+    total = int(ragged.offsets[-1])
+    target = torch.arange(total, dtype=torch.float32)[:, None]
+    batches = TrainingBatches(
+        FlatStorage(ragged, CPU),
+        np.arange(50),
+        target,
+        torch.arange(50, dtype=torch.float32),
+        batch_size=8,
+        generator=np.random.default_rng(0),
+        per_step=True,
+    )
+    for batch in batches:
+        expected = [np.arange(*ragged.offsets[r : r + 2]) for r in batch.rows]
+        assert batch.target[:, 0].int().tolist() == np.concatenate(expected).tolist()
+        assert batch.weight.int().tolist() == np.repeat(batch.rows, batch.lengths).tolist()
+
+
+def test_prediction_batches_are_bounded_and_complete():
+    rng = np.random.default_rng(0)
+    sequences = Sequences.from_list([rng.normal(size=n) for n in [5000, 3, 700, 1, 1, 90000, 40]])
+    rows = []
+    for batch in prediction_batches(FlatStorage(sequences, CPU), max_rows=3, max_steps=6000):
+        assert len(batch.rows) <= 3
+        assert len(batch.rows) == 1 or batch.x.shape[0] * batch.x.shape[1] <= 6000
+        rows += batch.rows.tolist()
+    assert sorted(rows) == list(range(7))
+
+
+def test_memory_mapped_values_are_not_copied(tmp_path):
+    path = tmp_path / "values.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32))
+    values = np.load(path, mmap_mode="r")
+    sequences = Sequences(values, np.arange(0, 1001, 10))
+    storage = FlatStorage(sequences, CPU)
+    assert storage._values is None
+    x, _, _ = storage.gather(np.array([5, 99]))
+    np.testing.assert_array_equal(x.numpy(), np.stack([values[50:60], values[990:1000]]))
+
+
+def test_widths_between_times_become_a_channel():
+    sequences = Sequences(np.zeros((5, 1)), [0, 3, 5], times=np.array([0.0, 1.0, 3.0, 10.0, 17.0]))
+    x, _, _ = FlatStorage(sequences, CPU).gather(np.array([0, 1]))
+    np.testing.assert_allclose(x[0, :, 1], np.log1p([0, 1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(x[1, :2, 1], np.log1p([0, 7]), rtol=1e-6)

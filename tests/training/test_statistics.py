@@ -1,0 +1,34 @@
+"""Statistics of the training steps agree with NumPy's, chunked, masked and with gaps."""
+
+import numpy as np
+import pytest
+
+from sklearn_rnn import Sequences
+from sklearn_rnn.training import step_statistics
+
+
+@pytest.mark.parametrize("rows", [None, np.array([0, 2, 5])])
+def test_mean_and_scale(rows):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(1e6, [1, 100], size=(n, 2)) for n in (3, 50, 7, 20, 1, 9)]
+    parts[2][3, 0] = np.nan
+    found = step_statistics(Sequences.from_list(parts), rows)
+    used = np.concatenate(parts if rows is None else [parts[r] for r in rows])
+    np.testing.assert_allclose(found.mean, np.nanmean(used, axis=0))
+    np.testing.assert_allclose(found.scale, np.nanstd(used, axis=0))
+    assert found.has_missing
+
+
+def test_many_chunks_are_merged():
+    values = np.random.default_rng(0).normal(3, 2, size=(3_000_000, 1))
+    found = step_statistics(Sequences(values, [0, 1_000_000, 3_000_000]))
+    np.testing.assert_allclose(found.mean, values.mean(), rtol=1e-10)
+    np.testing.assert_allclose(found.scale, values.std(), rtol=1e-10)
+    assert not found.has_missing
+
+
+def test_constant_and_wholly_missing_channels_have_scale_one():
+    values = np.column_stack([np.full(9, 0.1), np.full(9, np.nan), np.arange(9.0)])
+    found = step_statistics(Sequences(values, [0, 4, 9]))
+    np.testing.assert_allclose(found.scale[:2], 1.0)
+    np.testing.assert_allclose(found.mean, [0.1, 0.0, 4.0])
