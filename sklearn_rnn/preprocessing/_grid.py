@@ -7,8 +7,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# A time this part of a step away from another one is taken to be the same.
-SLACK = 1e-9
+
+def slack(times: Array, spacing: Array) -> Array:
+    """Return the part of a spacing by which rounding may move a time, to be taken as nothing.
+
+    Seconds since 1970 are only good to 2e-7, which shows at a thousand steps a second.
+    """
+    return 1e-9 + 4 * np.finfo(np.float64).eps * np.abs(times) / spacing
 
 
 class Source:
@@ -46,9 +51,11 @@ class Source:
         after = np.minimum(before + 1, last)
         before = np.maximum(before, first)
         span = self.times[after] - self.times[before]
-        share = (times - self.times[before]) / np.where(span > 0, span, 1.0)
-        share = np.where((span <= 0) | (share < SLACK), 0.0, share)
-        return before, after, np.where(share > 1 - SLACK, 1.0, share)
+        span = np.where(span > 0, span, np.inf)
+        share = (times - self.times[before]) / span
+        near = np.minimum(slack(times, span), 0.01)
+        share = np.where(share < near, 0.0, share)
+        return before, after, np.where(share > 1 - near, 1.0, share)
 
     def linear(self, rows: Array, times: Array) -> Array:
         """Interpolate between neighbouring steps; missing beside a missing value."""

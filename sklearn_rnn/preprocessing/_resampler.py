@@ -9,7 +9,7 @@ from ..sequences import Sequences, release_pages
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import SequenceTransformer
-from ._grid import SLACK, Source
+from ._grid import Source, slack
 from ._statistics import row_blocks
 
 
@@ -162,9 +162,9 @@ class SequenceResampler(SequenceTransformer):
         if self._step is None:
             return np.full(len(sequences), self.length_, dtype=np.int64)
         if sequences.times is None:
-            return _slots(sequences.lengths - 1.0, self._step) + 1
+            return _slots(np.zeros(1), sequences.lengths - 1.0, self._step) + 1
         begin, end = sequences.offsets[:-1], sequences.offsets[1:] - 1
-        return _slots(sequences.times[end] - sequences.times[begin], self._step) + 1
+        return _slots(sequences.times[begin], sequences.times[end], self._step) + 1
 
     def _look_up(self, source: Source, lengths: Array, even: bool) -> tuple[Array, Array]:
         """Return the values of one block on its new grid, and the grid."""
@@ -187,7 +187,7 @@ class SequenceResampler(SequenceTransformer):
             return source.linear(rows, grid), grid
         if self.method == "nearest":
             return source.nearest(rows, grid), grid
-        slot = _slots(source.times - begin[source.rows], spacing[source.rows])
+        slot = _slots(begin[source.rows], source.times, spacing[source.rows])
         bins = first[source.rows] + np.minimum(slot, (lengths - 1)[source.rows])
         middle = grid + (spacing[rows] - even) / 2
         return source.mean(rows, middle, bins), grid
@@ -201,9 +201,10 @@ class SequenceResampler(SequenceTransformer):
         """Return the number of steps that `n_steps` even steps become."""
         if self._step is None:
             return int(self.length_ or 1)
-        return int(_slots(np.array(n_steps - 1.0), self._step)) + 1
+        return int(_slots(np.zeros(1), np.array([n_steps - 1.0]), self._step)[0]) + 1
 
 
-def _slots(spans: Array, spacing: Array | float) -> Array:
-    """Return how many whole spacings fit into each time span."""
-    return np.floor(spans / spacing * (1 + SLACK) + SLACK).astype(np.int64)
+def _slots(begin: Array, end: Array, spacing: Array | float) -> Array:
+    """Return how many whole spacings fit between two times."""
+    fit = (end - begin) / spacing
+    return np.floor(fit + np.minimum(slack(end, np.asarray(spacing)), 0.01)).astype(np.int64)

@@ -12,7 +12,10 @@ from ._statistics import row_blocks
 
 
 def read_series(X: Any) -> tuple[Sequences, Form]:
-    """Read X, taking one-dimensional numbers for a single series (kind "one_series")."""
+    """Read X, taking one-dimensional numbers for a single series (kind "one_series").
+
+    A list of frames of scalars gives its columns' names to the channels.
+    """
     flat = X
     if nw.dependencies.is_into_series(X):
         flat = nw.from_native(X, series_only=True).to_numpy()
@@ -20,6 +23,14 @@ def read_series(X: Any) -> tuple[Sequences, Form]:
         flat = np.asarray(X)
     if isinstance(flat, np.ndarray) and flat.ndim == 1 and flat.dtype.kind in "biuf":
         return read_sequences([flat]), Form("one_series")
+    if isinstance(X, (list, tuple)) and X and all(map(nw.dependencies.is_into_dataframe, X)):
+        frames = [nw.from_native(frame, eager_only=True) for frame in X]
+        names = frames[0].columns
+        for row, frame in enumerate(frames):
+            if frame.columns != names:
+                raise ValueError(f"Row {row} has the columns {frame.columns}, but row 0 {names}.")
+        rows = read_sequences([frame.to_numpy() for frame in frames])
+        return rows.with_values(rows.values, channel_names=names), Form("list")
     return read_sequences(X), Form.of(X)
 
 

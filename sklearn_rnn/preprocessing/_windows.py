@@ -53,7 +53,11 @@ class SlidingWindows(SequenceTransformer):
     `GroupKFold` and the rows of `positions` as groups, or in the order of time, with a gap.
 
     A 2-D array is read as one series a row, as everywhere in this package. One series of several
-    channels is `[X]`, with X of shape (n_steps, n_channels).
+    channels is `[X]`, with X an array of shape (n_steps, n_channels) or, in `split`, a data frame
+    with one row a step, whose columns name the channels.
+
+    Targets taken from a series with missing values can be NaN; drop their windows,
+    `keep = ~np.isnan(y)`, or fill the series first.
 
     Examples
     --------
@@ -129,7 +133,7 @@ class SlidingWindows(SequenceTransformer):
 
         Parameters
         ----------
-        X : array of shape (n_steps,), or sequences in any accepted form
+        X : array of shape (n_steps,), list of data frames, or sequences in any accepted form
             One series as a 1-D array, list or pandas Series; or several.
         y : array-like, default=None
             None predicts the series itself: the target is the `horizon` steps after the window.

@@ -25,7 +25,7 @@ def by_hand(row, times, strategy, fallback):
     for channel in range(row.shape[1]):
         seen = np.flatnonzero(~np.isnan(row[:, channel]))
         for step in np.flatnonzero(np.isnan(row[:, channel])):
-            before, after = seen[seen < step], seen[seen > step]
+            before = seen[seen < step]
             if strategy == "forward" and len(before):
                 out[step, channel] = row[before[-1], channel]
             elif strategy == "linear" and len(seen):

@@ -132,6 +132,15 @@ def test_frame_names():
     assert list(found.index) == ["r", "s"]
 
 
+@pytest.mark.parametrize("method", ["linear", "nearest", "mean"])
+def test_clock_times_in_seconds(method):
+    values = np.random.default_rng(0).normal(size=5000)
+    values[::7] = NAN
+    X = Sequences.from_list([values], times=[1.75e9 + np.arange(5000) * 1e-3])
+    found = SequenceResampler(step=1e-3, method=method).fit_transform(X)
+    np.testing.assert_array_equal(found.values[:, 0], values)
+
+
 def test_tokens_only_by_nearest():
     X = Sequences.from_list([[0, 1, 2, 3, 4]], vocabulary_size=5)
     found = SequenceResampler(3, method="nearest").fit_transform(X)

@@ -79,6 +79,17 @@ def test_several_targets_come_step_by_step():
             SlidingWindows(3, horizon=1, target=target).split(named)
 
 
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_a_time_series_frame_names_its_channels(library):
+    frame = library({"load": np.arange(6.0), "price": np.arange(6.0) * 10})
+    windows = SlidingWindows(3, horizon=1, target="price")
+    X, y = windows.split([frame])
+    assert X.channel_names == ("load", "price") and y.tolist() == [30, 40, 50]
+    np.testing.assert_array_equal(windows.merge(y, [frame])[0][3:, 0], y)
+    with pytest.raises(ValueError, match="Row 1 has the columns"):
+        windows.split([frame, frame[["load"]]])
+
+
 def test_a_label_for_every_step():
     series = np.arange(6.0)
     labels = np.array(list("aabbcc"))
