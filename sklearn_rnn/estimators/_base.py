@@ -314,6 +314,9 @@ class BaseRNN(
             network.head.set_statistics(
                 *target_statistics(self._target, encoded, sequences, rows, weights)
             )
+            if self.initial_scale is None:
+                # The first prediction is the mean, and not noise around it.
+                torch.nn.init.zeros_(network.head.projection.weight)
         network.to(compute.device)
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []

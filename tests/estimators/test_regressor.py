@@ -1,0 +1,136 @@
+"""RNNRegressor: one and many outputs, targets per step, losses, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_rnn import RNNRegressor, Sequences
+
+TINY = {"hidden_size": 16, "max_epochs": 50, "learning_rate": 0.02, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(3, 15), 2)) for _ in range(120)]
+    return X, np.array([1000 + 50 * x[:, 0].mean() - 20 * x[-1, 1] for x in X])
+
+
+def test_one_number(data):
+    X, y = data
+    model = RNNRegressor(**TINY).fit(X, y)
+    predicted = model.predict(X)
+    assert predicted.shape == (120,) and predicted.dtype == np.float64
+    assert model.score(X, y) > 0.9
+    assert model.head_ == "1 output"
+
+
+def test_many_numbers(data):
+    X, y = data
+    Y = np.stack([y, -y, [len(x) for x in X]], axis=1)
+    model = RNNRegressor(**TINY).fit(X, Y)
+    assert model.predict(X).shape == (120, 3)
+    assert model.score(X, Y) > 0.8
+    with pytest.raises(ValueError, match="3 output"):
+        model.set_params(warm_start=True).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", torch.nn.SmoothL1Loss()]
+)
+def test_losses(data, loss):
+    X, y = data
+    assert RNNRegressor(loss=loss, **TINY).fit(X, y).score(X, y) > 0.85
+
+
+def test_absolute_error_ignores_outliers(data):
+    X, y = data
+    spoiled = y.copy()
+    spoiled[::10] += 10_000
+    robust = RNNRegressor(loss="absolute_error", **TINY).fit(X, spoiled)
+    squared = RNNRegressor(**TINY).fit(X, spoiled)
+    error = [np.median(np.abs(m.predict(X) - y)) for m in (robust, squared)]
+    assert error[0] < error[1]
+
+
+def test_targets_per_step_come_back_as_they_came(data):
+    X, _ = data
+    vectors = [np.cumsum(x[:, 0]) for x in X]
+    model = RNNRegressor(bidirectional=False, **TINY).fit(X, vectors)
+    predicted = model.predict(X)
+    assert isinstance(predicted, list) and [p.shape for p in predicted] == [
+        v.shape for v in vectors
+    ]
+    assert model.score(X, vectors) > 0.8
+    assert model.head_ == "1 output a step"
+
+    columns = [np.column_stack([v, -v]) for v in vectors]
+    listed = RNNRegressor(8, max_epochs=2).fit(X, columns).predict(X)
+    assert [p.shape for p in listed] == [c.shape for c in columns]
+
+    held = RNNRegressor(8, max_epochs=2).fit(X, Sequences.from_list(columns)).predict(X)
+    assert isinstance(held, Sequences) and held.lengths.tolist() == [len(x) for x in X]
+
+    cube = np.stack([x[:3] for x in X])
+    dense = RNNRegressor(8, max_epochs=2).fit(cube, np.cumsum(cube[:, :, :1], axis=1))
+    assert dense.predict(cube).shape == (120, 3, 1)
+    assert isinstance(dense.predict(X), Sequences), "ragged input has no dense answer"
+
+
+def test_a_causal_model_does_not_look_ahead(data):
+    X, _ = data
+    targets = [np.cumsum(x[:, 0]) for x in X]
+    model = RNNRegressor(8, bidirectional=False, max_epochs=3, random_state=0).fit(X, targets)
+    changed = X[0].copy()
+    changed[2:] += 5
+    before, after = model.predict([X[0]])[0], model.predict([changed])[0]
+    np.testing.assert_allclose(before[:2], after[:2], atol=1e-9)
+    assert abs(before[2] - after[2]) > 1e-6
+
+
+def test_weights_and_validation_per_step(data):
+    X, _ = data
+    targets = [np.cumsum(x[:, 0]) for x in X]
+    weights = np.random.default_rng(0).uniform(size=120)
+    model = RNNRegressor(early_stopping=True, **TINY).fit(X, targets, sample_weight=weights)
+    assert len(model.validation_scores_) == model.n_iter_
+    assert model.score(X, targets, sample_weight=weights) > 0.5
+    with pytest.raises(ValueError, match="pools nothing"):
+        model.transform(X)
+    assert model.hidden_states(X).n_channels == 32
+
+
+def test_predictions_do_not_depend_on_the_batch_in_any_digit(data):
+    X, y = data
+    model = RNNRegressor(8, max_epochs=2, random_state=0).fit(X, y)
+    alone = np.array([model.predict([x])[0] for x in X[:20]])
+    np.testing.assert_allclose(model.predict(X)[:20], alone, rtol=1e-12)
+
+
+def test_partial_fit(data):
+    X, y = data
+    model = RNNRegressor(16, learning_rate=0.01, batch_size=8, random_state=0)
+    for _ in range(30):
+        model.partial_fit(X[:60], y[:60]).partial_fit(X[60:], y[60:])
+    assert model.score(X, y) > 0.8
+    assert model.n_iter_ == 60
+
+
+def test_a_constant_target_is_learned():
+    X = np.random.default_rng(0).normal(size=(20, 5))
+    model = RNNRegressor(4, max_epochs=5).fit(X, np.full(20, 3.5))
+    np.testing.assert_allclose(model.predict(X), 3.5, atol=1e-3)
+
+
+def test_refusals(data):
+    X, y = data
+    with pytest.raises(ValueError, match="Row 0: y has .* steps"):
+        RNNRegressor().fit(X, [np.zeros(len(x) + 1) for x in X])
+    with pytest.raises(ValueError, match="NaN"):
+        RNNRegressor().fit(X, np.where(np.arange(120) == 3, np.nan, y))
+    with pytest.raises(ValueError, match="loss"):
+        RNNRegressor(loss="log_loss").fit(X, y)
+    with pytest.raises(ValueError, match="one number for the whole batch"):
+        RNNRegressor(loss=lambda raw, target: ((raw - target) ** 2).mean(), max_epochs=1).fit(
+            X, y, sample_weight=np.arange(1.0, 121.0)
+        )
