@@ -64,8 +64,8 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    checked = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=estimator)
-    checked = _flatten_column(checked)
+    checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=estimator)
+    checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
     return np.asarray(checked)
 

@@ -1,0 +1,224 @@
+"""Checking y and sample weights."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import Ridge
+
+from sklearn_rnn.sequences import (
+    Sequences,
+    check_classification_y,
+    check_consistent,
+    check_regression_y,
+    check_step_y,
+    check_weights,
+    is_step_y,
+)
+
+LENGTHS = (3, 1, 2)
+
+
+@pytest.fixture
+def X():
+    return Sequences.from_list([np.zeros((n, 2)) for n in LENGTHS])
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1, 0, 1],
+        ["b", "a", "b"],
+        np.array(["b", "a", "b"], dtype=object),
+        [True, False, True],
+        [1.0, 2.0, 1.0],
+        pd.Series(["b", "a", "b"]),
+        pd.Series(["b", "a", "b"], dtype="category"),
+        np.array([[1, 0], [0, 1], [1, 1]]),
+        np.array([["a", "x"], ["b", "y"], ["a", "x"]], dtype=object),
+    ],
+)
+def test_labels_of_any_type(y):
+    checked = check_classification_y(y, 3)
+    assert isinstance(checked, np.ndarray)
+    assert checked.tolist() == np.asarray(y).tolist()
+
+
+def test_sparse_indicators_are_made_dense():
+    y = np.array([[1, 0], [0, 1]])
+    assert check_classification_y(sparse.csr_matrix(y)).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("check", [check_classification_y, check_regression_y])
+def test_column_vectors_warn(check):
+    with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
+        assert check(np.array([[1], [2]])).shape == (2,)
+
+
+@pytest.mark.parametrize("check", [check_classification_y, check_regression_y])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed, but the target y is None"),
+        ([1, 2, np.nan], "Input y contains NaN"),
+        ([1, 2, np.inf], "Input y contains infinity"),
+        ([1j, 2, 3], "Complex data not supported"),
+        ([1, 2], "inconsistent numbers of samples: X has 3, y has 2"),
+        (np.zeros((3, 2, 2)), "dim 3"),
+        (np.zeros((3, 0)), "0 feature(s)"),
+        ([], "0 sample(s)"),
+        ([[1, 2], [3], [4]], "inhomogeneous"),
+    ],
+)
+def test_bad_y(check, y, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check(y, 3, estimator=Ridge())
+
+
+def test_the_estimator_is_named():
+    with pytest.raises(ValueError, match="This Ridge estimator requires y to be passed"):
+        check_classification_y(None, estimator=Ridge())
+
+
+def test_continuous_labels():
+    with pytest.raises(ValueError, match="Unknown label type"):
+        check_classification_y([0.5, 1.5])
+
+
+def test_regression_targets_are_float64():
+    for y in ([1, 2], np.ones(2, "f4"), pd.Series([1, 2]), np.array([1, 2.5], dtype=object)):
+        assert check_regression_y(y).dtype == np.float64
+    assert check_regression_y([[1, 2], [3, 4]], 2).shape == (2, 2)
+    for y in (["a", "b"], np.array(["a", "b"], dtype=object), ["1", "2"]):
+        with pytest.raises(ValueError, match="string"):
+            check_regression_y(y)
+
+
+# One target a step
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([np.zeros(3), np.zeros(1), np.zeros(2)], True),
+        ([[0, 0, 0], [0], [0, 0]], True),
+        ([np.zeros((3, 4)), np.zeros((1, 4)), np.zeros((2, 4))], True),
+        (Sequences.from_list([[0.0], [0.0]]), True),
+        (np.zeros((3, 3, 1)), True),
+        (pd.Series([[0.0], [0.0, 1], [0.0]]), True),
+        (pd.DataFrame({"a": [[0.0]]}), True),
+        ([np.zeros(2), np.zeros(2), np.zeros(2)], False),
+        (np.zeros(3), False),
+        (np.zeros((3, 3)), False),
+        ([[1, 2], [3, 4], [5, 6]], False),
+        ([1.0, 2, 3], False),
+        (["a", "bc", "d"], False),
+        (pd.Series([1.0, 2, 3]), False),
+        (pd.DataFrame({"a": [1.0]}), False),
+        ("abc", False),
+        (None, False),
+        (3, False),
+        ({}, False),
+        ([], False),
+    ],
+    ids=lambda y: str(type(y)),
+)
+def test_is_step_y(y, expected, X):
+    assert is_step_y(y, X) is expected
+
+
+def test_arrays_of_the_lengths_of_X_are_targets_of_steps():
+    X = Sequences.from_list([np.zeros(2), np.zeros(2)])
+    assert is_step_y([np.zeros(2), np.zeros(2)], X)
+    assert not is_step_y([np.zeros(3), np.zeros(3)], X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_step_targets(X, dtype):
+    lists = [np.arange(n).astype(dtype) for n in LENGTHS]
+    ragged = Sequences.from_list(lists)
+    padded = ragged.to_padded()[0]
+    longer = np.concatenate([padded, np.full((3, 2, 1), np.nan)], axis=1)
+    expected = [0, 1, 2, 0, 0, 1]
+    for y in (lists, ragged, padded, padded[:, :, 0], longer, pd.Series(lists)):
+        checked = check_step_y(y, X)
+        assert isinstance(checked, Sequences)
+        assert checked.dtype == np.float64
+        assert checked.lengths.tolist() == list(LENGTHS)
+        assert checked.values[:, 0].tolist() == expected
+    two = check_step_y([np.ones((n, 2)) for n in LENGTHS], X)
+    assert two.n_channels == 2
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[1, 2, 3], [1], [1]], "Row 2: y has 1 steps, but X has 2"),
+        ([[1, 2, 3], [1, 2], [1, 2]], "Row 1: y has 2 steps, but X has 1"),
+        ([[1, 2, 3], [1]], "inconsistent numbers of samples: X has 3, y has 2"),
+        ([[1, np.nan, 3], [1], [1, 2]], "Input y contains NaN: row 0"),
+        ([[1, np.inf, 3], [1], [1, 2]], "infinity: row 0"),
+        (np.ones((3, 3, 1)), "Row 1: y has 3 steps, but X has 1"),
+        (np.ones((3, 2, 1)), "Row 0: y has 2 steps, but X has 3"),
+        (np.ones((2, 3, 1)), "inconsistent numbers of samples"),
+        (
+            [[[1, 1], [np.nan] * 2, [np.nan] * 2], [[1, 1], [np.nan] * 2, [np.nan] * 2]]
+            + [[[1, 1], [1, 1], [np.nan] * 2]],
+            "Input y contains NaN: row 0",
+        ),
+        (
+            Sequences.from_list([[0, 0, 0], [0], [0, 0]], vocabulary_size=2),
+            "y holds tokens",
+        ),
+    ],
+)
+def test_bad_step_targets(y, message, X):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_step_y(y, X)
+
+
+# Weights
+
+
+def test_weights():
+    assert check_weights(None, 3) is None
+    assert check_weights(2, 3).tolist() == [2, 2, 2]
+    weights = check_weights([1, 0, 2], 3)
+    assert weights.dtype == np.float64
+    assert weights.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 2], "sample_weight.shape == (2,), expected (3,)"),
+        ([[1], [2], [3]], "Sample weights must be 1D array or scalar, got 2D array"),
+        ([1, -1, 1], "Negative values in data passed to `sample_weight`"),
+        ([1, np.nan, 1], "Input sample_weight contains NaN"),
+        ([1, np.inf, 1], "Input sample_weight contains infinity"),
+        ([0, 0, 0], "Sample weights must contain at least one non-zero number"),
+        (0, "Sample weights must contain at least one non-zero number"),
+        (np.nan, "Input sample_weight contains NaN or infinity"),
+        (-1.0, "Negative values"),
+        (["a", "b", "c"], "could not convert string to float"),
+    ],
+)
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_weights(weights, 3)
+
+
+def test_consistent(X):
+    check_consistent(X, np.zeros(3))
+    check_consistent(X, [1, 2, 3], np.ones(3))
+    check_consistent(X, X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        check_consistent(X, np.zeros(2))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        check_consistent(X, None, np.zeros(4))
