@@ -205,10 +205,10 @@ class TrainingCurveDisplay:
         own_colors = color is None
 
         style = {"color": _LOSS_COLOR if own_colors else color, "linewidth": 1.8}
-        style |= self._entry("training loss") | (loss_kwargs or {})
-        (self.loss_line_,) = ax.plot(self.epochs, self.loss, **style)
+        style |= {"label": self._label("training loss") if own_colors else self._summary()}
+        (self.loss_line_,) = ax.plot(self.epochs, self.loss, **style | (loss_kwargs or {}))
         ax.set_xlabel("Epoch")
-        ax.set_ylabel("Training loss")
+        ax.set_ylabel("Training loss" if own_colors else "Training loss (solid)")
         ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True, min_n_ticks=1))
         if log_loss_scale:
             ax.set_yscale("log")
@@ -227,19 +227,19 @@ class TrainingCurveDisplay:
         scores = self.validation_score
         assert scores is not None
         self.score_ax_ = _second_axes(ax, _SCORE_AXES)
-        style = {"color": _SCORE_COLOR, "linewidth": 1.8} | self._entry(self._score_label)
+        style = {"color": _SCORE_COLOR, "linewidth": 1.8, "label": self._label(self._score_label)}
         if color is not None:
-            style |= {"color": color, "linestyle": "--"}
+            style |= {"color": color, "linestyle": "--", "label": "_score"}
         style |= score_kwargs or {}
         seen = ~np.isnan(scores)
         (self.score_line_,) = self.score_ax_.plot(self.epochs[seen], scores[seen], **style)
-        self.score_ax_.set_ylabel(self.score_name)
+        self.score_ax_.set_ylabel(self.score_name + (" (dashed)" if color is not None else ""))
         self.score_ax_.spines[["top", "left"]].set_visible(False)
         line_color = self.score_line_.get_color()
         if color is None:
             _color_axis(self.score_ax_, "right", line_color)
-        if seen.any():
-            best = int(np.nanargmax(scores))
+        best = self._best_epoch()
+        if best is not None:
             (self.best_,) = self.score_ax_.plot(
                 self.epochs[best],
                 scores[best],
@@ -249,7 +249,7 @@ class TrainingCurveDisplay:
                 markerfacecolor="white",
                 markeredgecolor=line_color,
                 markeredgewidth=1.8,
-                **self._entry(f"best, {scores[best]:.3f} in epoch {self.epochs[best]:.0f}"),
+                label="_best" if color is not None else self._label(self._best_label(best)),
             )
 
     def _draw_learning_rate(self, ax: Any) -> None:
@@ -266,40 +266,50 @@ class TrainingCurveDisplay:
             color=_RATE_COLOR,
             alpha=0.18,
             linewidth=0,
-            **self._entry(f"learning rate, at most {rates.max():.2g}"),
+            label=self._label(f"learning rate, at most {rates.max():.2g}"),
         )
         behind.set_ylim(0, 1.05 * max(rates.max(), behind.get_ylim()[1] / 1.05))
 
     def _draw_legend(self, ax: Any) -> None:
-        """Put one legend for all axes below them, where it covers no line; a model a column."""
+        """Put one legend for all axes below them, where it covers no line."""
         from matplotlib.transforms import offset_copy
 
-        entries: dict[Any, list[tuple[Any, str]]] = {}
-        for one in _axes_over(ax):
-            for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
-                entries.setdefault(handle.get_gid(), []).append((handle, label))
-        pairs = [pair for model in entries.values() for pair in model]
-        if len(pairs) == 1 and self.estimator_name is None:
+        legends = [one.get_legend_handles_labels() for one in _axes_over(ax)]
+        handles = [handle for some, _ in legends for handle in some]
+        labels = [label for _, some in legends for label in some]
+        if len(labels) == 1 and self.estimator_name is None:
             return  # the label of the axis says it all
-        columns = len(entries) if len(entries) > 1 else 2 if len(pairs) in (2, 4) else 3
         ax.legend(
-            [handle for handle, _ in pairs],
-            [label for _, label in pairs],
+            handles,
+            labels,
             loc="upper center",
             bbox_to_anchor=(0.5, 0),
             bbox_transform=offset_copy(ax.transAxes, ax.figure, y=-36, units="points"),
-            ncols=columns,
+            ncols=3 if len(labels) == 3 and self.estimator_name is None else 2,
             frameon=False,
         )
+
+    def _best_epoch(self) -> int | None:
+        """Return the position of the best score, where there is one."""
+        scores = self.validation_score
+        return None if scores is None or np.isnan(scores).all() else int(np.nanargmax(scores))
+
+    def _best_label(self, best: int) -> str:
+        return f"best, {self.validation_score[best]:.3f} in epoch {self.epochs[best]:.0f}"
+
+    def _summary(self) -> str:
+        """Name the model, and its best score, in one entry of the legend."""
+        best = self._best_epoch()
+        name = self.estimator_name or "training loss"
+        return name if best is None else f"{name} ({self._best_label(best)})"
 
     @property
     def _score_label(self) -> str:
         return self.score_name[:1].lower() + self.score_name[1:]
 
-    def _entry(self, what: str) -> dict[str, Any]:
-        """Name a line in the legend, and mark by `gid` whose it is."""
-        name = self.estimator_name
-        return {"label": what if name is None else f"{name}: {what}", "gid": name}
+    def _label(self, what: str) -> str:
+        """Name a line in the legend."""
+        return what if self.estimator_name is None else f"{self.estimator_name}: {what}"
 
 
 def _curve(name: str, values: Any, n_epochs: int | None = None) -> Any:

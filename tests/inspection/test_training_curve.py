@@ -107,7 +107,8 @@ def test_two_models_share_the_axes():
     second.plot(first.ax_, color="C1")
     assert second.score_ax_ is first.score_ax_
     assert len(first.figure_.axes) == 2
-    assert labels(second)[0] == "a: training loss" and labels(second)[3] == "b: training loss"
+    assert labels(second) == ["a (best, 0.900 in epoch 3)", "b (best, 0.700 in epoch 2)"]
+    assert second.ax_.get_ylabel() == "Training loss (solid)"
     assert first.loss_line_.get_color() == first.score_line_.get_color() == "C0"
     assert first.loss_line_.get_linestyle() != first.score_line_.get_linestyle()
 
