@@ -232,26 +232,28 @@ class BaseRNN(
         seeds = self._random.randint(0, 2**31 - 1, size=4)
 
         rows = np.arange(len(sequences))
+        if weights is not None:
+            # A row of weight zero neither trains nor validates.
+            rows = np.flatnonzero(weights)
+            if not len(rows):
+                raise ValueError("sample_weight is zero for every training sequence.")
         held_out = None
         if validation is not None:
             held_out = self._read_validation(*validation)
         elif self.early_stopping and not one_epoch:
-            rows, val_rows = split_rows(
-                prepared,
-                len(sequences),
+            train_part, val_part = split_rows(
+                _pick(prepared, rows),
+                len(rows),
                 self.validation_fraction,
                 stratify=self._stratify(),
                 seed=int(seeds[0]),
             )
+            rows, val_rows = rows[train_part], rows[val_part]
             held_out = (
                 sequences[val_rows],
                 _pick(prepared, val_rows),
                 None if weights is None else weights[val_rows],
             )
-        if weights is not None:
-            rows = rows[weights[rows] > 0]
-            if not len(rows):
-                raise ValueError("sample_weight is zero for every training sequence.")
 
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
         batch_size = batch_size or auto_batch_size(len(rows))
