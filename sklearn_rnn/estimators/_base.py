@@ -43,12 +43,15 @@ from ..training import (
     step_statistics,
     train,
 )
+from ._closed_form import UNITS, ClosedForm, wants_reservoir
 from ._describe import DescribedNetworkMixin
 from ._fitted import FittedNetMixin
 from ._scaling import static_statistics, target_statistics
 from ._targets import Target
 from ._validation_split import split_rows
 
+# Share of the sequences that weighs the recurrence against the reservoir, and does not train it.
+_MIXING_FRACTION = 0.2
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
@@ -75,6 +78,7 @@ class BaseRNN(
         "layer_norm": ["boolean"],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "reservoir": [StrOptions({"auto", "only"}), "boolean"],
         "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -107,6 +111,7 @@ class BaseRNN(
     layer_norm: bool
     embedding_size: int
     initial_scale: float | None
+    reservoir: str | bool
     missing: str
     loss: Any
     optimizer: Any
@@ -126,6 +131,7 @@ class BaseRNN(
     n_jobs: int | None
     random_state: Any
     verbose: int
+    best_validation_score_: float | None
 
     # ---------------------------------------------------------------- what an estimator says
 
@@ -229,7 +235,7 @@ class BaseRNN(
         weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
         if reset or not hasattr(self, "_random"):
             self._random = _private_stream(self.random_state)
-        seeds = self._random.randint(0, 2**31 - 1, size=4)
+        seeds = self._random.randint(0, 2**31 - 1, size=5)
 
         rows = np.arange(len(sequences))
         if weights is not None:
@@ -237,22 +243,27 @@ class BaseRNN(
             rows = np.flatnonzero(weights)
             if not len(rows):
                 raise ValueError("sample_weight is zero for every training sequence.")
-        held_out = None
-        if validation is not None:
-            held_out = self._read_validation(*validation)
-        elif self.early_stopping and not one_epoch:
-            train_part, val_part = split_rows(
-                _pick(prepared, rows),
-                len(rows),
-                self.validation_fraction,
-                stratify=self._stratify(),
-                seed=int(seeds[0]),
-            )
-            rows, val_rows = rows[train_part], rows[val_part]
+        solves = not one_epoch and wants_reservoir(
+            self.reservoir, sequences, self._target, self.loss, rows
+        )
+        solved_on, kept = rows, None
+        held_out = None if validation is None else self._read_validation(*validation)
+        if held_out is None and not one_epoch and (self.early_stopping or solves):
+            fraction = self.validation_fraction if self.early_stopping else _MIXING_FRACTION
+            if len(rows) > 1 or self.early_stopping:
+                part, kept_part = split_rows(
+                    _pick(prepared, rows),
+                    len(rows),
+                    fraction,
+                    stratify=self._stratify(),
+                    seed=int(seeds[0]),
+                )
+                rows, kept = rows[part], rows[kept_part]
+        if self.early_stopping and kept is not None:
             held_out = (
-                sequences[val_rows],
-                _pick(prepared, val_rows),
-                None if weights is None else weights[val_rows],
+                sequences[kept],
+                _pick(prepared, kept),
+                None if weights is None else weights[kept],
             )
 
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
@@ -268,14 +279,43 @@ class BaseRNN(
             gradient_clip=self.gradient_clip,
         )
         if reset:
-            self._start(sequences, rows, encoded, weights, recipe, compute, seed=int(seeds[1]))
+            self._start(
+                sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), solves
+            )
         else:
             configure(self.net_, recipe, compute)
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
 
+        storage = FlatStorage(sequences, compute.device)
+        closed = None
+        if solves and self.net_.module_.path is not None:
+            closed = ClosedForm(self.net_, storage, self._target, encoded, weights, n_threads)
+            closed.solve(solved_on, seed=int(seeds[4]))
+            if self.reservoir == "only":
+                self.net_.module_.recurrence_share.zero_()
+                self.best_validation_score_ = None
+                return self
+
+        def weigh_paths() -> None:
+            """Decide the share of the recurrence on what it has not seen."""
+            if closed is None:
+                return
+            if kept is not None:
+                share = closed.share_from_rows(kept)
+            elif held_out is not None:
+                unseen, labels, unseen_weights = held_out
+                share = closed.share_from_set(
+                    unseen, self._target.encode(labels, unseen), unseen_weights
+                )
+            else:
+                share = 0.0
+            self.net_.module_.recurrence_share.fill_(share)
+            self.net_.run.converted = None
+
+        self.net_.module_.recurrence_share.fill_(1.0)
         batches = TrainingBatches(
-            FlatStorage(sequences, compute.device),
+            storage,
             rows,
             torch.tensor(encoded, dtype=_target_dtype(encoded)),
             None if weights is None else torch.tensor(weights, dtype=torch.float32),
@@ -283,7 +323,9 @@ class BaseRNN(
             generator=np.random.default_rng(int(seeds[2])),
             per_step=self._target.per_step,
         )
-        self._run(X, y, batches, recipe, held_out, seed=int(seeds[3]), n_threads=n_threads)
+        self._run(
+            X, y, batches, recipe, held_out, weigh_paths, seed=int(seeds[3]), n_threads=n_threads
+        )
         return self
 
     def _start(
@@ -294,15 +336,18 @@ class BaseRNN(
         weights: np.ndarray | None,
         recipe: Recipe,
         compute: Any,
-        *,
         seed: int,
+        solves: bool,
     ) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
         statistics = None if sequences.is_tokens else step_statistics(sequences, rows)
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
-        self._config = NetworkConfig(**self._architecture(sequences, indicator=indicator))
+        self._config = NetworkConfig(
+            **self._architecture(sequences, indicator=indicator),
+            reservoir_units=UNITS if solves else 0,
+        )
         network: Any = build_network(
             self._config,
             torch.Generator().manual_seed(seed),
@@ -322,7 +367,8 @@ class BaseRNN(
         network.to(compute.device)
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []
-        self._n_features_out = network.feature_size
+        only = self.reservoir == "only" and network.path is not None
+        self._n_features_out = network.path.reservoir.output_size if only else network.feature_size
         self.n_iter_ = 0
 
     def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
@@ -358,6 +404,7 @@ class BaseRNN(
         batches: TrainingBatches,
         recipe: Recipe,
         held_out: tuple | None,
+        finish: Callable[[], None],
         *,
         seed: int,
         n_threads: int,
@@ -411,6 +458,7 @@ class BaseRNN(
         if best.has_weights and self.early_stopping:
             best.restore(self.net_.module_)
             self.net_.run.converted = None
+        finish()
         self.best_validation_score_ = best.score if best.has_weights else None
         if interrupted is not None:
             raise interrupted
@@ -472,7 +520,7 @@ class BaseRNN(
         network: Any = self.net_.network_for(dtype)
 
         def call(batch: Batch) -> torch.Tensor:
-            raw = network(batch.x, batch.lengths, batch.static)
+            raw = network.answer(batch.x, batch.lengths, batch.static)
             result = network.head.decode(raw if dtype == torch.float64 else raw.float())
             return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
@@ -511,6 +559,9 @@ class BaseRNN(
                 "This model has one target a step and pools nothing; use hidden_states(X)."
             )
         network: Any = self.net_.network_for(torch.float32)
+        if self.reservoir == "only" and network.path is not None:
+            reservoir = network.path.reservoir
+            return self._run_over(sequences, lambda b: reservoir(network.input(b.x), b.lengths))
         return self._run_over(
             sequences, lambda b: network.features(b.x, b.lengths, b.static).float()
         )

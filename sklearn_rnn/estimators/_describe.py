@@ -62,6 +62,8 @@ class DescribedNetworkMixin:
             text += f" x {config.num_layers} layers"
         if config.bidirectional:
             text += ", bidirectional"
+        if config.reservoir_units:
+            text += " + reservoir"
         return Description(text)
 
     @property
@@ -83,6 +85,12 @@ class DescribedNetworkMixin:
         """Number of trained weights."""
         self._fitted_config()
         return sum(p.numel() for p in self.net_.module_.parameters() if p.requires_grad)
+
+    @property
+    def recurrence_share_(self) -> float:
+        """Share of the trained recurrence in the prediction; the reservoir has the rest."""
+        self._fitted_config()
+        return float(self.net_.module_.recurrence_share)
 
     def _fitted_config(self) -> NetworkConfig:
         """Return the architecture, or say that there is none, as a missing attribute is said."""

@@ -50,9 +50,10 @@ class FittedNetMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        for key in [k for k in state if "callback" in k]:
-            del state[key]
         if "net_" in state:
+            # An unfitted copy takes its callbacks along to a worker; a saved model has none.
+            for key in [k for k in state if "callback" in k]:
+                del state[key]
             state["net_"] = pack_net(
                 self.net_, self._config, self._recipe, resumable=self._resumable
             )

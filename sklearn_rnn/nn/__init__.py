@@ -19,6 +19,7 @@ from ._pooling import (
     make_pooling,
 )
 from ._recurrence import Recurrence, RecurrenceOutput
+from ._reservoir import Reservoir, ReservoirPath
 from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
 
@@ -49,6 +50,8 @@ __all__ = [
     "Pooling",
     "Recurrence",
     "RecurrenceOutput",
+    "Reservoir",
+    "ReservoirPath",
     "SequenceNetwork",
     "StaticInput",
     "StepBatchNorm",

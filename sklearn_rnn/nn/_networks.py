@@ -19,6 +19,7 @@ from ._losses import Loss
 from ._masking import ragged_lengths
 from ._pooling import EachStep, Pooling, make_pooling
 from ._recurrence import Recurrence, RecurrenceOutput
+from ._reservoir import ReservoirPath
 from ._stem import ConvStem
 
 
@@ -46,6 +47,8 @@ class SequenceNetwork(nn.Module):
         Features that the head reads: the pooled ones and the static ones.
     """
 
+    recurrence_share: Tensor
+
     def __init__(
         self,
         *,
@@ -56,6 +59,7 @@ class SequenceNetwork(nn.Module):
         stem: nn.Module | None = None,
         static: StaticInput | None = None,
         dropout: float = 0.0,
+        path: ReservoirPath | None = None,
     ) -> None:
         super().__init__()
         self.input = input
@@ -65,6 +69,8 @@ class SequenceNetwork(nn.Module):
         self.static = static
         self.dropout = Dropout(dropout)
         self.head = head
+        self.path = path
+        self.register_buffer("recurrence_share", torch.ones(()))
         self.feature_size = pooling.output_size + (0 if static is None else static.output_size)
 
     def states(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -127,6 +133,23 @@ class SequenceNetwork(nn.Module):
         return raw
 
 
+    def answer(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Return raw outputs of recurrence and closed-form path together.
+
+        Parameters are as for :meth:`encode`. Without a path this is ``forward``.
+        """
+        if self.path is None:
+            return self(x, lengths, static)
+        share = float(self.recurrence_share)
+        solved: Tensor = self.path(self.input(x), lengths) if share < 1 else x.new_zeros(())
+        if share == 0:
+            return solved
+        trained: Tensor = self(x, lengths, static)
+        return trained * share + solved * (1 - share)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
     """Everything that decides a network's architecture, as plain values.
@@ -180,6 +203,9 @@ class NetworkConfig:
         Of binary, multiclass and joint targets.
     per_step : bool, default=False
         Answer at every step instead of once a sequence.
+    reservoir_units : int, default=0
+        Units of each reservoir of a closed-form path beside the recurrence; 0 for none. Not with
+        tokens, per step or joint targets.
     """
 
     n_channels: int = 1
@@ -208,6 +234,7 @@ class NetworkConfig:
     quantile: float = 0.5
     label_smoothing: float = 0.0
     per_step: bool = False
+    reservoir_units: int = 0
 
 
 def _make_head(config: NetworkConfig, in_features: int) -> Head:
@@ -299,14 +326,25 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
     static = _make_static(config)
     in_features = pooling.output_size + (0 if static is None else static.output_size)
+    head = _make_head(config, in_features)
+    path = None
+    if config.reservoir_units:
+        if config.vocabulary_size is not None or config.per_step or config.head == "joint":
+            raise ValueError(
+                "A closed-form path needs numbers and one kind of target a sequence; set "
+                "reservoir_units=0."
+            )
+        outputs = head.projection.out_features
+        path = ReservoirPath(input.output_size, outputs, config.reservoir_units)
     return SequenceNetwork(
         input=input,
         stem=stem,
         recurrence=recurrence,
         pooling=pooling,
         static=static,
-        head=_make_head(config, in_features),
+        head=head,
         dropout=config.dropout,
+        path=path,
     )
 
 

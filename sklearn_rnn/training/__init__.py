@@ -16,6 +16,7 @@ from ._loop import (
 )
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
+from ._ridge import RidgeSolution, solve_ridge
 from ._statistics import StepStatistics, step_statistics
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "FlatStorage",
     "Progress",
     "Recipe",
+    "RidgeSolution",
     "Schedule",
     "StepStatistics",
     "TrainingBatches",
@@ -46,6 +48,7 @@ __all__ = [
     "run_rows",
     "run_steps",
     "seeded_globals",
+    "solve_ridge",
     "step_statistics",
     "train",
 ]

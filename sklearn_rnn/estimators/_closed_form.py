@@ -1,0 +1,228 @@
+"""The closed-form path of an estimator: solving its readout, and how much of it to use.
+
+A reservoir (random recurrences, nothing trained) is read out by ridge regression on all training
+sequences. Its exact left-out predictions set the penalty and the steepness of its probabilities.
+Sequences that the trained recurrence has not seen then decide the recurrence's share. Imports
+layers 1 and 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..nn import length_mask
+from ..sequences import Sequences
+from ..training import (
+    Batch,
+    FlatStorage,
+    cpu_threads,
+    prediction_batches,
+    run_rows,
+    solve_ridge,
+)
+from ._targets import Target
+
+UNITS = 100
+#: ``reservoir="auto"`` uses one for fewer sequences than this, of at most so many steps.
+AUTO_SEQUENCES, AUTO_STEPS = 1000, 5000
+# The readout is solved on so many sequences at most: its cost grows with the cube.
+_SOLVE_ON = 4000
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+_GAINS = np.logspace(-0.5, 1.5, 25)
+
+
+def wants_reservoir(
+    setting: str | bool, sequences: Sequences, target: Target, loss: Any, rows: np.ndarray
+) -> bool:
+    """Decide whether these data get a closed-form path, or refuse what cannot have one."""
+    if setting is False:
+        return False
+    obstacle = None
+    if sequences.is_tokens:
+        obstacle = "X holds tokens, and a reservoir reads numbers"
+    elif target.per_step:
+        obstacle = "y has one target a step, and the readout answers once a sequence"
+    elif target.head == "joint":
+        obstacle = "y has several outputs of labels; fit one classifier for each"
+    elif loss not in ("log_loss", "squared_error"):
+        obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
+    if obstacle is None:
+        small = len(rows) < AUTO_SEQUENCES and int(sequences.lengths.max()) <= AUTO_STEPS
+        return setting != "auto" or small
+    if setting == "auto":
+        return False
+    raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
+
+
+class ClosedForm:
+    """One fit's closed-form path: solve it, then weigh the trained recurrence against it.
+
+    Parameters
+    ----------
+    net : TrainingNet
+        Holds the network whose path is to be solved.
+    storage : FlatStorage
+        All training sequences.
+    target : Target
+        How y is encoded.
+    encoded : ndarray
+        The encoded targets of all sequences.
+    weights : ndarray or None
+        Their weights.
+    n_threads : int
+        CPU threads.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        storage: FlatStorage,
+        target: Target,
+        encoded: np.ndarray,
+        weights: np.ndarray | None,
+        n_threads: int,
+    ) -> None:
+        self.net, self.storage, self.n_threads = net, storage, n_threads
+        self.network: Any = net.module_
+        self.network.eval()
+        self.target, self.encoded, self.weights = target, encoded, weights
+        self.left_out: dict[int, np.ndarray] = {}
+
+    def solve(self, rows: np.ndarray, seed: int) -> None:
+        """Draw the reservoir and solve its readout on the rows."""
+        path = self.network.path
+        path.reservoir.draw(torch.Generator().manual_seed(seed))
+        if len(rows) > _SOLVE_ON:
+            chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
+            rows = np.sort(rows[chosen])
+        self._scale_differences()
+        reservoir = path.reservoir
+        features = self._run(self.storage, lambda steps, lengths: reservoir(steps, lengths))[rows]
+        wanted = self._readout_targets(self.encoded[rows])
+
+        def criterion(left_out: np.ndarray) -> float:
+            return min(self._loss(g * left_out, self.encoded[rows], rows) for g in self._gains())
+
+        solution = solve_ridge(
+            features,
+            wanted,
+            criterion,
+            weights=None if self.weights is None else self.weights[rows],
+        )
+        losses = [
+            self._loss(g * solution.left_out, self.encoded[rows], rows) for g in self._gains()
+        ]
+        gain = float(self._gains()[int(np.argmin(losses))])
+        path.set_readout(
+            torch.from_numpy(gain * solution.weight), torch.from_numpy(gain * solution.bias)
+        )
+        self.left_out = dict(zip(rows.tolist(), gain * solution.left_out, strict=True))
+
+    def share_from_rows(self, rows: np.ndarray) -> float:
+        """Choose the share on training rows that the recurrence has not seen."""
+        part = self.storage.sequences[rows]
+        storage = FlatStorage(part, self.storage.device, self.storage.dtype)
+        solved = self._solved(storage)
+        for i, row in enumerate(rows.tolist()):
+            # The readout has seen this row, unless it was solved without it.
+            solved[i] = self.left_out.get(row, solved[i])
+        weights = None if self.weights is None else self.weights[rows]
+        return self._choose(storage, solved, self.encoded[rows], weights)
+
+    def share_from_set(
+        self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
+    ) -> float:
+        """Choose the share on a validation set."""
+        storage = FlatStorage(sequences, self.storage.device, self.storage.dtype)
+        return self._choose(storage, self._solved(storage), encoded, weights)
+
+    def _choose(
+        self,
+        storage: FlatStorage,
+        solved: np.ndarray,
+        encoded: np.ndarray,
+        weights: np.ndarray | None,
+    ) -> float:
+        """Return the smallest share whose loss is within a standard error of the smallest loss."""
+        network = self.network
+        compute = self.net.run.compute
+
+        def call(batch: Batch) -> torch.Tensor:
+            return network(batch.x, batch.lengths, batch.static).float()
+
+        trained = run_rows(call, storage, compute, n_threads=self.n_threads)
+        losses = np.array([self._losses(s * trained + (1 - s) * solved, encoded) for s in _SHARES])
+        means = np.average(losses, axis=1, weights=weights)
+        best = int(np.argmin(means))
+        for index, share in enumerate(_SHARES):
+            difference = losses[index] - losses[best]
+            error = difference.std() / np.sqrt(len(difference))
+            if means[index] <= means[best] + error:
+                return share
+        return _SHARES[best]
+
+    def _solved(self, storage: FlatStorage) -> np.ndarray:
+        """Return the path's raw outputs."""
+        path = self.network.path
+        return self._run(storage, lambda steps, lengths: path(steps, lengths))
+
+    def _run(self, storage: FlatStorage, call: Any) -> np.ndarray:
+        """Run something on the standardised steps of every sequence."""
+        network = self.network
+        return run_rows(
+            lambda b: call(network.input(b.x), b.lengths),
+            storage,
+            self.net.run.compute,
+            n_threads=self.n_threads,
+        )
+
+    def _scale_differences(self) -> None:
+        """Set the scale of first differences to their deviation over all steps."""
+        count = 0
+        total = squares = torch.zeros((), dtype=torch.float64, device=self.storage.device)
+        with torch.inference_mode(), cpu_threads(self.n_threads):
+            for batch in prediction_batches(self.storage):
+                steps = self.network.input(batch.x).double()
+                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
+                changes = (steps[:, 1:] - steps[:, :-1])[mask]
+                count += len(changes)
+                total = total + changes.sum(0)
+                squares = squares + (changes**2).sum(0)
+        scale = self.network.path.reservoir.difference_scale
+        if count:
+            variance = (squares / count - (total / count) ** 2).clamp(min=0)
+            scale.copy_(torch.where(variance > 1e-12, variance.sqrt(), 1.0))
+
+    def _gains(self) -> np.ndarray:
+        """Return the candidate factors from readout to logits; numbers need none."""
+        return np.ones(1) if self.target.head == "continuous" else _GAINS
+
+    def _readout_targets(self, encoded: np.ndarray) -> np.ndarray:
+        """Return what ridge regression is to predict: one column for each raw output."""
+        if self.target.head == "continuous":
+            head = self.network.head
+            return (encoded - head.mean.cpu().numpy()) / head.scale.cpu().numpy()
+        if self.target.head == "multilabel":
+            return 2.0 * encoded - 1.0
+        if self.target.head == "binary":
+            return 2.0 * encoded[:, None] - 1.0
+        return 2.0 * np.eye(int(self.target.n_outputs))[encoded] - 1.0  # type: ignore[arg-type]
+
+    def _loss(self, raw: np.ndarray, encoded: np.ndarray, rows: np.ndarray) -> float:
+        """Return the weighted mean loss of raw outputs."""
+        weights = None if self.weights is None else self.weights[rows]
+        return float(np.average(self._losses(raw, encoded), weights=weights))
+
+    def _losses(self, raw: np.ndarray, encoded: np.ndarray) -> np.ndarray:
+        """Return each sequence's log loss, or squared error in standardised units."""
+        if self.target.head == "continuous":
+            return ((raw - self._readout_targets(encoded)) ** 2).mean(axis=1)
+        if self.target.head == "multiclass":
+            shifted = raw - raw.max(axis=1, keepdims=True)
+            own = np.take_along_axis(shifted, encoded[:, None], axis=1)[:, 0]
+            return np.log(np.exp(shifted).sum(axis=1)) - own
+        signs = 2.0 * (encoded[:, None] if encoded.ndim == 1 else encoded) - 1.0
+        return np.logaddexp(0, -signs * raw).mean(axis=1)

@@ -1,0 +1,228 @@
+"""Fixed random recurrences with rich pooling, and the solved readout over them; imports torch only.
+
+An echo state network: nothing here is trained by gradient. `Reservoir` turns each sequence into a
+long vector of pooled states, `ReservoirPath` maps that to raw outputs by a linear layer whose
+weights are solved elsewhere in closed form.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ._masking import blank_padding, ragged_lengths, reverse_within
+
+#: (spectral radius, leak) of the reservoirs: from quick and forgetful to slow.
+TIME_SCALES = ((0.5, 1.0), (0.9, 1.0), (0.95, 0.5), (0.95, 0.2), (0.99, 0.05))
+#: Poolings over time, each giving one number a unit.
+N_POOLED = 6
+# States of this many steps are kept at once, so that memory does not grow with the length.
+_CHUNK = 32
+
+
+class Reservoir(nn.Module):
+    """Run random leaky recurrences at several time scales, and pool every unit over time.
+
+    Each time scale has its own units, run forward and backward over x and its first difference:
+    ``h_t = h_{t-1} + leak * (tanh(x_t W_in + h_{t-1} W + b) - h_{t-1})``. Every unit is pooled
+    exactly over the true steps by mean, maximum, last value, standard deviation, share of positive
+    values and total variation.
+
+    Parameters
+    ----------
+    input_size : int
+        Channels of x, standardised.
+    units : int, default=100
+        Units a time scale and direction.
+    inputs_per_unit : int, default=10
+        About how many input channels each unit reads.
+
+    Attributes
+    ----------
+    output_size : int
+        ``units * 5 time scales * 2 directions * 6 poolings``.
+
+    References
+    ----------
+    H. Jaeger, "The 'echo state' approach to analysing and training recurrent neural networks",
+    GMD Report 148, 2001. M. Lukosevicius, "A practical guide to applying echo state networks",
+    2012.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn import Reservoir
+    >>> reservoir = Reservoir(2, units=10)
+    >>> reservoir.draw(torch.Generator().manual_seed(0))
+    >>> reservoir(torch.zeros(3, 7, 2), torch.tensor([7, 2, 5])).shape
+    torch.Size([3, 600])
+    """
+
+    weight_in: Tensor
+    weight: Tensor
+    bias: Tensor
+    leak: Tensor
+    difference_scale: Tensor
+
+    def __init__(self, input_size: int, units: int = 100, inputs_per_unit: int = 10) -> None:
+        super().__init__()
+        if units < 1:
+            raise ValueError(f"units must be at least 1; got {units!r}.")
+        blocks, inputs = 2 * len(TIME_SCALES), 2 * input_size
+        self.units, self.inputs_per_unit = units, inputs_per_unit
+        self.output_size = blocks * units * N_POOLED
+        self.register_buffer("weight_in", torch.zeros(blocks, inputs, units))
+        self.register_buffer("weight", torch.zeros(blocks, units, units))
+        self.register_buffer("bias", torch.zeros(blocks, 1, units))
+        self.register_buffer("leak", torch.ones(blocks, 1, 1))
+        self.register_buffer("difference_scale", torch.ones(input_size))
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all weights from the generator, and from nothing else.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            On the CPU.
+        """
+        blocks, inputs, units = self.weight_in.shape
+
+        def normal(*shape: int) -> Tensor:
+            return torch.empty(shape, dtype=torch.float64).normal_(generator=generator)
+
+        recurrent = normal(blocks, units, units)
+        radius = torch.linalg.eigvals(recurrent).abs().amax(1)
+        wanted = torch.tensor([r for r, _ in TIME_SCALES] * 2, dtype=torch.float64)
+        self.weight.copy_(recurrent * (wanted / radius)[:, None, None])
+        self.leak.copy_(torch.tensor([leak for _, leak in TIME_SCALES] * 2)[:, None, None])
+        weight_in = normal(blocks, inputs, units)
+        if inputs > self.inputs_per_unit:
+            share = self.inputs_per_unit / inputs
+            kept = torch.empty(weight_in.shape, dtype=torch.float64).uniform_(generator=generator)
+            weight_in = weight_in * (kept < share) * (inputs / self.inputs_per_unit) ** 0.5
+        self.weight_in.copy_(weight_in / inputs**0.5)
+        self.bias.copy_(0.1 * normal(blocks, 1, units))
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the pooled states (B, output_size) of a padded batch x (B, T, C), finite."""
+        rows, longest, _ = x.shape
+        lengths = ragged_lengths(lengths, x)
+        x = blank_padding(x, lengths)
+        difference = torch.zeros_like(x)
+        difference[:, 1:] = (x[:, 1:] - x[:, :-1]) / self.difference_scale
+        steps = torch.cat((x, difference), 2)
+        half = self.weight.shape[0] // 2
+        read = (steps, reverse_within(steps, lengths))
+        counted = torch.full((rows,), longest, device=x.device) if lengths is None else lengths
+        pooled = _Pooled(self.weight.shape[0], rows, self.units, x)
+        state = x.new_zeros(self.weight.shape[0], rows, self.units)
+        for start in range(0, longest, _CHUNK):
+            size = min(_CHUNK, longest - start)
+            drive = torch.cat(
+                [
+                    torch.einsum("btd,kdu->tkbu", s[:, start : start + size], w)
+                    for s, w in zip(read, self.weight_in.split(half), strict=True)
+                ],
+                1,
+            )
+            drive += self.bias
+            states = [state]
+            for t in range(size):
+                target = torch.tanh(torch.baddbmm(drive[t], state, self.weight))
+                state = torch.lerp(state, target, self.leak)
+                states.append(state)
+            valid = None
+            if lengths is not None:
+                clock = torch.arange(start, start + size, device=x.device)
+                valid = clock[:, None] < counted.to(x.device)
+            pooled.add(torch.stack(states), valid, first=start == 0)
+        return pooled.result()
+
+
+class _Pooled:
+    """The poolings, gathered chunk by chunk; mean and deviation merged as by Chan et al. (1979)."""
+
+    def __init__(self, blocks: int, rows: int, units: int, like: Tensor) -> None:
+        zeros = like.new_zeros(blocks, rows, units)
+        self.mean, self.squares, self.positive = zeros, zeros.clone(), zeros.clone()
+        self.variation, self.last = zeros.clone(), zeros.clone()
+        self.largest = torch.full_like(zeros, -2.0)
+        self.count = like.new_zeros(1, rows, 1)
+
+    def add(self, states: Tensor, valid: Tensor | None, *, first: bool) -> None:
+        """Add the states (t + 1, K, B, U) of a chunk, the one before it first."""
+        new, change = states[1:], (states[1:] - states[:-1]).abs()
+        if first:
+            # What leads from the zero state to the first says nothing of the sequence's variation.
+            change[0] = 0
+        if valid is None:
+            size = torch.full_like(self.count, new.shape[0])
+            mean = new.mean(0)
+            off = new - mean
+            self.largest = torch.maximum(self.largest, new.amax(0))
+            self.last = new[-1]
+            positive = new > 0
+        else:
+            mask = valid[:, None, :, None]
+            size = valid.sum(0).to(new)[None, :, None]
+            mean = torch.where(mask, new, 0.0).sum(0) / size.clamp(min=1)
+            off = torch.where(mask, new - mean, 0.0)
+            change = torch.where(mask, change, 0.0)
+            self.largest = torch.maximum(self.largest, torch.where(mask, new, -2.0).amax(0))
+            at = (valid.sum(0).clamp(min=1) - 1)[None, None, :, None].expand(1, *new.shape[1:])
+            self.last = torch.where(size > 0, new.gather(0, at)[0], self.last)
+            positive = (new > 0) & mask
+        self.positive += positive.sum(0)
+        self.variation += change.sum(0)
+        total = self.count + size
+        shift, share = mean - self.mean, size / total.clamp(min=1)
+        self.squares += (off * off).sum(0) + shift * shift * self.count * share
+        self.mean = self.mean + shift * share
+        self.count = total
+
+    def result(self) -> Tensor:
+        """Return (B, features)."""
+        parts = (
+            self.mean,
+            self.largest,
+            self.last,
+            (self.squares / self.count).sqrt(),
+            self.positive / self.count,
+            self.variation / self.count,
+        )
+        return torch.cat(parts, 2).transpose(0, 1).flatten(1)
+
+
+class ReservoirPath(nn.Module):
+    """A reservoir with a linear readout: from standardised steps to raw outputs.
+
+    Parameters
+    ----------
+    input_size : int
+        Channels of the standardised steps.
+    n_outputs : int
+        Raw outputs, as many as the head gives.
+    units : int, default=100
+        See :class:`Reservoir`.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, input_size: int, n_outputs: int, units: int = 100) -> None:
+        super().__init__()
+        self.reservoir = Reservoir(input_size, units)
+        self.register_buffer("weight", torch.zeros(self.reservoir.output_size, n_outputs))
+        self.register_buffer("bias", torch.zeros(n_outputs))
+
+    def set_readout(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the solved readout: weight (features, outputs) and bias (outputs,)."""
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+    def forward(self, steps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return raw outputs (B, n_outputs) for standardised steps (B, T, C)."""
+        features: Tensor = self.reservoir(steps, lengths)
+        return features @ self.weight + self.bias
