@@ -2,11 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple, Self
 
 import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import (
@@ -36,8 +38,33 @@ class Documented:
         }
 
 
+def with_fit_task(fit: Callable) -> Callable:
+    """Report a fit to scikit-learn's callbacks as one task, so that they pass a Pipeline."""
+
+    @with_callbacks
+    @wraps(fit)
+    def reported(self: Any, X: Any, y: Any = None) -> Any:
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        fit(self, X, y)
+        context.call_on_fit_task_end(
+            estimator=self,
+            X=X,
+            y=y,
+            reconstruction_attributes=lambda: {
+                key: value
+                for key, value in vars(self).items()
+                if key not in self.get_params(deep=False) and "callback" not in key
+            },
+        )
+        return self
+
+    return reported
+
+
 class SequenceTransformer(
     Documented,
+    CallbackSupportMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
     BaseEstimator,

@@ -9,7 +9,7 @@ import numpy as np
 from ..sequences import Sequences, release_pages
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
-from ._base import SequenceTransformer
+from ._base import SequenceTransformer, with_fit_task
 from ._gaps import fill_forward, fill_linear, next_observed, previous_observed
 from ._statistics import Moments, channel_quantiles, row_blocks
 
@@ -98,6 +98,7 @@ class SequenceImputer(SequenceTransformer):
         self.add_indicator = add_indicator
         self.add_time_since = add_time_since
 
+    @with_fit_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the value of each channel that stands in where a sequence has none.

@@ -8,7 +8,7 @@ import numpy as np
 from ..sequences import Sequences, release_pages
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
-from ._base import SequenceTransformer
+from ._base import SequenceTransformer, with_fit_task
 from ._grid import Source, slack
 from ._statistics import row_blocks
 
@@ -88,6 +88,7 @@ class SequenceResampler(SequenceTransformer):
         self.step = step
         self.method = method
 
+    @with_fit_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the common length, if it is not given.

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import Sequences, read_sequences, release_pages
 from ..sequences._sklearn import StrOptions, _fit_context
 from ..sequences._values import Array
-from ._base import Form, SequenceTransformer
+from ._base import Form, SequenceTransformer, with_fit_task
 from ._statistics import (
     Extremes,
     Moments,
@@ -104,6 +104,7 @@ class SequenceScaler(SequenceTransformer):
         self.feature_range = feature_range
         self.quantile_range = quantile_range
 
+    @with_fit_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn center and scale of each channel.

@@ -6,16 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, check_X, iter_chunks
 from ..sequences._sklearn import Interval, StrOptions, _check_feature_names_in, _fit_context
 from ..sequences._values import Array, row_of
-from ._base import Documented, Form
+from ._base import Documented, Form, with_fit_task
 
 
 class ToSequences(
     Documented,
+    CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
@@ -113,6 +115,7 @@ tokenizer.
         self.vocabulary_size = vocabulary_size
         self.trailing_nan = trailing_nan
 
+    @with_fit_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check that X can be read, and remember its channels.

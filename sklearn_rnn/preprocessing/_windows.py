@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import Sequences, read_sequences
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
-from ._base import FLAT_KINDS, Form, SequenceTransformer
+from ._base import FLAT_KINDS, Form, SequenceTransformer, with_fit_task
 from ._series import average, cut_windows, flat_targets, label_each, read_series
 
 
@@ -99,6 +99,7 @@ class SlidingWindows(SequenceTransformer):
         self.target = target
         self.short = short
 
+    @with_fit_task
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the series and remember their lengths.
