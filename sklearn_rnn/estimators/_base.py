@@ -17,15 +17,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from ..nn import NetworkConfig, build_network, length_mask
-from ..sequences import Sequences, check_weights, check_X, iter_chunks
+from ..nn import NetworkConfig, build_network
+from ..sequences import Sequences, check_missing, check_weights, check_X
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import (
     OPTIMIZERS,
     SCHEDULES,
-    Batch,
     BestWeights,
     DivergenceError,
     EpochRecord,
@@ -38,14 +36,13 @@ from ..training import (
     configure,
     make_net,
     resolve_compute,
-    run_rows,
-    run_steps,
     step_statistics,
     train,
 )
 from ._closed_form import UNITS, ClosedForm, wants_reservoir
 from ._describe import DescribedNetworkMixin
 from ._fitted import FittedNetMixin
+from ._prediction import PredictionMixin
 from ._scaling import static_statistics, target_statistics
 from ._targets import Target
 from ._validation_split import split_rows
@@ -56,6 +53,7 @@ _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class BaseRNN(
+    PredictionMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
     CallbackSupportMixin,
@@ -153,10 +151,6 @@ class BaseRNN(
     ) -> tuple[float, float]:
         """Return score (higher is better) and loss of the network as it is."""
 
-    def _prediction_dtype(self) -> torch.dtype:
-        """Return the number type in which the network predicts."""
-        return torch.float32
-
     # ---------------------------------------------------------------- fit
 
     @with_callbacks
@@ -227,7 +221,7 @@ class BaseRNN(
             )
         sequences = check_X(self, X, reset=reset)
         if self.missing == "error":
-            _refuse_missing(sequences)
+            check_missing(sequences, type(self).__name__)
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
@@ -243,8 +237,11 @@ class BaseRNN(
             rows = np.flatnonzero(weights)
             if not len(rows):
                 raise ValueError("sample_weight is zero for every training sequence.")
+        setting = self.reservoir
+        if setting == "auto" and (self.early_stopping or validation is not None):
+            setting = False
         solves = not one_epoch and wants_reservoir(
-            self.reservoir, sequences, self._target, self.loss, rows
+            setting, sequences, self._target, self.loss, rows
         )
         solved_on, kept = rows, None
         held_out = None if validation is None else self._read_validation(*validation)
@@ -504,91 +501,7 @@ class BaseRNN(
 
         return self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
 
-    # ---------------------------------------------------------------- prediction
-
-    def _read_for_prediction(self, X: Any) -> Sequences:
-        """Check X against what the model was fitted on."""
-        check_is_fitted(self)
-        sequences = check_X(self, X, reset=False)
-        if self.missing == "error":
-            _refuse_missing(sequences)
-        return sequences
-
-    def _predict_raw(self, sequences: Sequences) -> np.ndarray:
-        """Return the head's decoded output by row, or flat by step for targets per step."""
-        dtype = self._prediction_dtype()
-        network: Any = self.net_.network_for(dtype)
-
-        def call(batch: Batch) -> torch.Tensor:
-            raw = network.answer(batch.x, batch.lengths, batch.static)
-            result = network.head.decode(raw if dtype == torch.float64 else raw.float())
-            return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
-
-        return self._run_over(sequences, call, dtype=dtype, per_step=self._target.per_step)
-
-    def _run_over(
-        self,
-        sequences: Sequences,
-        call: Callable[[Batch], torch.Tensor],
-        *,
-        dtype: torch.dtype = torch.float32,
-        per_step: bool = False,
-    ) -> np.ndarray:
-        """Run something over all sequences in batches, by row or by step."""
-        compute = self.net_.run.compute
-        storage = FlatStorage(sequences, compute.device, dtype)
-        run = run_steps if per_step else run_rows
-        return run(call, storage, compute, n_threads=self._n_threads())
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the pooled representation of each sequence, from which the head predicts.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out), float32
-            Pooled states of the recurrence, static features joined.
-        """
-        sequences = self._read_for_prediction(X)
-        if self._target.per_step:
-            raise ValueError(
-                "This model has one target a step and pools nothing; use hidden_states(X)."
-            )
-        network: Any = self.net_.network_for(torch.float32)
-        if self.reservoir == "only" and network.path is not None:
-            reservoir = network.path.reservoir
-            return self._run_over(sequences, lambda b: reservoir(network.input(b.x), b.lengths))
-        return self._run_over(
-            sequences, lambda b: network.features(b.x, b.lengths, b.static).float()
-        )
-
-    def hidden_states(self, X: Any) -> Sequences:
-        """Return the output of the last recurrent layer at every step.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-
-        Returns
-        -------
-        states : Sequences
-            One sequence for each of X, with ``hidden_size`` channels (twice that when
-            bidirectional: the forward states first).
-        """
-        sequences = self._read_for_prediction(X)
-        network: Any = self.net_.network_for(torch.float32)
-
-        def call(batch: Batch) -> torch.Tensor:
-            output, _ = network.encode(batch.x, batch.lengths, batch.static)
-            mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
-            return output[mask].float()
-
-        return Sequences(self._run_over(sequences, call, per_step=True), sequences.offsets)
+    # ---------------------------------------------------------------- scikit-learn's questions
 
     def _fitted_state(self) -> dict[str, Any]:
         """Return the attributes that make a clone of this estimator able to predict."""
@@ -616,21 +529,6 @@ def _private_stream(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, Integral):
         return np.random.RandomState(int(random_state))
     return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
-
-
-def _refuse_missing(sequences: Sequences) -> None:
-    """Raise for the first missing value, naming its row."""
-    if sequences.is_tokens:
-        return
-    for start, _, chunk in iter_chunks(sequences.values):
-        missing = np.isnan(chunk).any(axis=1)
-        if missing.any():
-            step = start + int(np.argmax(missing))
-            row = int(np.searchsorted(sequences.offsets, step, side="right")) - 1
-            raise ValueError(
-                f"Input X contains NaN: row {row}, step {step - sequences.offsets[row]}. Use "
-                "missing='auto' to learn from what is missing, or SequenceImputer to fill it."
-            )
 
 
 def _pick(y: Any, rows: np.ndarray) -> Any:

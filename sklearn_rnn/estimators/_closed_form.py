@@ -98,7 +98,7 @@ class ClosedForm:
         if len(rows) > _SOLVE_ON:
             chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
             rows = np.sort(rows[chosen])
-        self._scale_differences()
+        self._scale_differences(rows)
         reservoir = path.reservoir
         features = self._run(self.storage, lambda steps, lengths: reservoir(steps, lengths))[rows]
         wanted = self._readout_targets(self.encoded[rows])
@@ -146,7 +146,7 @@ class ClosedForm:
         encoded: np.ndarray,
         weights: np.ndarray | None,
     ) -> float:
-        """Return the smallest share whose loss is within a standard error of the smallest loss."""
+        """Return the smallest share whose loss is within two standard errors of the smallest."""
         network = self.network
         compute = self.net.run.compute
 
@@ -160,7 +160,7 @@ class ClosedForm:
         for index, share in enumerate(_SHARES):
             difference = losses[index] - losses[best]
             error = difference.std() / np.sqrt(len(difference))
-            if means[index] <= means[best] + error:
+            if means[index] <= means[best] + 2 * error:
                 return share
         return _SHARES[best]
 
@@ -179,14 +179,17 @@ class ClosedForm:
             n_threads=self.n_threads,
         )
 
-    def _scale_differences(self) -> None:
-        """Set the scale of first differences to their deviation over all steps."""
+    def _scale_differences(self, rows: np.ndarray) -> None:
+        """Set the scale of first differences to their deviation over all steps of the rows."""
         count = 0
         total = squares = torch.zeros((), dtype=torch.float64, device=self.storage.device)
         with torch.inference_mode(), cpu_threads(self.n_threads):
             for batch in prediction_batches(self.storage):
                 steps = self.network.input(batch.x).double()
-                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
+                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:]
+                mask = (mask & torch.from_numpy(np.isin(batch.rows, rows))[:, None]).to(
+                    steps.device
+                )
                 changes = (steps[:, 1:] - steps[:, :-1])[mask]
                 count += len(changes)
                 total = total + changes.sum(0)

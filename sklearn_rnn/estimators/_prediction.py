@@ -1,0 +1,116 @@
+"""Prediction: sequences through the trained network, in batches, back in their order.
+
+Imports scikit-learn's check and layers 0 to 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn import length_mask
+from ..sequences import Sequences, check_missing, check_X
+from ..training import Batch, FlatStorage, TrainingNet, run_rows, run_steps
+from ._targets import Target
+
+
+class PredictionMixin:
+    """`transform`, `hidden_states`, and what the estimators' ``predict`` rests on."""
+
+    net_: TrainingNet
+    missing: str
+    reservoir: str | bool
+    _target: Target
+    _n_threads: Callable[[], int]
+
+    def _prediction_dtype(self) -> torch.dtype:
+        """Return the number type in which the network predicts."""
+        return torch.float32
+
+    def _read_for_prediction(self, X: Any) -> Sequences:
+        """Check X against what the model was fitted on."""
+        check_is_fitted(self)
+        sequences = check_X(self, X, reset=False)
+        if self.missing == "error":
+            check_missing(sequences, type(self).__name__)
+        return sequences
+
+    def _predict_raw(self, sequences: Sequences) -> np.ndarray:
+        """Return the head's decoded output by row, or flat by step for targets per step."""
+        dtype = self._prediction_dtype()
+        network: Any = self.net_.network_for(dtype)
+
+        def call(batch: Batch) -> torch.Tensor:
+            raw = network.answer(batch.x, batch.lengths, batch.static)
+            result = network.head.decode(raw if dtype == torch.float64 else raw.float())
+            return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
+
+        return self._run_over(sequences, call, dtype=dtype, per_step=self._target.per_step)
+
+    def _run_over(
+        self,
+        sequences: Sequences,
+        call: Callable[[Batch], torch.Tensor],
+        *,
+        dtype: torch.dtype = torch.float32,
+        per_step: bool = False,
+    ) -> np.ndarray:
+        """Run something over all sequences in batches, by row or by step."""
+        compute = self.net_.run.compute
+        storage = FlatStorage(sequences, compute.device, dtype)
+        run = run_steps if per_step else run_rows
+        return run(call, storage, compute, n_threads=self._n_threads())
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the pooled representation of each sequence, from which the head predicts.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out), float32
+            Pooled states of the recurrence, static features joined.
+        """
+        sequences = self._read_for_prediction(X)
+        if self._target.per_step:
+            raise ValueError(
+                "This model has one target a step and pools nothing; use hidden_states(X)."
+            )
+        network: Any = self.net_.network_for(torch.float32)
+        if self.reservoir == "only" and network.path is not None:
+            reservoir = network.path.reservoir
+            return self._run_over(sequences, lambda b: reservoir(network.input(b.x), b.lengths))
+        return self._run_over(
+            sequences, lambda b: network.features(b.x, b.lengths, b.static).float()
+        )
+
+    def hidden_states(self, X: Any) -> Sequences:
+        """Return the output of the last recurrent layer at every step.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        states : Sequences
+            One sequence for each of X, with ``hidden_size`` channels (twice that when
+            bidirectional: the forward states first).
+        """
+        sequences = self._read_for_prediction(X)
+        network: Any = self.net_.network_for(torch.float32)
+
+        def call(batch: Batch) -> torch.Tensor:
+            output, _ = network.encode(batch.x, batch.lengths, batch.static)
+            mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
+            return output[mask].float()
+
+        return Sequences(self._run_over(sequences, call, per_step=True), sequences.offsets)
