@@ -146,7 +146,10 @@ class ClosedForm:
         encoded: np.ndarray,
         weights: np.ndarray | None,
     ) -> float:
-        """Return the smallest share whose loss is within two standard errors of the smallest."""
+        """Return the smallest share whose loss is within two standard errors of the smallest.
+
+        Fewer sequences than 30 have to speak the more clearly, the fewer they are.
+        """
         network = self.network
         compute = self.net.run.compute
 
@@ -157,10 +160,11 @@ class ClosedForm:
         losses = np.array([self._losses(s * trained + (1 - s) * solved, encoded) for s in _SHARES])
         means = np.average(losses, axis=1, weights=weights)
         best = int(np.argmin(means))
+        strictness = 2.0 * max(1.0, np.sqrt(30.0 / len(encoded)))
         for index, share in enumerate(_SHARES):
             difference = losses[index] - losses[best]
             error = difference.std() / np.sqrt(len(difference))
-            if means[index] <= means[best] + 2 * error:
+            if means[index] <= means[best] + strictness * error:
                 return share
         return _SHARES[best]
 

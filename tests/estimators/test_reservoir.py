@@ -1,0 +1,114 @@
+"""The closed-form path of the estimators: when it is there, alone and weighed, and saved."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = []
+    for label in y:
+        t = np.arange(rng.integers(15, 40))
+        X.append(np.sin(t * (0.9 if label else 0.6)) + rng.normal(scale=0.5, size=len(t)))
+    return X, y
+
+
+def test_alone_it_reaches_the_published_level_in_a_second():
+    for load, least in ((load_japanese_vowels, 0.98), (load_basic_motions, 0.97)):
+        X, y = load(return_X_y=True, subset="train")
+        X_test, y_test = load(return_X_y=True, subset="test")
+        model = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+        assert model.score(X_test, y_test) >= least
+        assert model.recurrence_share_ == 0 and model.n_iter_ == 0 and model.loss_curve_ == []
+
+
+def test_auto_says_what_it_did(data):
+    X, y = data
+    small = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
+    assert "reservoir" in small.core_ and 0 <= small.recurrence_share_ <= 1
+    for model in (
+        RNNClassifier(4, max_epochs=1, reservoir=False).fit(X, y),
+        RNNClassifier(4, max_epochs=1, early_stopping=True).fit(X, y),
+        RNNClassifier(4, max_epochs=1).fit(X * 13, np.tile(y, 13)),
+        RNNClassifier(4, max_epochs=1).partial_fit(X, y),
+        RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
+        RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
+    ):
+        assert "reservoir" not in model.core_ and model.recurrence_share_ == 1
+
+
+@pytest.mark.parametrize("kind", ["classifier", "multilabel", "regressor", "many"])
+def test_every_kind_of_target(data, kind):
+    X, y = data
+    Y = {
+        "classifier": np.array(["a", "b"])[y],
+        "multilabel": np.stack([y, 1 - y, y], axis=1),
+        "regressor": 100.0 + 5 * y,
+        "many": np.stack([y, -3.0 * y], axis=1),
+    }[kind]
+    estimator = RNNRegressor if kind in ("regressor", "many") else RNNClassifier
+    model = estimator(reservoir="only", random_state=0).fit(X[:60], Y[:60])
+    assert model.score(X[60:], Y[60:]) > 0.8
+    assert np.array_equal(model.predict(X), pickle.loads(pickle.dumps(model)).predict(X))
+
+
+def test_the_recurrence_takes_over_where_only_it_can_tell():
+    """A reservoir pools its random states; a long memory for one mark has to be trained."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 12, 2))
+    X[:, :, 1] = 0
+    marked = rng.integers(0, 12, size=400)
+    X[np.arange(400), marked, 1] = 1
+    y = X[np.arange(400), marked, 0] ** 2
+    model = RNNRegressor(32, learning_rate=0.01, random_state=0).fit(X[:300], y[:300])
+    alone = RNNRegressor(reservoir="only", random_state=0).fit(X[:300], y[:300])
+    assert model.recurrence_share_ > 0
+    assert model.score(X[300:], y[300:]) > alone.score(X[300:], y[300:])
+
+
+def test_weights_count(data):
+    X, y = data
+    wrong = np.where(np.arange(80) < 40, 1 - y, y)
+    weights = np.where(np.arange(80) < 40, 1e-6, 1.0)
+    model = RNNClassifier(reservoir="only", random_state=0).fit(X, wrong, sample_weight=weights)
+    assert model.score(X, y) > 0.9
+    left = RNNClassifier(reservoir="only", random_state=0).fit(X[40:], y[40:])
+    without = RNNClassifier(reservoir="only", random_state=0)
+    without.fit(X, wrong, sample_weight=np.where(np.arange(80) < 40, 0.0, 1.0))
+    np.testing.assert_allclose(left.predict_proba(X), without.predict_proba(X), atol=1e-4)
+
+
+def test_transform_is_that_of_what_answers(data):
+    X, y = data
+    only = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    assert only.transform(X).shape == (80, 6000) == (80, len(only.get_feature_names_out()))
+    both = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
+    assert both.transform(X).shape == (80, 24)
+
+
+def test_probabilities_are_not_overconfident(data):
+    X, _ = data
+    noise = np.random.default_rng(1).integers(0, 2, size=80)
+    model = RNNClassifier(reservoir="only", random_state=0).fit(X[:40], noise[:40])
+    chosen = model.predict_proba(X[40:])[np.arange(40), noise[40:]]
+    assert -np.log(chosen).mean() < 1.1, "labels that nothing explains"
+
+
+def test_refusals(data):
+    X, y = data
+    tokens = Sequences.from_list([np.arange(5)] * 4, vocabulary_size=5)
+    with pytest.raises(ValueError, match="reservoir='only' cannot be used: X holds tokens"):
+        RNNClassifier(reservoir="only").fit(tokens, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="one target a step"):
+        RNNRegressor(reservoir=True).fit(X, [np.zeros(len(x)) for x in X])
+    with pytest.raises(ValueError, match="default loss"):
+        RNNRegressor(reservoir=True, loss="huber").fit(X, y)
+    with pytest.raises(ValueError, match="several outputs"):
+        RNNClassifier(reservoir=True).fit(X, np.stack([y, y + 5, y], axis=1))
