@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import length_mask
@@ -18,8 +19,11 @@ from ..training import Batch, FlatStorage, TrainingNet, run_rows, run_steps
 from ._targets import Target
 
 
-class PredictionMixin:
-    """`transform`, `hidden_states`, and what the estimators' ``predict`` rests on."""
+class PredictionMixin(TransformerMixin):
+    """`transform`, `hidden_states`, and what the estimators' ``predict`` rests on.
+
+    It is a `TransformerMixin` because ``set_output`` wraps `transform` where that is written.
+    """
 
     net_: TrainingNet
     missing: str
