@@ -7,6 +7,7 @@ folder.
 """
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def load():
 
 
 def watch(X, y, quick):
-    """Train once with the defaults while watching recordings that are held out."""
-    heading("A first fit: RNNClassifier for 30 epochs, a fifth of the training data held out")
+    """Train a recurrent network while watching recordings that are held out."""
+    heading("A first fit: a recurrent network, watched on a fifth of the training data")
     X_fit, X_val, y_fit, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
     classifier = RNNClassifier(max_epochs=5 if quick else 30, random_state=0)
     begun = time.perf_counter()
@@ -58,7 +59,7 @@ def watch(X, y, quick):
 
 
 def tune(X, y, quick):
-    """Choose cell, size and stem by cross-validation, in a pipeline."""
+    """Choose between networks and the closed form by cross-validation, in a pipeline."""
     heading("Tuning: GridSearchCV over a Pipeline, three folds of the training data")
     pipeline = Pipeline(
         [
@@ -66,11 +67,11 @@ def tune(X, y, quick):
             ("rnn", RNNClassifier(max_epochs=3 if quick else 25, random_state=0)),
         ]
     )
-    grid = {
-        "rnn__cell": ["lstm", "gru"],
-        "rnn__hidden_size": [16] if quick else [32, 64],
-        "rnn__stem": [None] if quick else [None, "conv"],
-    }
+    trained = {"rnn__reservoir": [False], "rnn__cell": ["lstm", "gru"]}
+    trained["rnn__stem"] = [None] if quick else [None, "conv"]
+    solved = {"rnn__reservoir": ["only"]}
+    both = {"rnn__reservoir": [True], "rnn__stem": [None if quick else "conv"]}
+    grid = [trained, solved, both]
     search = GridSearchCV(pipeline, grid, cv=3)
     begun = time.perf_counter()
     search.fit(X, y)
@@ -128,7 +129,7 @@ def main(quick, output):
     print(f"accuracy  {accuracy:.3f}")
     picture = Path(output) / "japanese_vowels.png"
     draw(watched, search, X_test, y_test, accuracy, picture)
-    print(f"picture   {picture}")
+    print(f"picture   {os.path.relpath(picture)}")
     print(f"\nAll in {time.perf_counter() - begun:.0f} s.")
 
 

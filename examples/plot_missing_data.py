@@ -51,8 +51,11 @@ axes[0].set_ylabel("channel")
 # second channel that says so. :class:`~sklearn_rnn.preprocessing.SequenceImputer` interpolates
 # along time first. Dropping steps in which anything is missing is what one does by hand; sequences
 # of which nothing would be left keep their first step, filled with zeros.
+#
+# ``reservoir="only"`` solves the classifier in closed form and trains nothing by gradient: quick,
+# and on so few recordings hard to beat.
 
-classifier = RNNClassifier(hidden_size=32, max_epochs=15, random_state=0)
+classifier = RNNClassifier(reservoir="only", random_state=0)
 interpolating = make_pipeline(SequenceImputer("linear"), classifier)
 
 
@@ -62,7 +65,7 @@ def without_damaged_steps(X):
     return [k if len(k) else np.nan_to_num(x[:1]) for k, x in zip(kept, X, strict=True)]
 
 
-shares = [0.0, 0.1, 0.2, 0.4, 0.6]
+shares = [0.0, 0.1, 0.3, 0.6]
 accuracy = {"left to the classifier": [], "interpolated": [], "damaged steps dropped": []}
 for share in shares:
     train, test = with_holes(X_train, share, seed=1), with_holes(X_test, share, seed=2)
