@@ -292,6 +292,11 @@ class BaseRNN(
             if self.reservoir == "only":
                 self.net_.module_.recurrence_share.zero_()
                 self.best_validation_score_ = None
+                context = self._init_callback_context()
+                context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+                context.call_on_fit_task_end(
+                    estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
+                )
                 return self
 
         def weigh_paths() -> None:
