@@ -116,14 +116,18 @@ def test_what_is_no_callback_is_refused():
 
 
 @pytest.mark.parametrize(("kind", "score"), [(RNNClassifier, "accuracy"), (RNNRegressor, "r2")])
-def test_scoring_monitor_scores_every_epoch(data, kind, score):
+@pytest.mark.parametrize("reservoir", [False, True, "only"])
+def test_scoring_monitor_scores_every_epoch_and_the_fit(data, kind, score, reservoir):
     X, y = data
     monitor = ScoringMonitor(scoring=score)
-    model = kind(**TINY).set_callbacks(monitor).fit(X, y)
+    model = kind(**TINY, reservoir=reservoir).set_callbacks(monitor).fit(X, y)
     frame = monitor.get_logs().data_as_pandas
     epochs = frame[frame["task_name"] == "epoch"]
-    assert epochs["task_id"].tolist() == list(range(EPOCHS))
-    assert epochs[score].iloc[-1] == pytest.approx(model.score(X, y))
+    assert epochs["task_id"].tolist() == list(range(0 if reservoir == "only" else EPOCHS))
+    whole = frame.loc[frame["task_name"] == "fit", score]
+    assert whole.tolist() == pytest.approx([model.score(X, y)])
+    if not reservoir:  # else the epochs are those of the recurrence alone
+        assert epochs[score].iloc[-1] == pytest.approx(whole.item())
 
 
 def test_scoring_monitor_takes_several_scores(data):

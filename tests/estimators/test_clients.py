@@ -61,6 +61,7 @@ TINY = {
     "max_epochs": 4,
     "batch_size": 8,
     "learning_rate": 0.03,
+    "reservoir": False,
     "random_state": 0,
 }
 CLASSIFIER = RNNClassifier(**TINY)
@@ -401,7 +402,7 @@ def test_column_transformer_before_the_network(library):
     assert network.input_ == "2 channels, 2 static"
     assert list(network.feature_names_in_) == ["a", "b", "age", "kind"]
     search = GridSearchCV(
-        model, {"columns__series__sequencescaler__method": ["standard", "robust"]}, cv=2
+        model, {"columntransformer__series__sequencescaler__method": ["standard", "robust"]}, cv=2
     )
     assert search.fit(frame, Y).best_score_ > 0.7
 
