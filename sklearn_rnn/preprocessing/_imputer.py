@@ -34,11 +34,11 @@ class SequenceImputer(SequenceTransformer):
         never observed; None takes the channel's training mean. Ignored otherwise.
     add_indicator : bool, default=False
         Add for every channel one that is 1 where a value was missing, else 0, named
-        "missingindicator_" and the channel's name.
+        ``"missingindicator_"`` and the channel's name.
     add_time_since : bool, default=False
         Add for every channel one with the time since it was last observed (since the start of the
         sequence before the first observation; 0 where it is observed), in the units of the times,
-        or in steps where X has none, named "timesince_" and the channel's name.
+        or in steps where X has none, named ``"timesince_"`` and the channel's name.
 
     Attributes
     ----------
