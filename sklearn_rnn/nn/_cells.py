@@ -32,13 +32,15 @@ class _Weights(nn.Module):
 
     #: Value of each gate's bias that makes the fresh cell remember.
     gate_bias: tuple[float, ...]
+    #: Whether the gates read the state before, and so have weights for it.
+    recurrent = True
 
-    def __init__(self, input_size: int, hidden_size: int, *, recurrent: bool = True) -> None:
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         rows = len(self.gate_bias) * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
-        if recurrent:
+        if self.recurrent:
             self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias = nn.Parameter(torch.empty(rows))
         bound = 1 / math.sqrt(hidden_size)
@@ -228,10 +230,11 @@ class MinGRU(_Weights):
         All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
     """
 
+    recurrent = False
     gate_bias = (-1.0, 0.0)
 
     def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
-        super().__init__(input_size, hidden_size, recurrent=False)
+        super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
@@ -256,10 +259,11 @@ class MinLSTM(_Weights):
         All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
     """
 
+    recurrent = False
     gate_bias = (1.0, 0.0, 0.0)
 
     def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
-        super().__init__(input_size, hidden_size, recurrent=False)
+        super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:

@@ -40,11 +40,16 @@ class SequenceNetwork(nn.Module):
         Prepares the samples' static features, which join the pooled ones before the head.
     dropout : float, default=0.0
         Of the features, before the head.
+    path : ReservoirPath, default=None
+        A closed-form path beside stem, recurrence and head. Training leaves it alone:
+        ``forward`` is without it, :meth:`answer` with it.
 
     Attributes
     ----------
     feature_size : int
         Features that the head reads: the pooled ones and the static ones.
+    recurrence_share : Tensor of shape ()
+        Weight of the trained recurrence in :meth:`answer`, from 0 to 1; the path has the rest.
     """
 
     recurrence_share: Tensor
@@ -131,7 +136,6 @@ class SequenceNetwork(nn.Module):
     ) -> Tensor:
         raw: Tensor = self.head(self.dropout(self.features(x, lengths, static)))
         return raw
-
 
     def answer(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None

@@ -106,7 +106,15 @@ class Reservoir(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return the pooled states (B, output_size) of a padded batch x (B, T, C), finite."""
+        """Return the pooled states (B, output_size) of a padded batch x (B, T, C), finite.
+
+        Always in the number type of the weights: a solved readout has no room for rounding.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            return self._pooled(x.to(self.weight.dtype), lengths)
+
+    def _pooled(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Run all blocks over a batch and pool their states."""
         rows, longest, _ = x.shape
         lengths = ragged_lengths(lengths, x)
         x = blank_padding(x, lengths)
@@ -225,4 +233,5 @@ class ReservoirPath(nn.Module):
     def forward(self, steps: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return raw outputs (B, n_outputs) for standardised steps (B, T, C)."""
         features: Tensor = self.reservoir(steps, lengths)
-        return features @ self.weight + self.bias
+        with torch.autocast(steps.device.type, enabled=False):
+            return features @ self.weight + self.bias
