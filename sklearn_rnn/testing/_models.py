@@ -49,11 +49,12 @@ def fit_or_skip(model: Any, problem: Problem, **fit_params: Any) -> Any:
     """Fit, unless the estimator refuses the form by a message that names what it cannot take."""
     refusal = problem.form.refusal
     try:
-        return model.fit(*problem.keep, **fit_params)
+        model.fit(*problem.keep, **fit_params)
     except (ValueError, TypeError) as error:
         if refusal is not None and re.search(refusal, str(error)):
             raise SkipTest(f"{name_of(model)} refuses {problem.form.name}: {error}") from error
         raise
+    return model
 
 
 def name_of(estimator: Any) -> str:
