@@ -111,6 +111,7 @@ class ClosedForm:
             wanted,
             criterion,
             weights=None if self.weights is None else self.weights[rows],
+            groups=_copies(self.storage.sequences, rows),
         )
         losses = [
             self._loss(g * solution.left_out, self.encoded[rows], rows) for g in self._gains()
@@ -233,3 +234,16 @@ class ClosedForm:
             return np.log(np.exp(shifted).sum(axis=1)) - own
         signs = 2.0 * (encoded[:, None] if encoded.ndim == 1 else encoded) - 1.0
         return np.logaddexp(0, -signs * raw).mean(axis=1)
+
+
+def _copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+    """Number the distinct sequences among the rows: copies get the same number."""
+    numbers: dict[bytes, int] = {}
+    offsets, found = sequences.offsets, []
+    for row in rows:
+        steps = slice(int(offsets[row]), int(offsets[row + 1]))
+        key = np.ascontiguousarray(sequences.values[steps]).tobytes()
+        if sequences.times is not None:
+            key += np.diff(sequences.times[steps]).tobytes()
+        found.append(numbers.setdefault(key, len(numbers)))
+    return np.array(found)

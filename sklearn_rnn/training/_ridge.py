@@ -40,6 +40,7 @@ def solve_ridge(
     criterion: Callable[[np.ndarray], float],
     *,
     weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     penalties: np.ndarray = PENALTIES,
 ) -> RidgeSolution:
     """Solve ridge regression at the penalty whose left-out predictions do best.
@@ -58,6 +59,10 @@ def solve_ridge(
         Takes left-out predictions (n_samples, n_targets) and returns what is to be small.
     weights : ndarray of shape (n_samples,), default=None
         Positive weights of the samples.
+    groups : ndarray of int of shape (n_samples,), default=None
+        Samples of a group are copies with the same features, counted 0, 1, ...; they are left out
+        together. A sample given twice is then the same as one of twice the weight, and a copy
+        does not tell the answer of the one that is left out.
     penalties : ndarray, default=PENALTIES
         Candidates; on a tie the first is taken.
 
@@ -66,11 +71,19 @@ def solve_ridge(
     RidgeSolution
         The readout and its left-out predictions.
     """
-    n = len(features)
-    each = np.ones(n) if weights is None else weights * (n / weights.sum())
-    root = np.sqrt(each)[:, None]
-    features = np.asarray(features, dtype=np.float64)
+    if groups is None:
+        groups = np.arange(len(features))
+    heavy = np.ones(len(features)) if weights is None else weights
+    each = np.bincount(groups, weights=heavy)
     targets = np.asarray(targets, dtype=np.float64)
+    targets = (
+        np.stack([np.bincount(groups, weights=heavy * column) for column in targets.T], axis=1)
+        / each[:, None]
+    )
+    _, first = np.unique(groups, return_index=True)
+    features = np.asarray(features[first], dtype=np.float64)
+    each = each * (len(each) / each.sum())
+    root = np.sqrt(each)[:, None]
     centre = np.average(features, axis=0, weights=each)
     scale = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=each))
     standard = root * (features - centre) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)
@@ -90,10 +103,11 @@ def solve_ridge(
         dual = (vectors * inverse) @ projected
         diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None]
         left_out = targets - dual / np.maximum(diagonal, 1e-300) / root
-        value = criterion(left_out)
+        value = criterion(left_out[groups])
         if best is None or value < best[0]:
             best = (value, float(penalty), dual, left_out)
     assert best is not None, "there is at least one penalty"
     _, penalty, dual, left_out = best
     coefficients = (standard.T @ dual) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)[:, None]
-    return RidgeSolution(coefficients, level - centre @ coefficients, penalty, left_out)
+    bias = level - centre @ coefficients
+    return RidgeSolution(coefficients, bias, penalty, left_out[groups])

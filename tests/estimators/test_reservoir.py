@@ -112,3 +112,14 @@ def test_refusals(data):
         RNNRegressor(reservoir=True, loss="huber").fit(X, y)
     with pytest.raises(ValueError, match="several outputs"):
         RNNClassifier(reservoir=True).fit(X, np.stack([y, y + 5, y], axis=1))
+
+
+def test_copies_do_not_make_it_sure_of_itself(data):
+    X, _ = data
+    noise = np.random.default_rng(1).integers(0, 2, size=40)
+    once = RNNClassifier(reservoir="only", random_state=0).fit(X[:40], noise)
+    thrice = RNNClassifier(reservoir="only", random_state=0).fit(X[:40] * 3, np.tile(noise, 3))
+    weighed = RNNClassifier(reservoir="only", random_state=0)
+    weighed.fit(X[:40], noise, sample_weight=np.full(40, 3.0))
+    for other in (thrice, weighed):
+        np.testing.assert_allclose(once.predict_proba(X), other.predict_proba(X), atol=1e-3)

@@ -54,3 +54,22 @@ def test_the_criterion_chooses(problem):
 
     found = solve_ridge(features, targets, error)
     assert found.penalty == np.logspace(-2, 6, 17)[min(errors, key=errors.__getitem__)]
+
+
+def test_a_copy_is_a_weight(problem):
+    features, targets, _ = problem
+    twice = np.r_[np.arange(20), np.arange(5), 3]
+    weights = 1.0 + np.bincount(twice[20:], minlength=20)
+    keywords = {"penalties": np.array([1.0])}
+    copied = solve_ridge(features[twice], targets[twice], lambda _: 0.0, groups=twice, **keywords)
+    weighed = solve_ridge(features, targets, lambda _: 0.0, weights=weights, **keywords)
+    np.testing.assert_allclose(copied.weight, weighed.weight, rtol=1e-9)
+    np.testing.assert_allclose(copied.left_out, weighed.left_out[twice], rtol=1e-9)
+
+
+def test_copies_with_other_targets_share_what_is_left_out(problem):
+    features, targets, _ = problem
+    twice = np.r_[np.arange(20), 0]
+    other = np.concatenate([targets, targets[:1] + 10])
+    found = solve_ridge(features[twice], other, lambda _: 0.0, groups=twice)
+    np.testing.assert_array_equal(found.left_out[0], found.left_out[20])
