@@ -14,14 +14,37 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
-from sklearn_rnn.testing import parametrize_with_sequence_checks, sequence_checks
+from sklearn_rnn.testing import (
+    _checks_names,
+    _checks_refusals,
+    _checks_repeatable,
+    _checks_rows,
+    _checks_training,
+    parametrize_with_sequence_checks,
+    sequence_checks,
+)
+
+CHECKS = (_checks_names, _checks_refusals, _checks_repeatable, _checks_rows, _checks_training)
 
 TINY = {"hidden_size": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
+SETTINGS = {**TINY, "reservoir": False}
 
 
-@parametrize_with_sequence_checks([RNNClassifier(**TINY), RNNRegressor(**TINY)])
+@parametrize_with_sequence_checks([RNNClassifier(**SETTINGS), RNNRegressor(**SETTINGS)])
 def test_sequence_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+def test_no_check_is_left_out(kind):
+    names = {check.name for _, check in sequence_checks(kind(), forms=["list", "padded_3d"])}
+    written = {
+        name
+        for module in CHECKS
+        for name, value in vars(module).items()
+        if name.startswith("check_") and value.__module__ == module.__name__
+    }
+    assert names == written
 
 
 def means(rows):
@@ -35,7 +58,6 @@ TARGETS = {
     "a number a step": (RNNRegressor, lambda r: [row[:, 0].cumsum() for row in r]),
     "numbers a step": (RNNRegressor, lambda r: [row.cumsum(axis=0) for row in r]),
 }
-SETTINGS = {**TINY, "reservoir": False}
 # One form tells as much as another, or another process costs a second, in these.
 ONCE = {"check_new_process_predicts_the_same_bits", "check_n_jobs_changes_no_bit", "check_silent"}
 
@@ -52,7 +74,7 @@ def run_checks(estimator, forms, make_y=None):
 @pytest.mark.parametrize("kind", TARGETS)
 def test_sequence_checks_of_other_targets(kind):
     estimator, make_y = TARGETS[kind]
-    run_checks(estimator(**TINY), ["list", "padded_3d"], make_y)
+    run_checks(estimator(**SETTINGS), ["list", "padded_3d"], make_y)
 
 
 class SumCell(torch.nn.Module):
@@ -71,8 +93,6 @@ class SumCell(torch.nn.Module):
 
 
 CORES = [
-    {"reservoir": True, "bidirectional": False},
-    {"reservoir": "only"},
     {"cell": "gru", "bidirectional": False, "pooling": "last"},
     {"cell": "rnn", "num_layers": 2, "layer_norm": True, "dropout": 0.4},
     {"cell": "gru_reset_before", "pooling": "attention"},
@@ -89,6 +109,12 @@ CORES = [
 @pytest.mark.parametrize("core", CORES, ids=lambda core: "-".join(map(str, core)))
 def test_sequence_checks_of_other_cores(core):
     run_checks(RNNClassifier(**{**SETTINGS, **core}), ["list", "padded_3d"])
+
+
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+@pytest.mark.parametrize("reservoir", ["auto", "only"])
+def test_sequence_checks_of_the_closed_form(kind, reservoir):
+    run_checks(kind(**{**TINY, "reservoir": reservoir}), ["list", "padded_3d", "pandas_static"])
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +157,7 @@ def test_the_number_of_threads_comes_back(data):
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            RNNClassifier(**{**TINY, "max_epochs": 1}, n_jobs=-1).fit(X, y).predict(X)
+            RNNClassifier(**{**SETTINGS, "max_epochs": 1}, n_jobs=3 - count).fit(X, y).predict(X)
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(before)
