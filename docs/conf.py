@@ -19,11 +19,11 @@ release = version = sklearn_rnn.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "native_math",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py"]
@@ -32,6 +32,9 @@ templates_path = ["_templates"]
 default_role = "py:obj"
 pygments_style = "friendly"
 trim_doctest_flags = True
+smartquotes = False
+toc_object_entries_show_parents = "hide"
+html_math_renderer = "native"
 
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -52,6 +55,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "reference_url": {"sklearn_rnn": None},
     "image_scrapers": ("matplotlib",),
+    "capture_repr": ("_repr_html_",),
     "download_all_examples": False,
     "show_memory": False,
     "min_reported_time": 0,

@@ -60,4 +60,5 @@ for color, (cell, model) in zip(
     ["#999999", "#0072B2", "#D55E00", "#009E73"], models.items(), strict=True
 ):
     TrainingCurveDisplay.from_estimator(model, ax=ax, name=cell, color=color)
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

@@ -88,4 +88,5 @@ matrix = ConfusionMatrixDisplay.from_estimator(
     final, X_test, y_test, display_labels=range(1, 10), cmap="Blues", colorbar=False
 )
 matrix.ax_.set(xlabel="Predicted speaker", ylabel="True speaker")
+# sphinx_gallery_thumbnail_number = 3
 plt.show()

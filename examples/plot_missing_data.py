@@ -89,4 +89,5 @@ for (name, values), color, marker in zip(
 ax.set(xlabel="share of values taken out", ylabel="test accuracy", ylim=(0, 1.02))
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False, loc="lower left")
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

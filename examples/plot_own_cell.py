@@ -83,4 +83,5 @@ axes[0].set_ylabel("coefficients")
 image = axes[1].imshow(states[:, :24].T, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
 axes[1].set(xlabel="step", ylabel="unit (forward)")
 figure.colorbar(image, ax=axes[1], label="state")
+# sphinx_gallery_thumbnail_number = 2
 plt.show()
