@@ -71,7 +71,9 @@ def test_readme_runs():
 
 def test_readme_and_docs_tell_the_same_numbers():
     """The table against other packages stands in two places."""
-    rows = re.compile(r"^\| (?:sktime|reservoirpy|sklearn-rnn|\*\*sklearn-rnn).*\|$", flags=re.MULTILINE)
+    rows = re.compile(
+        r"^\| (?:sktime|reservoirpy|sklearn-rnn|\*\*sklearn-rnn).*\|$", flags=re.MULTILINE
+    )
     readme = rows.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     performance = rows.findall((DOCS / "performance.md").read_text(encoding="utf-8"))
     assert readme and readme == performance
