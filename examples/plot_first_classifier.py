@@ -39,7 +39,8 @@ for column, speaker in enumerate([0, 3, 7]):
 # -------------
 # The data need no scaling, padding or shuffling first: the estimator does what is needed. Passing a
 # validation set scores it after every epoch, for us to look at. ``early_stopping=True`` would also
-# act on it.
+# act on it. What a notebook shows of the fitted estimator is scikit-learn's diagram, with the network
+# below it: what goes in, the recurrence, what comes out.
 
 from sklearn.model_selection import train_test_split
 
@@ -50,12 +51,6 @@ X_fit, X_val, y_fit, y_val = train_test_split(
 )
 classifier = RNNClassifier(max_epochs=30, random_state=0)
 classifier.fit(X_fit, y_fit, X_val=X_val, y_val=y_val)
-
-# %%
-# The representation in a notebook is scikit-learn's, with the network below it: what goes in, the
-# recurrence, what comes out.
-
-classifier
 
 # %%
 # How training went

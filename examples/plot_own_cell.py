@@ -81,7 +81,7 @@ figure, axes = plt.subplots(2, 1, figsize=(7, 4.4), sharex=True, layout="constra
 axes[0].plot(X_test[0], linewidth=1)
 axes[0].set_ylabel("coefficients")
 image = axes[1].imshow(states[:, :24].T, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
-axes[1].set(xlabel="step", ylabel="unit (forward)")
+axes[1].set(xlabel="step", ylabel="unit (forward)", xticks=range(0, len(states), 5))
 figure.colorbar(image, ax=axes[1], label="state")
 # sphinx_gallery_thumbnail_number = 2
 plt.show()
