@@ -39,8 +39,8 @@ for column, speaker in enumerate([0, 3, 7]):
 # -------------
 # The data need no scaling, padding or shuffling first: the estimator does what is needed. Passing a
 # validation set scores it after every epoch, for us to look at. ``early_stopping=True`` would also
-# act on it. What a notebook shows of the fitted estimator is scikit-learn's diagram, with the network
-# below it: what goes in, the recurrence, what comes out.
+# act on it. What a notebook shows of the fitted estimator is scikit-learn's diagram, with the
+# network below it: what goes in, the recurrence, what comes out.
 
 from sklearn.model_selection import train_test_split
 
