@@ -45,6 +45,7 @@ from ._fitted import FittedNetMixin
 from ._prediction import PredictionMixin
 from ._scaling import static_statistics, target_statistics
 from ._targets import Target
+from ._torch_errors import names_parameters
 from ._validation_split import split_rows
 
 # Share of the sequences that weighs the recurrence against the reservoir, and does not train it.
@@ -200,6 +201,7 @@ class BaseRNN(
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, reset=not going_on)
 
+    @names_parameters
     def _fit(
         self,
         X: Any,
@@ -278,8 +280,11 @@ class BaseRNN(
             self._start(
                 sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), solves
             )
-        else:
+        elif self._resumable:
             configure(self.net_, recipe, compute)
+        else:
+            # Pickling keeps no optimizer of a finished fit; going on is the same without it.
+            self.net_ = make_net(self.net_.module_, recipe, compute)
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
 
@@ -287,7 +292,11 @@ class BaseRNN(
         closed = None
         if solves and self.net_.module_.path is not None:
             closed = ClosedForm(self.net_, storage, self._target, encoded, weights, n_threads)
-            closed.solve(solved_on, seed=int(seeds[4]))
+            try:
+                closed.solve(solved_on, seed=int(seeds[4]))
+            except Exception:
+                del self.net_
+                raise
             if self.reservoir == "only":
                 self.net_.module_.recurrence_share.zero_()
                 self.best_validation_score_ = None
@@ -368,6 +377,7 @@ class BaseRNN(
         network.to(compute.device)
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []
+        self.best_validation_score_ = None
         only = self.reservoir == "only" and network.path is not None
         self._n_features_out = network.path.reservoir.output_size if only else network.feature_size
         self.n_iter_ = 0
@@ -445,7 +455,7 @@ class BaseRNN(
                 seed=seed,
                 n_threads=n_threads,
                 on_epoch=on_epoch,
-                guard_globals=not (isinstance(self.cell, str) and isinstance(self.loss, str)),
+                guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
             )
         except KeyboardInterrupt as interrupt:
             interrupted = interrupt
@@ -459,7 +469,8 @@ class BaseRNN(
         if best.has_weights and self.early_stopping:
             best.restore(self.net_.module_)
             self.net_.run.converted = None
-        finish()
+        with self._guarded():
+            finish()
         self.best_validation_score_ = best.score if best.has_weights else None
         if interrupted is not None:
             raise interrupted
@@ -503,7 +514,9 @@ class BaseRNN(
             raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
         from joblib import cpu_count
 
-        return self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
+        # More threads than cores only take memory, and enough of them end the process.
+        wanted = self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
+        return min(wanted, cpu_count())
 
     # ---------------------------------------------------------------- scikit-learn's questions
 
@@ -533,6 +546,13 @@ def _private_stream(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, Integral):
         return np.random.RandomState(int(random_state))
     return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
+
+
+def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
+    """Tell whether something that the user brings may draw from torch's global generator."""
+    factory = getattr(optimizer, "func", optimizer)
+    ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")
+    return not (ours and isinstance(cell, str) and isinstance(loss, str))
 
 
 def _pick(y: Any, rows: np.ndarray) -> Any:

@@ -187,10 +187,13 @@ class ClosedForm:
     def _scale_differences(self, rows: np.ndarray) -> None:
         """Set the scale of first differences to their deviation over all steps of the rows."""
         count = 0
-        total = squares = torch.zeros((), dtype=torch.float64, device=self.storage.device)
+        device = self.storage.device
+        # MPS has no double precision.
+        wide = torch.float32 if device.type == "mps" else torch.float64
+        total = squares = torch.zeros((), dtype=wide, device=device)
         with torch.inference_mode(), cpu_threads(self.n_threads):
             for batch in prediction_batches(self.storage):
-                steps = self.network.input(batch.x).double()
+                steps = self.network.input(batch.x).to(wide)
                 mask = length_mask(batch.lengths, steps.shape[1])[:, 1:]
                 mask = (mask & torch.from_numpy(np.isin(batch.rows, rows))[:, None]).to(
                     steps.device

@@ -5,6 +5,7 @@ Imports scikit-learn's check and layers 0 to 2.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import length_mask
+from ..nn import NetworkConfig, length_mask
 from ..sequences import Sequences, check_missing, check_X
-from ..training import Batch, FlatStorage, TrainingNet, run_rows, run_steps
+from ..training import Batch, FlatStorage, TrainingNet, run_rows, run_steps, seeded_globals
 from ._targets import Target
+from ._torch_errors import names_parameters
 
 
 class PredictionMixin(TransformerMixin):
@@ -26,6 +28,7 @@ class PredictionMixin(TransformerMixin):
     """
 
     net_: TrainingNet
+    _config: NetworkConfig
     missing: str
     reservoir: str | bool
     _target: Target
@@ -47,14 +50,17 @@ class PredictionMixin(TransformerMixin):
         """Return the head's decoded output by row, or flat by step for targets per step."""
         dtype = self._prediction_dtype()
         network: Any = self.net_.network_for(dtype)
+        # Numbers far from zero would lose in float32 what the network tells apart.
+        wide = self._target.head == "continuous" and self.net_.run.compute.device.type != "mps"
 
         def call(batch: Batch) -> torch.Tensor:
             raw = network.answer(batch.x, batch.lengths, batch.static)
-            result = network.head.decode(raw if dtype == torch.float64 else raw.float())
+            result = network.head.decode(raw.double() if wide else raw.float())
             return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
         return self._run_over(sequences, call, dtype=dtype, per_step=self._target.per_step)
 
+    @names_parameters
     def _run_over(
         self,
         sequences: Sequences,
@@ -67,7 +73,13 @@ class PredictionMixin(TransformerMixin):
         compute = self.net_.run.compute
         storage = FlatStorage(sequences, compute.device, dtype)
         run = run_steps if per_step else run_rows
-        return run(call, storage, compute, n_threads=self._n_threads())
+        with self._guarded():
+            return run(call, storage, compute, n_threads=self._n_threads())
+
+    def _guarded(self) -> contextlib.AbstractContextManager:
+        """Return the context in which a user's own cell may draw from torch's global generator."""
+        ours = isinstance(self._config.cell, str)
+        return contextlib.nullcontext() if ours else seeded_globals(0)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the pooled representation of each sequence, from which the head predicts.

@@ -249,7 +249,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return float64 on a CPU, where a prediction then depends on its batch in no digit."""
-        exact = self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
+        # A user's own cell may make tensors of torch's default type, so it stays with float32.
+        ours = isinstance(self._config.cell, str)
+        exact = ours and self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
         return torch.float64 if exact else torch.float32
 
     def _score_sequences(
@@ -260,7 +262,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         predicted = self._predict_raw(sequences)
         if self._target.per_step and weights is not None:
             weights = np.repeat(weights, sequences.lengths)
-        error = float(np.average((truth - predicted).mean(axis=1) ** 2, weights=weights))
+        error = float(np.average(((truth - predicted) ** 2).mean(axis=1), weights=weights))
         # R2 of a single target is not defined; the error alone then decides.
         score = r2_score(truth, predicted, sample_weight=weights) if len(truth) > 1 else -error
         return float(score), error

@@ -157,5 +157,5 @@ def make_layer(
         if _is_whole_sequence(cell):
             return make(input_size, hidden_size, batch_first=True)
         return StepLoop(make(input_size, hidden_size), hidden_size)
-    except TypeError as error:
+    except (TypeError, AssertionError) as error:
         raise TypeError(f"{cell.__name__} cannot be built as a cell: {error}. {_FORMS}") from error

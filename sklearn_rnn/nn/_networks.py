@@ -279,7 +279,8 @@ def _make_static(config: NetworkConfig) -> StaticInput | None:
     return StaticInput(sizes) if sizes else None
 
 
-_construction = threading.Lock()
+#: Held by whoever sets torch's global random state for a while, so that threads take turns.
+global_random_lock = threading.RLock()
 
 
 @contextmanager
@@ -288,7 +289,7 @@ def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
     if generator is None:
         yield
         return
-    with _construction:
+    with global_random_lock:
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
@@ -328,6 +329,11 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         nonlinearity=config.nonlinearity,
     )
     pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
+    if isinstance(pooling, EachStep) and not config.per_step:
+        raise ValueError(
+            f"pooling={config.pooling!r} keeps every step, and there is one target a sequence; use "
+            "'last', 'mean', 'max', 'attention' or several of them."
+        )
     static = _make_static(config)
     in_features = pooling.output_size + (0 if static is None else static.output_size)
     head = _make_head(config, in_features)

@@ -224,10 +224,11 @@ def make_pooling(spec: str | Sequence[str], size: int) -> Pooling:
     16
     """
     names = spec.split("+") if isinstance(spec, str) else list(spec)
-    names = [name.strip() for name in names]
+    names = [name.strip() if isinstance(name, str) else name for name in names]
     if names == ["none"]:
         return EachStep(size)
-    if not names or any(name not in POOLINGS for name in names) or len(set(names)) < len(names):
+    known = all(isinstance(name, str) and name in POOLINGS for name in names)
+    if not names or not known or len(set(names)) < len(names):
         raise ValueError(
             f"pooling must be 'none', or made of {', '.join(map(repr, POOLINGS))}, each at most "
             f"once; got {spec!r}."

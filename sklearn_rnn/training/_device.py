@@ -1,4 +1,4 @@
-"""Where and how a network computes: device, precision and CPU threads. Imports torch only."""
+"""Where and how a network computes: device, precision, CPU threads. Imports torch and layer 1."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+
+from ..nn._networks import global_random_lock
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -113,8 +115,6 @@ class _ThreadPolicy:
 
 cpu_threads = _ThreadPolicy()
 
-_construction = threading.RLock()
-
 
 @contextlib.contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
@@ -122,6 +122,9 @@ def seeded_globals(seed: int) -> Iterator[None]:
 
     The lock makes it safe when several threads fit at once.
     """
-    with _construction, torch.random.fork_rng(devices=[]):
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with global_random_lock, torch.random.fork_rng(devices=list(devices)):
         torch.random.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         yield

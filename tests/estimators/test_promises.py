@@ -151,6 +151,48 @@ def test_fits_in_threads_have_the_bits_of_fits_in_turn(data):
     assert torch.get_num_threads() == n_threads
 
 
+class NoisyDescent(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = super().step(closure)
+        for parameter in self.param_groups[0]["params"]:
+            parameter.add_(torch.randn_like(parameter), alpha=1e-3)
+        return loss
+
+
+class NoisyCell(torch.nn.GRUCell):
+    def forward(self, x, state=None):
+        state = super().forward(x, state)
+        return state + 0.01 * torch.randn_like(state)
+
+
+@pytest.mark.parametrize("brought", [{"optimizer": NoisyDescent}, {"cell": NoisyCell}])
+@pytest.mark.parametrize("reservoir", [False, True])
+def test_what_the_user_brings_may_draw(data, brought, reservoir):
+    X, y = data
+    model = RNNClassifier(**{**TINY, **brought, "reservoir": reservoir})
+    before = torch.get_rng_state()
+    first = model.fit(X, y).predict_proba(X)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    np.testing.assert_array_equal(model.fit(X, y).predict_proba(X), first)
+    np.testing.assert_array_equal(model.predict_proba(X), first)
+
+
+def test_a_finished_fit_goes_on_alike_after_pickling(data):
+    X, y = data
+    model = RNNClassifier(**TINY).fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    for one in (model, again):
+        one.partial_fit(X, y)
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_more_threads_than_cores_are_not_started(data):
+    X, y = data
+    RNNClassifier(**SETTINGS, n_jobs=10**9).fit(X, y)
+
+
 def test_the_number_of_threads_comes_back(data):
     X, y = data
     before = torch.get_num_threads()

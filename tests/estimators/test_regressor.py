@@ -134,3 +134,28 @@ def test_refusals(data):
         RNNRegressor(loss=lambda raw, target: ((raw - target) ** 2).mean(), max_epochs=1).fit(
             X, y, sample_weight=np.arange(1.0, 121.0)
         )
+
+
+def test_errors_of_several_outputs_do_not_cancel(data):
+    X, y = data
+    several = np.c_[y, -y]
+    model = RNNRegressor(4, max_epochs=1, random_state=0)
+    model.fit(X, several, X_val=X[:40], y_val=several[:40])
+    error = np.mean((model.predict(X[:40]) - several[:40]) ** 2)
+    np.testing.assert_allclose(model.history_["valid_loss"].iloc[-1], error)
+
+
+def test_a_cell_may_make_tensors_of_the_default_type(data):
+    class FromZeros(torch.nn.Module):
+        def __init__(self, input_size, hidden_size):
+            super().__init__()
+            self.step = torch.nn.GRUCell(input_size, hidden_size)
+
+        def forward(self, x, state):
+            state = torch.zeros(len(x), self.step.hidden_size) if state is None else state
+            return self.step(x, state)
+
+    X, y = data
+    model = RNNRegressor(4, cell=FromZeros, max_epochs=2, random_state=0).fit(X, y)
+    alone = np.array([model.predict([x])[0] for x in X[:20]])
+    np.testing.assert_allclose(model.predict(X)[:20], alone, atol=1e-5)

@@ -102,6 +102,11 @@ def test_constructor_with_another_signature():
         make_layer(nn.ReLU, C, H)
 
 
+def test_class_that_asserts_what_a_cell_does_not_give():
+    with pytest.raises(TypeError, match="TransformerEncoderLayer cannot be built as a cell"):
+        make_layer(nn.TransformerEncoderLayer, C, H)
+
+
 def test_step_that_returns_no_state():
     class Wrong(nn.Module):
         def __init__(self, input_size, hidden_size):

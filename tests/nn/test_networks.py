@@ -173,6 +173,7 @@ def test_cross_entropy_on_two_classes_gets_two_logits():
         ({"vocabulary_size": 3, "embedding_size": 0}, "embedding_size must be at least 1"),
         ({"dropout": 1.0}, "dropout must lie in"),
         ({"pooling": "median"}, "pooling must be"),
+        ({"pooling": "none"}, "pooling=.none. keeps every step"),
         ({"head": "ordinal"}, "head must be"),
         ({"n_outputs": 0}, "n_outputs must be at least 1"),
         ({"n_outputs": (2, 3)}, "n_outputs must be at least 1"),

@@ -82,7 +82,7 @@ def test_each_step(states):
     assert torch.equal(EachStep(D)(output, final), output.reshape(B * T, D))
 
 
-@pytest.mark.parametrize("spec", ["median", "mean+mean", "", (), "mean+none"])
+@pytest.mark.parametrize("spec", ["median", "mean+mean", "", (), "mean+none", ("mean", 3)])
 def test_bad_specs(spec):
     with pytest.raises(ValueError, match="pooling must be"):
         make_pooling(spec, D)

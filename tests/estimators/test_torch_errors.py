@@ -1,0 +1,51 @@
+"""What torch cannot compute is said in our words, as a ValueError that names the parameters."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_rnn import RNNClassifier, RNNRegressor
+
+X = np.random.default_rng(0).normal(size=(12, 5))
+TINY = {"hidden_size": 4, "max_epochs": 1, "reservoir": False, "random_state": 0}
+
+
+class WrongProduct(torch.nn.Module):
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.map = torch.nn.Linear(input_size + 1, hidden_size)
+
+    def forward(self, x, state=None):
+        return self.map(x)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"cell": WrongProduct}, "cell=WrongProduct.*cannot be multiplied"),
+        ({"optimizer": torch.optim.SparseAdam, "weight_decay": 0}, "optimizer=SparseAdam"),
+        ({"learning_rate": 1e300}, "learning_rate=1e[+]300"),
+        ({"hidden_size": 10**7}, "more memory.*hidden_size=10000000"),
+        ({"loss": lambda raw, target: raw @ raw @ target}, "loss=<function"),
+        ({"loss": lambda raw, target: torch.zeros(len(raw))}, "does not require grad"),
+    ],
+)
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+def test_the_parameters_are_named(kind, settings, words):
+    model = kind(**{**TINY, **settings})
+    with pytest.raises(ValueError, match=words) as caught:
+        model.fit(X, np.arange(12) % 3)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert not hasattr(model, "net_")
+
+
+def test_prediction_names_them_too():
+    class FailsLater(torch.nn.GRUCell):
+        def forward(self, x, state=None):
+            if not self.training:
+                raise RuntimeError("not any more")
+            return super().forward(x, state)
+
+    model = RNNRegressor(**{**TINY, "cell": FailsLater}).fit(X, X.sum(axis=1))
+    with pytest.raises(ValueError, match="cell=FailsLater.*not any more"):
+        model.predict(X)
