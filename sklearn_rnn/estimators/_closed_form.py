@@ -51,7 +51,8 @@ def wants_reservoir(
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
     if obstacle is None:
         small = len(rows) < AUTO_SEQUENCES and int(sequences.lengths.max()) <= AUTO_STEPS
-        return setting != "auto" or small
+        # The reservoir does not see static features, and would speak without them.
+        return setting != "auto" or (small and sequences.static is None)
     if setting == "auto":
         return False
     raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")

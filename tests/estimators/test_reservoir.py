@@ -40,6 +40,7 @@ def test_auto_says_what_it_did(data):
         RNNClassifier(4, max_epochs=1).partial_fit(X, y),
         RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
         RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
+        RNNClassifier(4, max_epochs=1).fit(Sequences.from_list(X, static=np.ones((80, 1))), y),
     ):
         assert "reservoir" not in model.core_ and model.recurrence_share_ == 1
 
