@@ -51,8 +51,7 @@ def wants_reservoir(
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
     if obstacle is None:
         small = len(rows) < AUTO_SEQUENCES and int(sequences.lengths.max()) <= AUTO_STEPS
-        # The reservoir does not see static features, and would speak without them.
-        return setting != "auto" or (small and sequences.static is None)
+        return setting != "auto" or small
     if setting == "auto":
         return False
     raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
@@ -100,8 +99,13 @@ class ClosedForm:
             chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
             rows = np.sort(rows[chosen])
         self._scale_differences(rows)
-        reservoir = path.reservoir
-        features = self._run(self.storage, lambda steps, lengths: reservoir(steps, lengths))[rows]
+        features = self._run(self.storage, features=True)[rows]
+        # A few static features beside thousands of states would hardly count: they count as one
+        # half of all that is read out.
+        emphasis = np.ones(features.shape[1])
+        if path.static_size:
+            pooled = path.reservoir.output_size
+            emphasis[pooled:] = np.sqrt(pooled / path.static_size)
         wanted = self._readout_targets(self.encoded[rows])
 
         def criterion(left_out: np.ndarray) -> float:
@@ -113,6 +117,7 @@ class ClosedForm:
             criterion,
             weights=None if self.weights is None else self.weights[rows],
             groups=_copies(self.storage.sequences, rows),
+            emphasis=emphasis,
         )
         losses = [
             self._loss(g * solution.left_out, self.encoded[rows], rows) for g in self._gains()
@@ -172,14 +177,13 @@ class ClosedForm:
 
     def _solved(self, storage: FlatStorage) -> np.ndarray:
         """Return the path's raw outputs."""
-        path = self.network.path
-        return self._run(storage, lambda steps, lengths: path(steps, lengths))
+        return self._run(storage)
 
-    def _run(self, storage: FlatStorage, call: Any) -> np.ndarray:
-        """Run something on the standardised steps of every sequence."""
+    def _run(self, storage: FlatStorage, *, features: bool = False) -> np.ndarray:
+        """Run the path, or only what it reads out, on every sequence."""
         network = self.network
         return run_rows(
-            lambda b: call(network.input(b.x), b.lengths),
+            lambda b: network.solved(b.x, b.lengths, b.static, features=features),
             storage,
             self.net.run.compute,
             n_threads=self.n_threads,
@@ -249,5 +253,7 @@ def _copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
         key = np.ascontiguousarray(sequences.values[steps]).tobytes()
         if sequences.times is not None:
             key += np.diff(sequences.times[steps]).tobytes()
+        if sequences.static is not None:
+            key += sequences.static[row].tobytes()
         found.append(numbers.setdefault(key, len(numbers)))
     return np.array(found)

@@ -170,6 +170,8 @@ class StaticInput(nn.Module):
     Attributes
     ----------
     output_size : int
+    plain_size : int
+        Columns of :meth:`plain`.
 
     Examples
     --------
@@ -197,6 +199,7 @@ class StaticInput(nn.Module):
             for size, width in zip(self.cardinalities, widths, strict=True)
         )
         self.output_size = len(self.numeric) + sum(widths)
+        self.plain_size = len(self.numeric) + sum(self.cardinalities)
 
     def set_statistics(
         self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
@@ -226,4 +229,12 @@ class StaticInput(nn.Module):
             codes = static[:, column]
             known = (codes >= 0) & (codes < size)
             parts.append(embedding(torch.where(known, codes + 1, 0).long()))
+        return torch.cat(parts, 1)
+
+    def plain(self, static: Tensor) -> Tensor:
+        """Return (B, plain_size) without a trained weight: numbers scaled, categories one-hot."""
+        parts = [self.standardise(static[:, self.numeric])]
+        for column, size in zip(self.categorical, self.cardinalities, strict=True):
+            labels = torch.arange(size, device=static.device)
+            parts.append((static[:, column, None] == labels).to(parts[0].dtype))
         return torch.cat(parts, 1)

@@ -137,6 +137,23 @@ class SequenceNetwork(nn.Module):
         raw: Tensor = self.head(self.dropout(self.features(x, lengths, static)))
         return raw
 
+    def solved(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        static: Tensor | None = None,
+        *,
+        features: bool = False,
+    ) -> Tensor:
+        """Return raw outputs of the closed-form path alone, or the `features` it reads out."""
+        assert self.path is not None, "there is a closed-form path"
+        known = None
+        if self.static is not None and static is not None:
+            known = self.static.plain(static)
+        call = self.path.features if features else self.path
+        result: Tensor = call(self.input(x), lengths, known)
+        return result
+
     def answer(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
     ) -> Tensor:
@@ -147,7 +164,7 @@ class SequenceNetwork(nn.Module):
         if self.path is None:
             return self(x, lengths, static)
         share = float(self.recurrence_share)
-        solved: Tensor = self.path(self.input(x), lengths) if share < 1 else x.new_zeros(())
+        solved = self.solved(x, lengths, static) if share < 1 else x.new_zeros(())
         if share == 0:
             return solved
         trained: Tensor = self(x, lengths, static)
@@ -345,7 +362,8 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
                 "reservoir_units=0."
             )
         outputs = head.projection.out_features
-        path = ReservoirPath(input.output_size, outputs, config.reservoir_units)
+        known = 0 if static is None else static.plain_size
+        path = ReservoirPath(input.output_size, outputs, config.reservoir_units, known)
     return SequenceNetwork(
         input=input,
         stem=stem,

@@ -214,15 +214,21 @@ class ReservoirPath(nn.Module):
         Raw outputs, as many as the head gives.
     units : int, default=100
         See :class:`Reservoir`.
+    static_size : int, default=0
+        What is known of a sample as a whole, read out beside the pooled states.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, input_size: int, n_outputs: int, units: int = 100) -> None:
+    def __init__(
+        self, input_size: int, n_outputs: int, units: int = 100, static_size: int = 0
+    ) -> None:
         super().__init__()
         self.reservoir = Reservoir(input_size, units)
-        self.register_buffer("weight", torch.zeros(self.reservoir.output_size, n_outputs))
+        self.static_size = static_size
+        size = self.reservoir.output_size + static_size
+        self.register_buffer("weight", torch.zeros(size, n_outputs))
         self.register_buffer("bias", torch.zeros(n_outputs))
 
     def set_readout(self, weight: Tensor, bias: Tensor) -> None:
@@ -230,8 +236,17 @@ class ReservoirPath(nn.Module):
         self.weight.copy_(weight)
         self.bias.copy_(bias)
 
-    def forward(self, steps: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def features(
+        self, steps: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Return what is read out: the pooled states, then static (B, static_size)."""
+        pooled: Tensor = self.reservoir(steps, lengths)
+        return pooled if static is None else torch.cat((pooled, static.to(pooled.dtype)), 1)
+
+    def forward(
+        self, steps: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
         """Return raw outputs (B, n_outputs) for standardised steps (B, T, C)."""
-        features: Tensor = self.reservoir(steps, lengths)
+        features = self.features(steps, lengths, static)
         with torch.autocast(steps.device.type, enabled=False):
             return features @ self.weight + self.bias

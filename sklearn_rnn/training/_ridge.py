@@ -42,6 +42,7 @@ def solve_ridge(
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     penalties: np.ndarray = PENALTIES,
+    emphasis: np.ndarray | None = None,
 ) -> RidgeSolution:
     """Solve ridge regression at the penalty whose left-out predictions do best.
 
@@ -65,6 +66,8 @@ def solve_ridge(
         does not tell the answer of the one that is left out.
     penalties : ndarray, default=PENALTIES
         Candidates; on a tie the first is taken.
+    emphasis : ndarray of shape (n_features,), default=None
+        Factor of each standardised feature: the larger, the less its coefficient is penalised.
 
     Returns
     -------
@@ -88,6 +91,8 @@ def solve_ridge(
     scale = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=each))
     standard = root * (features - centre) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)
     standard[:, scale <= _SMALLEST_SCALE] = 0.0
+    if emphasis is not None:
+        standard *= emphasis
     level = np.average(targets, axis=0, weights=each)
     wanted = root * (targets - level)
 
@@ -109,5 +114,7 @@ def solve_ridge(
     assert best is not None, "there is at least one penalty"
     _, penalty, dual, left_out = best
     coefficients = (standard.T @ dual) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)[:, None]
+    if emphasis is not None:
+        coefficients *= emphasis[:, None]
     bias = level - centre @ coefficients
     return RidgeSolution(coefficients, bias, penalty, left_out[groups])

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
@@ -40,9 +41,26 @@ def test_auto_says_what_it_did(data):
         RNNClassifier(4, max_epochs=1).partial_fit(X, y),
         RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
         RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
-        RNNClassifier(4, max_epochs=1).fit(Sequences.from_list(X, static=np.ones((80, 1))), y),
     ):
         assert "reservoir" not in model.core_ and model.recurrence_share_ == 1
+
+
+@pytest.mark.parametrize("reservoir", ["auto", "only"])
+def test_static_features_are_read_out(data, reservoir):
+    """Series that say nothing beside a number, or a category, that says all."""
+    rng = np.random.default_rng(0)
+    noise, number = [rng.normal(size=len(x)) for x in data[0]], rng.normal(size=80)
+    number[3] = np.nan
+    labels = np.array(["u", "v", "w"])[rng.integers(0, 3, size=80)]
+    frame = pd.DataFrame({"noise": noise, "number": number, "label": labels})
+    settings = {"max_epochs": 2, "reservoir": reservoir, "random_state": 0}
+    for y, least in ((number > 0, 0.85), (labels == "v", 1.0)):
+        model = RNNClassifier(4, **settings).fit(frame[:60], y[:60])
+        assert model.score(frame[60:], y[60:]) >= least
+        assert np.isfinite(model.predict_proba(frame.assign(label="unseen"))).all()
+    same = frame.assign(noise=[np.arange(5.0)] * 80)
+    model = RNNClassifier(4, **settings).fit(same[:60], labels[:60])
+    assert model.score(same[60:], labels[60:]) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["classifier", "multilabel", "regressor", "many"])

@@ -84,6 +84,17 @@ def test_the_answer_is_a_share_of_both():
         torch.testing.assert_close(network.answer(x, lengths), expected)
 
 
+def test_static_features_are_read_out_beside_the_states():
+    config = NetworkConfig(hidden_size=4, reservoir_units=3, static_cardinalities=(None, 3))
+    network = build_network(config, torch.Generator().manual_seed(0)).eval()
+    static = torch.tensor([[2.0, 1.0], [float("nan"), float("nan")]])
+    x, lengths = torch.randn(2, 5, 1), torch.tensor([5, 3])
+    features = network.solved(x, lengths, static, features=True)
+    assert features.shape == (2, network.path.reservoir.output_size + 4)
+    assert features[:, -4:].tolist() == [[2.0, 0.0, 1.0, 0.0], [0.0] * 4]
+    assert network.solved(x, lengths, static).shape == (2, 1)
+
+
 @pytest.mark.parametrize(
     "change", [{"vocabulary_size": 9}, {"per_step": True}, {"head": "joint", "n_outputs": (2, 3)}]
 )

@@ -30,6 +30,17 @@ def test_equals_scikit_learn(problem, weighted):
     np.testing.assert_allclose(features @ found.weight + found.bias, expected, rtol=1e-8)
 
 
+def test_emphasis_is_a_weaker_penalty(problem):
+    features, targets, _ = problem
+    standard = (features - features.mean(0)) / np.where(features.std(0) > 0, features.std(0), 1)
+    factor = np.where(np.arange(50) < 5, 4.0, 1.0)
+    found = solve_ridge(
+        features, targets, lambda _: 0.0, penalties=np.array([3.0]), emphasis=factor
+    )
+    expected = Ridge(alpha=3.0).fit(standard * factor, targets).predict(standard * factor)
+    np.testing.assert_allclose(features @ found.weight + found.bias, expected, rtol=1e-8)
+
+
 @pytest.mark.parametrize("penalty", [0.01, 100.0])
 def test_left_out_predictions_are_those_of_leaving_out(problem, penalty):
     features, targets, _ = problem
