@@ -249,10 +249,20 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return float64 on a CPU, where a prediction then depends on its batch in no digit."""
-        # A user's own cell may make tensors of torch's default type, so it stays with float32.
-        ours = isinstance(self._config.cell, str)
-        exact = ours and self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
-        return torch.float64 if exact else torch.float32
+        exact = self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
+        return torch.float64 if exact and self._computes_in_double() else torch.float32
+
+    def _computes_in_double(self) -> bool:
+        """Tell by trying: a user's own cell may make tensors of torch's default type."""
+        if isinstance(self._config.cell, str):
+            return True
+        try:
+            recurrence: Any = self.net_.network_for(torch.float64).recurrence
+            steps = torch.zeros(1, 2, recurrence.input_size, dtype=torch.float64)
+            with torch.inference_mode(), self._guarded():
+                return bool(recurrence(steps).output.dtype == torch.float64)
+        except RuntimeError:
+            return False
 
     def _score_sequences(
         self, sequences: Sequences, y: Any, weights: np.ndarray | None

@@ -13,6 +13,9 @@ import numpy as np
 
 from ..sequences import Sequences, check_regression_y, check_step_y
 
+# Targets whose mean is so many times their spread are counted from it.
+_FAR_FROM_ZERO = 100.0
+
 
 class Target(ABC):
     """How y is learned: name and size of the head, encoding and decoding.
@@ -112,6 +115,20 @@ class JointTarget(Target):
         return np.stack(labels, axis=1)
 
 
+def _origin(values: np.ndarray) -> np.ndarray:
+    """Return what to subtract from targets so that float32 keeps their differences.
+
+    That is their mean where it is large beside their spread (years, offsets), else zero.
+    """
+    largest = np.abs(values).max(axis=0)
+    if np.any(largest > np.finfo(np.float32).max):
+        raise ValueError(
+            f"y has an absolute value of {largest.max():g}, too large for dtype('float32')."
+        )
+    mean = values.mean(axis=0)
+    return np.where(np.abs(mean) > _FAR_FROM_ZERO * values.std(axis=0), mean, 0.0)
+
+
 class ContinuousTarget(Target):
     """One or several numbers a sequence."""
 
@@ -120,18 +137,20 @@ class ContinuousTarget(Target):
     def __init__(self, y: np.ndarray) -> None:
         self.vector = y.ndim == 1
         self.n_outputs = 1 if self.vector else y.shape[1]
+        self.origin = _origin(y.reshape(len(y), -1))
 
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
-        """Return float32 targets of shape (n, outputs)."""
+        """Return targets of shape (n, outputs), counted from the origin."""
         y = check_regression_y(y, len(sequences))
         if (y.ndim == 1) != self.vector or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(
                 f"y has shape {y.shape}, but the model was given {self.n_outputs} output(s)."
             )
-        return y.reshape(len(y), -1)
+        return y.reshape(len(y), -1) - self.origin
 
     def decode(self, predictions: np.ndarray, sequences: Sequences) -> np.ndarray:
         """Return predictions in the shape of y."""
+        predictions = predictions + self.origin
         return predictions[:, 0] if self.vector else predictions
 
 
@@ -146,7 +165,9 @@ class StepTarget(Target):
     per_step = True
 
     def __init__(self, y: Any, sequences: Sequences) -> None:
-        self.n_outputs = check_step_y(y, sequences).n_channels
+        steps = check_step_y(y, sequences)
+        self.n_outputs = steps.n_channels
+        self.origin = _origin(np.asarray(steps.values, dtype=np.float64))
         if isinstance(y, Sequences):
             self.form = "sequences"
         elif getattr(y, "ndim", None) == 3:
@@ -155,17 +176,18 @@ class StepTarget(Target):
             self.form = "vectors" if np.ndim(y[0]) == 1 else "list"
 
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
-        """Return flat targets of shape (total_steps, outputs)."""
+        """Return flat targets of shape (total_steps, outputs), counted from the origin."""
         steps = check_step_y(y, sequences)
         if steps.n_channels != self.n_outputs:
             raise ValueError(
                 f"y has {steps.n_channels} outputs a step, but the model was given "
                 f"{self.n_outputs}."
             )
-        return steps.values
+        return steps.values - self.origin
 
     def decode(self, predictions: np.ndarray, sequences: Sequences) -> Any:
         """Return predictions, flat by step, in the form of y."""
+        predictions = predictions + self.origin
         steps = Sequences(predictions, sequences.offsets)
         if self.form == "array" and len(set(sequences.lengths.tolist())) == 1:
             return predictions.reshape(len(sequences), -1, predictions.shape[1])

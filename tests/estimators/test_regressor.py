@@ -156,6 +156,32 @@ def test_a_cell_may_make_tensors_of_the_default_type(data):
             return self.step(x, state)
 
     X, y = data
-    model = RNNRegressor(4, cell=FromZeros, max_epochs=2, random_state=0).fit(X, y)
+    model = RNNRegressor(4, cell=FromZeros, max_epochs=2, reservoir=False, random_state=0)
+    model.fit(X, y)
     alone = np.array([model.predict([x])[0] for x in X[:20]])
-    np.testing.assert_allclose(model.predict(X)[:20], alone, atol=1e-5)
+    np.testing.assert_allclose(model.predict(X)[:20], alone, rtol=1e-7, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [torch.nn.GRUCell, torch.nn.LSTM])
+def test_a_cell_that_knows_double_precision_is_as_exact_as_ours(data, cell):
+    X, y = data
+    model = RNNRegressor(4, cell=cell, max_epochs=2, random_state=0).fit(X, y)
+    alone = np.array([model.predict([x])[0] for x in X[:20]])
+    np.testing.assert_allclose(model.predict(X)[:20], alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_targets_far_from_zero_are_learned_alike(data, offset, per_step):
+    X, y = data
+    targets = [np.cumsum(x[:, 0]) + offset for x in X] if per_step else y - y.mean() + offset
+    model = RNNRegressor(**TINY).fit(X, targets)
+    assert model.score(X, targets) > 0.8
+    first = np.ravel(model.predict(X[:1])[0])
+    assert np.abs(first - offset).max() < 1e3
+
+
+def test_targets_beyond_float32_are_refused(data):
+    X, y = data
+    with pytest.raises(ValueError, match="too large for dtype"):
+        RNNRegressor(reservoir="only").fit(X, y * 1e200)
