@@ -198,6 +198,8 @@ class BaseRNN(
         going_on = self.warm_start and hasattr(self, "net_")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both or neither.")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val weighs X_val, which is missing.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, reset=not going_on)
 

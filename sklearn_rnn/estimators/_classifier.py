@@ -257,11 +257,21 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
         """Choose the encoding by the kind of y and set ``classes_``."""
         kind = type_of_target(y, input_name="y")
+        by_output = classes is not None and all(np.ndim(part) == 1 for part in classes)
+        if by_output and y.ndim == 2:
+            # The first sequences may have no label but 0 and 1.
+            kind = "multiclass-multioutput"
         if kind == "multilabel-indicator":
             self.classes_ = np.arange(y.shape[1]) if classes is None else np.asarray(classes)
             return MultilabelTarget(y.shape[1])
         if kind == "multiclass-multioutput":
-            target = JointTarget([np.unique(y[:, j]) for j in range(y.shape[1])])
+            columns = y.T if classes is None else classes
+            if len(columns) != y.shape[1]:
+                raise ValueError(
+                    f"classes must have one list for each of the {y.shape[1]} outputs of y, got "
+                    f"{len(columns)}."
+                )
+            target = JointTarget([np.unique(column) for column in columns])
             for j, part in enumerate(target.parts):
                 _require_two_classes(part.classes, f"column {j} of y")
             self.classes_ = [part.classes for part in target.parts]
@@ -320,8 +330,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             The sequences, as in `fit`. The first call's also set the scaling.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The labels.
-        classes : array-like, default=None
-            All labels that will ever come; needed in the first call unless it has them all.
+        classes : array-like, or list of them, default=None
+            All labels that will ever come; needed in the first call unless it has them all. A
+            list with one entry for each output when y has several.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the sequences.
 
@@ -336,13 +347,24 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 "pass a dict of weights or sample_weight."
             )
         reset = not hasattr(self, "net_")
-        if not reset and classes is not None and not np.array_equal(self.classes_, classes):
+        if not reset and classes is not None and not self._are_known(classes):
             raise ValueError(
                 f"classes={list(classes)} is not what the first call to partial_fit was given: "
                 f"{list(self.classes_)}."
             )
         self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
         return self
+
+    def _are_known(self, classes: Any) -> bool:
+        """Tell whether these are the classes that the model has, in whatever order."""
+        if isinstance(self._target, JointTarget):
+            known: list[Any] = [part.classes for part in self._target.parts]
+            return len(known) == len(classes) and all(
+                np.array_equal(own, np.unique(given))
+                for own, given in zip(known, classes, strict=True)
+            )
+        wanted = np.unique(classes) if isinstance(self._target, LabelTarget) else classes
+        return np.array_equal(self.classes_, wanted)
 
     # ---------------------------------------------------------------- prediction
 

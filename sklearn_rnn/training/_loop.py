@@ -7,6 +7,7 @@ and which keeps no log of its own. `train` runs it for some epochs and reports e
 from __future__ import annotations
 
 import copy
+import fnmatch
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,11 +160,9 @@ def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> Trai
     )
     if "weight_decay" in keywords:
         # Biases and normalisation gains are not shrunk.
-        net.set_params(
-            optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})]
-            if any("bias" in name for name, _ in network.named_parameters())
-            else []
-        )
+        names = [name for name, _ in network.named_parameters()]
+        patterns = [p for p in ("*bias*", "*norms.*weight") if fnmatch.filter(names, p)]
+        net.set_params(optimizer__param_groups=[(p, {"weight_decay": 0.0}) for p in patterns])
     net.initialize()
     return configure(net, recipe, compute)
 

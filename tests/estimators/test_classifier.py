@@ -277,6 +277,24 @@ def test_partial_fit(data):
         RNNClassifier(class_weight="balanced").partial_fit(X, y)
 
 
+def test_partial_fit_takes_the_same_classes_again_in_any_order(data):
+    X, y = data
+    model = RNNClassifier(4, random_state=0)
+    for _ in range(2):
+        model.partial_fit(X, y, classes=np.unique(y)[::-1])
+    np.testing.assert_array_equal(model.classes_, np.unique(y))
+    with pytest.raises(ValueError, match="first call"):
+        model.partial_fit(X, y, classes=np.unique(y)[1:])
+    several = np.stack([np.arange(len(X)) % 3, np.arange(len(X)) % 4], axis=1)
+    classes = [[2, 1, 0], [0, 1, 2, 3]]
+    model = RNNClassifier(4, random_state=0)
+    model.partial_fit(X[:2], several[:2], classes=classes)
+    model.partial_fit(X, several, classes=classes)
+    assert [len(c) for c in model.classes_] == [3, 4]
+    with pytest.raises(ValueError, match="one list for each of the 2 outputs"):
+        RNNClassifier(4).partial_fit(X[:2], several[:2], classes=classes[:1])
+
+
 def test_divergence_raises_with_the_remedy(data):
     X, y = data
     model = RNNClassifier(8, optimizer="sgd", learning_rate=1e30, gradient_clip=None)
@@ -321,6 +339,8 @@ def test_refusals(data):
         RNNClassifier().fit(X, y[:-1])
     with pytest.raises(ValueError, match="sample_weight is zero|all zero|zero"):
         RNNClassifier().fit(X, y, sample_weight=np.zeros(90))
+    with pytest.raises(ValueError, match="sample_weight_val weighs X_val"):
+        RNNClassifier().fit(X, y, sample_weight_val=np.ones(90))
     with pytest.raises(ValueError, match="pooling"):
         RNNClassifier(pooling="sum", max_epochs=1).fit(X, y)
     with pytest.raises(TypeError, match="cell|GRUCell"):

@@ -85,12 +85,14 @@ def test_weight_decay_where_there_is_none_is_refused():
         resolve_optimizer(torch.optim.LBFGS, 0.1)
 
 
-def test_biases_are_not_decayed():
-    model = RNNRegressor(4, max_epochs=1, weight_decay=0.3).fit(X, Y)
+@pytest.mark.parametrize("norms", [{}, {"layer_norm": True, "stem": "conv"}])
+def test_biases_and_gains_are_not_decayed(norms):
+    model = RNNRegressor(4, max_epochs=1, weight_decay=0.3, **norms).fit(X, Y)
     groups = model.net_.optimizer_.param_groups
     decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
     for name, parameter in model.net_.module_.named_parameters():
-        assert (id(parameter) in decayed) == ("bias" not in name), name
+        wanted = "bias" not in name and "norms" not in name
+        assert (id(parameter) in decayed) == wanted, name
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "constant"])
