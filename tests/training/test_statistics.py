@@ -32,3 +32,11 @@ def test_constant_and_wholly_missing_channels_have_scale_one():
     found = step_statistics(Sequences(values, [0, 4, 9]))
     np.testing.assert_allclose(found.scale[:2], 1.0)
     np.testing.assert_allclose(found.mean, [0.1, 0.0, 4.0])
+
+
+def test_rounding_in_a_constant_channel_is_not_blown_up():
+    """The mean of many copies of 518.67 is not 518.67 to the last digit."""
+    values = np.column_stack([np.full(100_003, 518.67), 300 + 0.01 * np.sin(np.arange(100_003))])
+    found = step_statistics(Sequences(values, [0, 31, 100_003]))
+    assert found.scale[0] == 1.0
+    np.testing.assert_allclose(found.scale[1], values[:, 1].std(), rtol=1e-6)
