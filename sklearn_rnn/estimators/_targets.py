@@ -53,9 +53,10 @@ class LabelTarget(Target):
         index = np.minimum(index, len(self.classes) - 1)
         unknown = self.classes[index] != y
         if np.any(unknown):
+            label = np.asarray(y)[unknown].tolist()[0]
             raise ValueError(
-                f"y contains the label {np.asarray(y)[unknown][0]!r}, which is not among the "
-                f"classes that the model was given first: {self.classes.tolist()}."
+                f"y contains the label {label!r}, which is not among the classes that the model "
+                f"was given first: {self.classes.tolist()}."
             )
         return index.astype(np.int64)
 

@@ -14,6 +14,12 @@ def concatenate_parts(containers: list[FlatSequences]) -> dict[str, Any]:
         raise ValueError("There is nothing to concatenate: give at least one Sequences.")
     first = containers[0]
     for position, other in enumerate(containers):
+        if not isinstance(other, FlatSequences):
+            raise TypeError(
+                f"Item {position} is a {type(other).__name__}, not Sequences; build it with "
+                "Sequences.from_list first."
+            )
+    for position, other in enumerate(containers):
         for name in ("n_channels", "vocabulary_size", "static_names"):
             mine, theirs = getattr(first, name), getattr(other, name)
             if mine != theirs:

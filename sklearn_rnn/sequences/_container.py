@@ -15,7 +15,7 @@ from ._arrays import (
 from ._concatenate import concatenate_parts
 from ._export import arrow_table, pandas_frame, polars_frame
 from ._flat import FlatSequences, Labels
-from ._frames import frame_parts, long_parts
+from ._frames import as_names, frame_parts, long_parts, shared_columns
 from ._values import Array, as_numbers
 
 
@@ -97,9 +97,13 @@ from X and y.
         static : array of shape (n_sequences, n_static), default=None
             Features of each sequence as a whole.
         channel_names : sequence of str, default=None
-            Names of the channels.
+            Names of the channels. None takes the columns' where the entries are data frames, with
+            one row a step.
         """
-        values, offsets = flatten_list(list(sequences))
+        items = list(sequences)
+        if channel_names is None:
+            channel_names = shared_columns(items)
+        values, offsets = flatten_list(items)
         flat_times = None
         if times is not None:
             flat_times, time_offsets = flatten_list(list(times), column="times")
@@ -203,7 +207,7 @@ from X and y.
         vocabulary_size : int, default=None
             Set for tokens; there must be one list column of ints.
         """
-        chosen = None if channels is None else list(channels)
+        chosen = as_names(channels)
         parts = frame_parts(frame, channels=chosen, times=times)
         return cls(**parts, vocabulary_size=vocabulary_size)
 
@@ -240,8 +244,8 @@ from X and y.
             frame,
             id=id,
             time=time,
-            channels=None if channels is None else list(channels),
-            static=None if static is None else list(static),
+            channels=as_names(channels),
+            static=as_names(static),
         )
         return cls(**parts)
 
@@ -294,4 +298,11 @@ from X and y.
             static_names = self.static_names or tuple(f"static_{j}" for j in range(count))
             labels = self.static_categories or (None,) * count
             scalars = {name: (self.static[:, j], labels[j]) for j, name in enumerate(static_names)}
+        taken = [*names, *(["times"] if self.times is not None else []), *scalars]
+        twice = sorted({name for name in taken if taken.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"Several columns would be named {twice}; give channels and static features names "
+                'of their own, other than "times" where the steps have times.'
+            )
         return lists, self.offsets, scalars

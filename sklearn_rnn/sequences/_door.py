@@ -120,6 +120,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     name = type(estimator).__name__
     _check_channels(name, data, read, kind, fitted)
     _check_vocabulary(name, read, fitted)
+    _check_times(name, read, fitted)
     return _align_static(name, read, fitted)
 
 
@@ -225,6 +226,21 @@ def _check_vocabulary(name: str, read: Sequences, fitted: InputSchema) -> None:
     raise ValueError(
         f"X has vocabulary_size={read.vocabulary_size}, but {name} was fitted with "
         f"vocabulary_size={fitted.vocabulary_size}; use the tokenizer of the fit."
+    )
+
+
+def _check_times(name: str, read: Sequences, fitted: InputSchema) -> None:
+    """Refuse steps with times where the fit had none, and the other way round."""
+    if (read.times is not None) == fitted.has_times:
+        return
+    if fitted.has_times:
+        raise ValueError(
+            f"X has no times, but {name} was fitted on sequences with times; give every step its "
+            "time, with Sequences.from_list(..., times=...) or from_long(..., time=...)."
+        )
+    raise ValueError(
+        f"X has times, but {name} was fitted on sequences without; leave times out, or fit on "
+        "sequences that have them."
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._arrays import gather_rows
 from ._values import (
+    FLOAT32_MAX,
     Array,
     as_float,
     as_numbers,
@@ -14,6 +15,7 @@ from ._values import (
     check_finite,
     check_offsets,
     check_times,
+    excess,
 )
 
 Labels = tuple[Any, ...] | None
@@ -281,9 +283,12 @@ def _check_static(
         matrix = matrix[:, None]
     if matrix.ndim != 2 or len(matrix) != n:
         raise ValueError(f"static must have shape ({n}, n_static); got {matrix.shape}.")
-    if np.isinf(matrix).any():
-        row, column = np.argwhere(np.isinf(matrix))[0]
-        raise ValueError(f"static contains infinity: row {row}, column {column}.")
+    beyond = np.abs(matrix) > FLOAT32_MAX
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        raise ValueError(
+            f"static contains {excess(matrix[row, column])}: row {row}, column {column}."
+        )
     checked = None
     if categories is not None:
         checked = tuple(None if labels is None else tuple(labels) for labels in categories)

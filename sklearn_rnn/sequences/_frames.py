@@ -5,9 +5,18 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 
 from ._arrays import flatten_list
-from ._values import TOKENIZER_HINT, Array, as_numbers, empty_row, is_missing
+from ._values import (
+    FLOAT32_MAX,
+    TOKENIZER_HINT,
+    Array,
+    as_numbers,
+    empty_row,
+    excess,
+    is_missing,
+)
 
 Parts = dict[str, Any]
 
@@ -15,6 +24,37 @@ Parts = dict[str, Any]
 def is_frame(X: Any) -> bool:
     """Tell whether `X` is an eager data frame (pandas, polars, pyarrow, ...)."""
     return bool(nw.dependencies.is_into_dataframe(X))
+
+
+def as_table(X: Any) -> Any:
+    """Turn a pyarrow RecordBatch, which narwhals does not wrap, into a table; leave the rest."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(X, pyarrow.RecordBatch):
+        return pyarrow.Table.from_batches([X])
+    return X
+
+
+def as_names(names: Any) -> list[Any] | None:
+    """Return column names as a list; a single one may stand alone."""
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names)
+
+
+def shared_columns(items: list[Any]) -> list[str] | None:
+    """Name the columns of a list of frames, one row a step; None where they are no frames."""
+    first = None
+    for row, item in enumerate(items):
+        if not is_frame(item):
+            return None
+        names = [str(name) for name in _open_frame(item).columns]
+        first = names if first is None else first
+        if names != first:
+            raise ValueError(
+                f"Row {row} has the columns {names}, but row 0 has {first}; give every frame the "
+                "same columns in the same order."
+            )
+    return first
 
 
 def is_series(X: Any) -> bool:
@@ -83,8 +123,16 @@ def string_columns(frame: Any) -> list[Any]:
 
 def _open_frame(frame: Any) -> "nw.DataFrame[Any]":
     """Wrap a frame of any backend whose columns have distinct names."""
-    wrapped = nw.from_native(frame, eager_only=True)
-    names = wrapped.columns
+    frame = as_table(frame)
+    if not is_frame(frame):
+        raise TypeError(
+            f"Expected a data frame (pandas, polars, pyarrow, ...); got {type(frame).__name__}."
+        )
+    try:
+        wrapped = nw.from_native(frame, eager_only=True)
+        names = wrapped.columns
+    except DuplicateError:
+        names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         raise ValueError(f"The frame has several columns named {twice}; rename them.")
@@ -200,9 +248,12 @@ def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None
         )
     if role == "numeric":
         numbers = as_numbers(series.to_numpy(), f"Column {series.name!r}").astype(np.float64)
-        if np.isinf(numbers).any():
-            row = int(np.flatnonzero(np.isinf(numbers))[0])
-            raise ValueError(f"Input X contains infinity: row {row}, column {series.name!r}.")
+        beyond = np.abs(numbers) > FLOAT32_MAX
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            raise ValueError(
+                f"Input X contains {excess(numbers[row])}: row {row}, column {series.name!r}."
+            )
         return numbers, None
     cells = [None if is_missing(cell) else cell for cell in series.to_list()]
     known = {cell for cell in cells if cell is not None}

@@ -13,6 +13,7 @@ from ._container import Sequences
 from ._flat import FlatSequences
 from ._frames import (
     as_series,
+    as_table,
     column_role,
     flatten_series,
     frame_roles,
@@ -20,7 +21,7 @@ from ._frames import (
     is_series,
     string_columns,
 )
-from ._values import TOKENIZER_HINT, Array, as_numbers
+from ._values import TOKENIZER_HINT, Array, as_numbers, unmask
 
 DENSE = ("array_2d", "scalar_frame")
 
@@ -98,6 +99,7 @@ def resolve(X: Any) -> tuple[str, Any]:
         raise TypeError(f"X is a single string; {TOKENIZER_HINT}.")
     if issparse(X) or isinstance(X, numbers.Number):
         return "array_2d", X  # scikit-learn refuses it in its own words
+    X = as_table(X)
     if is_frame(X):
         return ("frame" if "list" in frame_roles(X).values() else "scalar_frame"), X
     if is_series(X):
@@ -135,6 +137,8 @@ def _resolve_series(X: Any) -> tuple[str, Any]:
 
 def _resolve_array(X: Array) -> tuple[str, Any]:
     """Tell dense arrays from object arrays that hold sequences."""
+    if isinstance(X, np.ma.MaskedArray):
+        X = unmask(X)
     if X.dtype.kind == "O" and X.ndim == 1:
         return _resolve_list(list(X)) if len(X) == 0 or not _holds_lists(X) else ("list", list(X))
     if X.dtype.kind == "O" and X.ndim == 2 and X.size and any(_holds_lists(row) for row in X[:1]):
@@ -151,7 +155,15 @@ def _resolve_array(X: Array) -> tuple[str, Any]:
         )
     if X.ndim == 1 and X.dtype.kind in "USO":
         return "list", list(X)
+    if X.dtype.kind == "O" and X.ndim == 2:
+        return "array_2d", _without_na(X)
     return "array_2d", X
+
+
+def _without_na(X: Array) -> Array:
+    """Put NaN where an object array holds pandas.NA, which no float can be made of."""
+    gone = np.array([type(item).__name__ == "NAType" for item in X.flat], dtype=bool)
+    return np.where(gone.reshape(X.shape), np.nan, X) if gone.any() else X
 
 
 def _holds_lists(items: Any) -> bool:
@@ -177,8 +189,10 @@ def _resolve_list(X: Any) -> tuple[str, Any]:
                 array = np.asarray(X)
             except Exception:  # ragged: read row by row, which names the row at fault
                 return "list", list(X)
-            if array.ndim in (2, 3) and array.size:
-                return f"array_{array.ndim}d", array
+            if array.ndim == 2 and array.size:
+                return _resolve_array(array)
+            if array.ndim == 3 and array.size:
+                return "array_3d", array
         return "list", list(X)
     if all(isinstance(item, numbers.Number) or _is_scalar_array(item) for item in X):
         raise _one_dimensional("a flat list of numbers")
@@ -245,6 +259,15 @@ def with_hint(error: ValueError, X: Any) -> ValueError:
     text = str(error)
     if "Reshape your data" in text and getattr(X, "ndim", 1) == 1:
         return ValueError(f"{text} For one sequence of many steps, pass [X].")
+    if "infinity" in text:
+        numbers = check_array(X, dtype=np.float64, ensure_all_finite=False)
+        found = np.argwhere(np.isinf(numbers))
+        if len(found):
+            row, step = found[0]
+            return ValueError(
+                f"Input X contains infinity: row {row}, step {step}. Replace it, by NaN if it "
+                "means missing, or rescale the data."
+            )
     return error
 
 

@@ -1,4 +1,4 @@
-"""Checks of flat values, offsets and times in bounded memory; imports numpy only."""
+"""Checks of flat values, offsets and times in bounded memory; imports numpy and scipy only."""
 
 import mmap
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 Array = NDArray[Any]
 
@@ -24,8 +25,13 @@ def as_numbers(data: Any, where: str) -> Array:
         raise TypeError(f"{where} is a string; {TOKENIZER_HINT}.")
     if isinstance(data, (dict, set, frozenset)):
         raise TypeError(f"{where} is a {type(data).__name__}, not an array or a list of numbers.")
+    if issparse(data):
+        raise TypeError(
+            f"Sparse data was passed for {where}, but dense data is required. Use '.toarray()' to "
+            "convert it."
+        )
     if isinstance(data, np.ma.MaskedArray):
-        data = np.where(data.mask, np.nan, data.data) if data.dtype.kind in "biuf" else data.data
+        data = unmask(data)
     if not isinstance(data, np.ndarray):
         try:
             data = np.asarray(data)
@@ -48,6 +54,14 @@ def as_numbers(data: Any, where: str) -> Array:
             "first (as times, Sequences.from_long does it)."
         )
     return data
+
+
+def unmask(data: Any) -> Array:
+    """Put NaN where a masked array of numbers is masked."""
+    plain: Array = data.data
+    if plain.dtype.kind not in "biuf":
+        return plain
+    return np.where(np.ma.getmaskarray(data), np.nan, plain)
 
 
 def _objects_to_float(data: Array, where: str) -> Array:
@@ -128,16 +142,17 @@ def check_finite(values: Array, offsets: Array, channel_names: tuple[str, ...] |
             step, channel = start + int(bad[0]), int(bad[1])
             name = channel if channel_names is None else repr(channel_names[channel])
             value = values[step, channel]
-            problem = (
-                "infinity"
-                if np.isinf(value)
-                else f"{value!s}, a value too large for dtype('float32')"
-            )
+            row = row_of(step, offsets)
             raise ValueError(
-                f"Input X contains {problem}: row {row_of(step, offsets)}, channel {name}, step "
-                f"{step - int(offsets[row_of(step, offsets)])}. Replace it, by NaN if it means "
+                f"Input X contains {excess(value)}: row {row}, channel {name}, step "
+                f"{step - int(offsets[row])}. Replace it, by NaN if it means "
                 "missing, or rescale the data."
             )
+
+
+def excess(value: Any) -> str:
+    """Say what is wrong with a number beyond float32."""
+    return "infinity" if np.isinf(value) else f"{value!s}, a value too large for dtype('float32')"
 
 
 def check_offsets(offsets: Any, total: int) -> Array:

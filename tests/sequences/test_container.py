@@ -430,3 +430,8 @@ def test_concatenate_refusals(other, message):
         Sequences.concatenate([Sequences([1.0], [0, 1]), other])
     with pytest.raises(ValueError, match="nothing to concatenate"):
         Sequences.concatenate([])
+
+
+def test_only_sequences_are_concatenated():
+    with pytest.raises(TypeError, match="Item 1 is a list, not Sequences"):
+        Sequences.concatenate([Sequences([1.0], [0, 1]), [[1.0]]])

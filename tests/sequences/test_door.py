@@ -302,3 +302,13 @@ def test_check_missing():
         check_missing(Sequences.from_list([[np.nan]]), "Mean")
     check_missing(X[:1], "Mean")
     check_missing(Sequences.from_list([[1]], vocabulary_size=2), "Mean")
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_times_at_fit_only_or_at_predict_only_are_refused(times):
+    bare = Sequences.from_list([[1.0, 2.0], [3.0]])
+    timed = Sequences.from_list([[1.0, 2.0], [3.0]], times=[[0.0, 1.5], [0.0]])
+    estimator = BaseEstimator()
+    check_X(estimator, timed if times else bare, reset=True)
+    with pytest.raises(ValueError, match="X has no times" if times else "X has times"):
+        check_X(estimator, bare if times else timed, reset=False)

@@ -383,3 +383,53 @@ def test_strings_are_no_times(backend):
     table = change("when", list("abcde"))
     with pytest.raises(TypeError, match="parse the dates first"):
         Sequences.from_long(backend(table), id="who", time="when", channels=["x"])
+
+
+def test_columns_of_the_same_name_are_refused():
+    twice = pd.DataFrame([[[1.0], [2.0]]], columns=["a", "a"])
+    for frame in (twice, pd.DataFrame(np.ones((2, 2)), columns=["a", "a"])):
+        with pytest.raises(ValueError, match=r"several columns named \['a'\]; rename"):
+            read_sequences(frame)
+
+
+def test_no_frame_is_said_to_be_none():
+    for read in (Sequences.from_frame, lambda X: Sequences.from_long(X, id="id")):
+        with pytest.raises(TypeError, match="Expected a data frame .* got dict"):
+            read({"id": [1]})
+
+
+def test_one_name_may_stand_alone():
+    long = pd.DataFrame({"who": [1, 1, 2], "flow": [1.0, 2.0, 3.0], "site": ["u", "u", "v"]})
+    read = Sequences.from_long(long, id="who", channels="flow", static="site")
+    assert read.channel_names == ("flow",) and read.static_names == ("site",)
+    assert Sequences.from_frame(read.to_frame(), channels="flow").equals(read)
+
+
+def test_record_batches_are_frames():
+    pa = pytest.importorskip("pyarrow")
+    batch = pa.record_batch({"flow": pa.array([[1.0, 2.0], [3.0]]), "age": pa.array([5, 6])})
+    read = read_sequences(batch)
+    assert read.channel_names == ("flow",) and read.static_names == ("age",)
+
+
+def test_a_list_of_frames_keeps_its_columns():
+    first = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    assert read_sequences([first, first[:1]]).channel_names == ("a", "b")
+    with pytest.raises(ValueError, match=r"Row 1 has the columns \['b', 'a'\], but row 0"):
+        read_sequences([first, first[["b", "a"]]])
+
+
+@pytest.mark.parametrize("value, what", [(np.inf, "infinity"), (1e300, "too large for dtype")])
+def test_static_features_beyond_float32_are_refused(value, what):
+    frame = pd.DataFrame({"a": [[1.0], [2.0]], "age": [1.0, value]})
+    with pytest.raises(ValueError, match=f"{what}.*: row 1, column 'age'"):
+        read_sequences(frame)
+    with pytest.raises(ValueError, match=f"static contains .*{what}.*: row 1, column 0"):
+        Sequences([1.0, 2.0], [0, 1, 2], static=[[1.0], [value]])
+
+
+def test_columns_of_one_name_are_not_written():
+    X = Sequences([1.0, 2.0], [0, 1, 2], channel_names=["a"], static=[[1], [2]], static_names=["a"])
+    for write in (X.to_frame, X.to_arrow):
+        with pytest.raises(ValueError, match=r"Several columns would be named \['a'\]"):
+            write()

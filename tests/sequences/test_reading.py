@@ -17,6 +17,34 @@ def rows(X):
     return [row.tolist() for row in read_sequences(X)]
 
 
+def test_masked_entries_are_missing():
+    mask = [[False, True], [False, False]]
+    flat = np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]], mask=mask)
+    assert np.isnan(read_sequences([flat[0]])[0]).ravel().tolist() == [False, True]
+    assert read_sequences(flat).lengths.tolist() == [1, 2]  # trailing: padding
+    deep = np.ma.masked_array(np.ones((2, 2, 1)), mask=np.array(mask)[:, :, None])
+    assert read_sequences(deep).lengths.tolist() == [1, 2]
+
+
+def test_pandas_na_in_an_object_array_is_missing():
+    for X in ([[pd.NA, 1], [2, 3]], np.array([[pd.NA, 1], [2, 3]], dtype=object)):
+        assert np.isnan(read_sequences(X)[0][0, 0])
+        assert read_sequences(X)[1].ravel().tolist() == [2, 3]
+
+
+def test_sparse_rows_are_refused():
+    with pytest.raises(TypeError, match="Sparse data was passed for Row 0, .*dense"):
+        read_sequences([sparse.eye(3, format="csr")] * 2)
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, np.ndarray.tolist])
+def test_infinity_in_two_dimensions_is_named(make):
+    X = np.ones((3, 4))
+    X[1, 2] = -np.inf
+    with pytest.raises(ValueError, match="infinity: row 1, step 2"):
+        read_sequences(make(X))
+
+
 class Tensor:
     """Something of another library that turns into an array."""
 
