@@ -72,12 +72,11 @@ DEFAULT_PARAMETERS = {"hidden_size": 16, "bidirectional": False, "max_epochs": 1
 def write_values(path: Path, dtype: str, n_bytes: int) -> None:
     """Fill a file with standard normal numbers, one block of them over and over."""
     block = np.random.default_rng(0).standard_normal(2**20).astype(dtype)
-    written = 0
+    missing = n_bytes // block.itemsize
     with path.open("wb") as file:
-        while written < n_bytes:
-            part = block[: (n_bytes - written) // block.itemsize]
-            file.write(part.tobytes())
-            written += part.nbytes
+        while missing > 0:
+            file.write(block[:missing].tobytes())
+            missing -= len(block)
 
 
 def map_values(path: Path, case: Case) -> tuple[Any, int]:

@@ -2,9 +2,9 @@
 
 The same problem is fitted by `RNNClassifier` and by two loops written by hand: one trains the very
 same network (`sklearn_rnn.nn.build_network`), the other a network of torch's own parts alone. All
-have the same batches, optimizer, clipping and schedule, and take turns; what is compared are medians
-of the same run. The loops start from tensors that are padded and scaled already, in batches of like
-length, as a careful user would have them; `fit` starts from arrays and does everything itself.
+have the same batches, optimizer, clipping and schedule, and take turns; what is compared are the
+medians of one run. The loops start from tensors that are padded and scaled already, in batches of
+like length, as a careful user would have them; `fit` starts from arrays and does everything.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, check_missing, check_X
 from ._reading import describe_kind, read_sequences
+from ._rows import RowReader
 from ._targets import (
     check_classification_y,
     check_consistent,
@@ -17,6 +18,7 @@ from ._values import iter_chunks, release_pages
 __all__ = [
     "DOC_LINK_TEMPLATE",
     "InputSchema",
+    "RowReader",
     "Sequences",
     "check_X",
     "check_classification_y",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._values import Array, as_numbers, empty_row, is_missing
+from ._values import Array, as_numbers, empty_row, is_missing, iter_chunks
 
 CHANNELS_FIRST_HINT = (
     "If the arrays are channels first, (n_channels, n_steps), convert them with "
@@ -80,7 +80,8 @@ def flatten_dense(X: Array, *, cut: bool) -> tuple[Array, Array]:
         raise ValueError(f"X has no channels (shape {X.shape}).")
     lengths = np.full(n, n_steps, dtype=np.int64)
     if cut and n and X.dtype.kind == "f":
-        for row in np.flatnonzero(np.isnan(cube[:, -1]).all(axis=1)):
+        ends = [np.isnan(part[:, -1]).all(axis=1) for _, _, part in iter_chunks(cube)]
+        for row in np.flatnonzero(np.concatenate(ends)):
             observed = np.flatnonzero(~np.isnan(cube[row]).all(axis=1))
             if len(observed):
                 lengths[row] = observed[-1] + 1
@@ -124,16 +125,20 @@ def pad(values: Array, offsets: Array, fill_value: float | int) -> Array:
     return dense
 
 
-def gather_rows(rows: Array, offsets: Array) -> tuple[slice | Array, Array]:
-    """Return the index of the flat steps of `rows`, and their new offsets.
-
-    The index is a slice, so that nothing is copied, when the rows are consecutive.
-    """
-    lengths = np.diff(offsets)[rows]
+def row_offsets(rows: Array, offsets: Array) -> Array:
+    """Return the offsets of a selection of rows, laid one after the other."""
     new = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=new[1:])
+    np.cumsum(offsets[rows + 1] - offsets[rows], out=new[1:])
+    return new
+
+
+def step_index(rows: Array, offsets: Array, new: Array) -> slice | Array:
+    """Return the index of the flat steps of `rows`, whose own offsets are `new`.
+
+    It is a slice, so that nothing is copied, when the rows are consecutive.
+    """
     if len(rows) == 0:
-        return slice(0, 0), new
+        return slice(0, 0)
     if (np.diff(rows) == 1).all():
-        return slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1])), new
-    return np.repeat(offsets[rows] - new[:-1], lengths) + np.arange(new[-1]), new
+        return slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1]))
+    return np.repeat(offsets[rows] - new[:-1], np.diff(new)) + np.arange(new[-1])

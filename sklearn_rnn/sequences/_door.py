@@ -14,6 +14,7 @@ from ._reading import (
     DENSE,
     check_dense,
     dense_to_sequences,
+    finite_check,
     is_padded,
     read_resolved,
     refuse_strings,
@@ -161,7 +162,7 @@ def _check_dense(estimator: Any, X: Any, *, reset: bool, fitted: InputSchema | N
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=finite_check(X),
         )
     except ValueError as error:
         raise with_hint(error, X) from error

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._arrays import gather_rows
+from ._arrays import row_offsets, step_index
+from ._rows import RowReader
 from ._values import (
     FLOAT32_MAX,
     Array,
@@ -16,6 +17,7 @@ from ._values import (
     check_offsets,
     check_times,
     excess,
+    is_mapped,
 )
 
 Labels = tuple[Any, ...] | None
@@ -174,13 +176,21 @@ class FlatSequences:
         Consecutive rows share memory with this container; others are copied.
         """
         rows = self._row_numbers(rows)
-        index, offsets = gather_rows(rows, self.offsets)
+        offsets = row_offsets(rows, self.offsets)
         return self._with(
-            values=self.values[index],
+            values=self._take_steps(self.values, rows, offsets),
             offsets=offsets,
-            times=None if self.times is None else self.times[index],
+            times=None if self.times is None else self._take_steps(self.times, rows, offsets),
             static=None if self.static is None else self.static[rows],
         )
+
+    def _take_steps(self, flat: Array, rows: Array, offsets: Array) -> Array:
+        """Return the flat steps of some rows; from a mapped file row by row, without an index."""
+        if not is_mapped(flat) or (np.diff(rows) == 1).all():
+            return flat[step_index(rows, self.offsets, offsets)]
+        taken = np.empty((int(offsets[-1]), *flat.shape[1:]), dtype=flat.dtype)
+        RowReader(flat).read(self.offsets[rows], np.diff(offsets), taken, offsets[:-1])
+        return taken
 
     def _row_numbers(self, rows: Any) -> Array:
         """Turn any selection into an array of non-negative row numbers."""

@@ -21,7 +21,7 @@ from ._frames import (
     is_series,
     string_columns,
 )
-from ._values import TOKENIZER_HINT, Array, as_numbers, unmask
+from ._values import TOKENIZER_HINT, Array, as_numbers, is_mapped
 
 DENSE = ("array_2d", "scalar_frame")
 
@@ -230,7 +230,7 @@ def check_dense(X: Any) -> Array:
         checked: Array = check_array(
             X,
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=finite_check(X),
             input_name="X",
         )
     except ValueError as error:
@@ -238,6 +238,11 @@ def check_dense(X: Any) -> Array:
     except OverflowError as error:
         raise too_large(error) from error
     return checked
+
+
+def finite_check(X: Any) -> str | bool:
+    """Leave the search for infinity in mapped files to `Sequences`, which keeps them off memory."""
+    return not is_mapped(X) and "allow-nan"
 
 
 def refuse_strings(X: Any) -> None:

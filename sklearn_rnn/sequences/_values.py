@@ -246,6 +246,11 @@ def release_pages(values: Array) -> None:
         _release_pages(mapped, values)
 
 
+def is_mapped(values: Any) -> bool:
+    """Tell whether `values` are a view of a mapped file whose pages `release_pages` can return."""
+    return _mapped_file(values) is not None
+
+
 def _mapped_file(values: Any) -> mmap.mmap | None:
     """Return the shared memory map below `values`, if there is one whose pages may be dropped."""
     shared = False

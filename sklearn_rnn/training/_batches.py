@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..sequences import Sequences, release_pages
+from ..sequences import RowReader, Sequences
 
 # A shuffled pool of a quarter of all batches, 4 to 32, is sorted by length and cut into batches,
 # by a length that is off by a tenth at random: batch mates change, and there is little padding.
 _POOL_SHARE, _SMALLEST_POOL, _LARGEST_POOL = 4, 4, 32
 _LENGTH_NOISE = 0.1
+# A step that is done in parts does at least so many rows at once, however long they are.
+_FEWEST_ROWS = 4
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
-# Pages of a memory map are given back each time this much has been gathered from it.
-_RELEASE_BYTES = 64 * 2**20
 
 
 class Batch(NamedTuple):
@@ -59,16 +59,13 @@ class FlatStorage:
         self.lengths = np.diff(self.offsets)
         self.ragged = bool(self.lengths.size) and int(self.lengths.min()) != int(self.lengths.max())
         self.step_widths = time_deltas(sequences)
-        self._gathered = 0
         values = sequences.values
         self.dtype = dtype
         self._kind = torch.int64 if sequences.is_tokens else dtype
         kind = np.dtype(str(self._kind).removeprefix("torch."))
         self._values: torch.Tensor | None = None
-        self._mapped = isinstance(values, np.memmap) or isinstance(
-            getattr(values, "base", None), np.memmap
-        )
-        if not self._mapped and (values.dtype == kind or values.nbytes <= _CAST_ONCE_BYTES):
+        self._reader = RowReader(values)
+        if not self._reader.mapped and (values.dtype == kind or values.nbytes <= _CAST_ONCE_BYTES):
             flat = np.ascontiguousarray(values, dtype=kind)
             if not flat.flags.writeable:
                 flat = flat.copy() if flat.nbytes <= _CAST_ONCE_BYTES else flat
@@ -84,37 +81,59 @@ class FlatStorage:
                 return tensor
         return tensor.to(self.device)
 
-    def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-        """Return padded values (B, T, C) or tokens (B, T), lengths (B,) and valid flat steps."""
+    def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return padded values (B, T, C) or tokens (B, T), and lengths (B,)."""
         lengths = self.lengths[rows]
         longest = int(lengths.max())
-        starts = self.offsets[rows]
-        index = starts[:, None] + np.arange(longest)[None, :]
-        flat = index
         if self.ragged:
-            # A step past the end repeats the last one; the network masks it.
-            np.minimum(index, (starts + lengths - 1)[:, None], out=index)
-            flat = index[np.arange(longest)[None, :] < lengths[:, None]]
-        x = self._take(index.ravel()).view(len(rows), longest, -1)
+            longest = padded_length(longest)
+        starts = self.offsets[rows]
+        if self._values is not None:
+            index = self._index(starts, lengths, longest)
+            where = torch.from_numpy(index.ravel()).to(self._values.device)
+            x = self._values.index_select(0, where)
+        else:
+            x = self._read(starts, lengths, longest)
+        x = x.view(len(rows), longest, -1)
         if self.step_widths is not None:
-            widths = torch.from_numpy(self.step_widths[index]).to(x.device, x.dtype)
+            picked = self.step_widths[self._index(starts, lengths, longest)]
+            widths = torch.from_numpy(picked).to(x.device, x.dtype)
             x = torch.cat([x, widths.unsqueeze(-1)], dim=-1)
         if self.sequences.is_tokens:
             x = x.squeeze(-1)
-        return x.to(self.device), torch.from_numpy(lengths), flat.ravel()
+        return x.to(self.device), torch.from_numpy(lengths)
 
-    def _take(self, index: np.ndarray) -> torch.Tensor:
-        """Gather steps by flat index as a tensor of the network's number type."""
-        if self._values is not None:
-            where = torch.from_numpy(index).to(self._values.device)
-            return self._values.index_select(0, where)
-        taken = self.sequences.values[index]
-        if self._mapped:
-            self._gathered += taken.nbytes
-            if self._gathered > _RELEASE_BYTES:
-                self._gathered = 0
-                release_pages(self.sequences.values)
-        return torch.from_numpy(np.ascontiguousarray(taken)).to(self._kind)
+    def _index(self, starts: np.ndarray, lengths: np.ndarray, longest: int) -> np.ndarray:
+        """Return the flat positions (B, T) of padded rows."""
+        index = starts[:, None] + np.arange(longest)[None, :]
+        if self.ragged:
+            # A step past the end repeats the last one; the network masks it.
+            np.minimum(index, (starts + lengths - 1)[:, None], out=index)
+        return index
+
+    def _read(self, starts: np.ndarray, lengths: np.ndarray, longest: int) -> torch.Tensor:
+        """Copy rows that are not held as a tensor: out of a mapped file, or with a cast."""
+        n = len(starts)
+        x = torch.zeros(n * longest, self.sequences.values.shape[1], dtype=self._kind)
+        self._reader.read(starts, lengths, x.numpy(), np.arange(0, n * longest, longest))
+        return x
+
+
+def padded_length(longest: int) -> int:
+    """Round the length of a ragged batch up by 3 % at most: to one of 32 between powers of two.
+
+    A CPU's kernels are made, and kept, for each length anew, and memory is reused by size.
+    """
+    grain = 1 << max(0, longest.bit_length() - 6)
+    return -(-longest // grain) * grain
+
+
+def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
+    """Return the flat positions of the valid steps of the given rows, row after row."""
+    lengths = storage.lengths[rows]
+    ends = np.cumsum(lengths)
+    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+    return np.repeat(storage.offsets[rows], lengths) + within
 
 
 def time_deltas(sequences: Sequences) -> np.ndarray | None:
@@ -173,7 +192,7 @@ class BatchPlan:
 
 
 class TrainingBatches:
-    """Iterate over shuffled training batches: inputs, targets and weights.
+    """Iterate over the optimizer steps of an epoch: shuffled inputs, targets and weights.
 
     Parameters
     ----------
@@ -208,6 +227,7 @@ class TrainingBatches:
         self.rows = np.asarray(rows)
         self.target = target.to(storage.device)
         self.weight = None if weight is None else weight.to(storage.device)
+        self._weights = None if weight is None else weight.cpu().numpy()
         self.per_step = per_step
         self.plan = BatchPlan(storage.lengths[self.rows], batch_size, generator)
         static = storage.sequences.static
@@ -216,20 +236,68 @@ class TrainingBatches:
     def __len__(self) -> int:
         return len(self.plan)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Step]:
         for positions in self.plan.epoch():
-            yield self.batch(self.rows[positions])
+            yield Step(self, self.rows[positions])
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Assemble the batch of the given rows."""
-        x, lengths, flat = self.storage.gather(rows)
-        where = torch.from_numpy(rows).to(self.storage.device)
-        picked = torch.from_numpy(flat).to(self.storage.device) if self.per_step else where
+        x, lengths = self.storage.gather(rows)
+        device = self.storage.device
+        where = torch.from_numpy(rows).to(device)
+        picked = where
+        if self.per_step:
+            picked = torch.from_numpy(flat_steps(self.storage, rows)).to(device)
         weight = None if self.weight is None else self.weight[where]
         if weight is not None and self.per_step:
             weight = torch.repeat_interleave(weight, lengths.to(weight.device))
         static = None if self.static is None else self.static[where]
         return Batch(x, lengths, static, self.target[picked], weight, rows)
+
+    def share(self, part: np.ndarray, rows: np.ndarray) -> float:
+        """Return how much of the loss of some rows falls to a part of them."""
+        return 1.0 if len(part) == len(rows) else self._mass(part) / self._mass(rows)
+
+    def _mass(self, rows: np.ndarray) -> float:
+        """Return the summed weights of the targets of some rows."""
+        weights = np.ones(len(rows)) if self._weights is None else self._weights[rows]
+        return float(np.sum(weights * self.storage.lengths[rows] if self.per_step else weights))
+
+
+class Step:
+    """The rows of one optimizer step, as one batch or, where that would take much memory, parts.
+
+    Parameters
+    ----------
+    batches : TrainingBatches
+        Assembles the parts.
+    rows : ndarray of int
+        Rows of the storage.
+    """
+
+    def __init__(self, batches: TrainingBatches, rows: np.ndarray) -> None:
+        self.batches = batches
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def parts(self, max_steps: int | None = None) -> Iterator[tuple[Batch, float]]:
+        """Yield batches of at most ``max_steps`` padded steps, or of few rows, with their shares.
+
+        The shares are what each part counts in the loss of the whole; they sum to 1.
+        """
+        rows, size = self.rows, len(self.rows)
+        if max_steps is not None:
+            lengths = self.batches.storage.lengths[rows]
+            longest = int(lengths.max())
+            if longest * size > max_steps:
+                rows = rows[np.argsort(lengths, kind="stable")]
+                # A power of two, for few shapes: see `padded_length`.
+                size = 1 << (max(_FEWEST_ROWS, max_steps // longest).bit_length() - 1)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            yield self.batches.batch(part), self.batches.share(part, rows)
 
 
 def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:
@@ -252,7 +320,7 @@ def prediction_batches(
         while stop - start > 1 and (stop - start) * int(lengths[order[stop - 1]]) > max_steps:
             stop = start + max(1, (stop - start) // 2)
         rows = order[start:stop]
-        x, batch_lengths, _ = storage.gather(rows)
+        x, batch_lengths = storage.gather(rows)
         picked = None if static_tensor is None else static_tensor[torch.from_numpy(rows)]
         yield Batch(x, batch_lengths, picked, None, None, rows)
         start = stop

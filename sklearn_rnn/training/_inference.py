@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ._batches import Batch, FlatStorage, prediction_batches
+from ._batches import Batch, FlatStorage, flat_steps, prediction_batches
 from ._device import Compute, cpu_threads
 
 
@@ -51,14 +51,6 @@ def run_steps(
             result[flat_steps(storage, batch.rows)] = values
     assert result is not None, "there is at least one row"
     return result
-
-
-def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
-    """Return the flat positions of the valid steps of the given rows, row after row."""
-    lengths = storage.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    return np.repeat(storage.offsets[rows], lengths) + within
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

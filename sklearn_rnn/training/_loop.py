@@ -17,11 +17,15 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
-from ..nn import set_generator
-from ._batches import Batch, TrainingBatches
+from ..nn import CIFG, LSTM, MinGRU, MinLSTM, set_generator
+from ._batches import Step, TrainingBatches
 from ._device import Compute, cpu_threads, seeded_globals
 from ._optimization import Schedule, resolve_optimizer
 
+# On a CPU a step whose activations would take more than this is done in parts. What runs as one
+# kernel over time is the quicker for it, up to twice: its memory is reused, not asked for anew.
+# What loops over time pays for each part, and takes about half of what is reckoned here.
+_PART_BYTES, _PART_BYTES_OF_LOOPS = 64 * 2**20, 256 * 2**20
 # Training has diverged when an epoch's loss is this many times what the first batch's was.
 _BLOW_UP = 1e4
 
@@ -62,6 +66,7 @@ class Run:
     gradient_clip: float | None
     parameters: list[torch.nn.Parameter]
     schedule: Schedule | None = None
+    part_steps: int | None = None
     first_loss: float | None = None
     epoch_loss: float = float("nan")
     # The network in another number type, made when it is first asked for.
@@ -92,16 +97,25 @@ class TrainingNet(NeuralNet):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Leave skorch's history alone."""
 
-    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, torch.Tensor]:
-        """Compute one batch's loss and gradients, clipped."""
+    def train_step_single(self, batch: Step, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """Compute the loss of one step's rows and its gradients, clipped.
+
+        Where the rows take much memory they come in parts, whose gradients add up to the same.
+        """
         network = self.module_
-        with self.run.compute.autocast_context():
-            raw = network(batch.x, batch.lengths, batch.static)
-            loss = network.head.loss(raw.float(), batch.target, batch.weight)
-        loss.backward()
+        total: torch.Tensor | None = None
+        for part, share in batch.parts(self.run.part_steps):
+            with self.run.compute.autocast_context():
+                raw = network(part.x, part.lengths, part.static)
+                loss = network.head.loss(raw.float(), part.target, part.weight)
+            if share < 1.0:
+                loss = loss * share
+            loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
         if self.run.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.run.parameters, self.run.gradient_clip)
-        return {"loss": loss.detach(), "y_pred": raw.detach()}
+        assert total is not None, "a step has rows"
+        return {"loss": total}
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -119,7 +133,7 @@ class TrainingNet(NeuralNet):
             schedule.after_batch()
             # An accelerator is asked for the losses once an epoch, a CPU has them at no cost.
             losses.append(loss if loss.is_cuda else self._checked(float(loss)))
-            sizes.append(len(batch.rows))
+            sizes.append(len(batch))
         if isinstance(losses[0], torch.Tensor):
             losses = [self._checked(value) for value in torch.stack(losses).tolist()]
         self.run.epoch_loss = float(np.average(losses, weights=sizes))
@@ -215,6 +229,8 @@ def train(
     run = net.run
     run.schedule = Schedule(recipe.schedule, net.optimizer_, recipe.max_epochs * len(batches))
     run.first_loss = None
+    # What the user brings may depend on the whole batch, so it gets the whole batch.
+    run.part_steps = None if guard_globals else _part_steps(net.module_, run.compute)
     generator = torch.Generator(device=run.compute.device).manual_seed(seed)
     set_generator(net.module_, generator)
     try:
@@ -227,6 +243,17 @@ def train(
     finally:
         set_generator(net.module_, None)
         net.module_.eval()
+
+
+def _part_steps(network: Any, compute: Compute) -> int | None:
+    """Return how many padded steps are computed at once, by the memory that they take."""
+    if compute.device.type != "cpu":
+        return None
+    recurrence = network.recurrence
+    # Measured of an LSTM, gradients included.
+    floats = 18 * recurrence.output_size * recurrence.num_layers + 8 * recurrence.input_size
+    at_once = isinstance(recurrence.layers[0][0], (LSTM, CIFG, MinGRU, MinLSTM))
+    return (_PART_BYTES if at_once else _PART_BYTES_OF_LOOPS) // (4 * floats)
 
 
 def _epochs(

@@ -9,6 +9,9 @@ import numpy as np
 from ..sequences import Sequences, iter_chunks
 from ._batches import time_deltas
 
+# Small enough that the temporaries of a chunk stay in the processor's cache.
+_CHUNK_BYTES = 2**20
+
 
 @dataclass(frozen=True)
 class StepStatistics:
@@ -32,23 +35,33 @@ def step_statistics(sequences: Sequences, rows: np.ndarray | None = None) -> Ste
     rows : ndarray of int, default=None
         The training rows; None takes all.
     """
-    keep = None
+    chosen = None
     if rows is not None and len(rows) < len(sequences):
         chosen = np.zeros(len(sequences), dtype=bool)
         chosen[rows] = True
-        keep = np.repeat(chosen, sequences.lengths)
     state = _Moments(sequences.n_channels)
-    for start, stop, chunk in iter_chunks(sequences.values):
-        state.add(chunk if keep is None else chunk[keep[start:stop]])
+    for start, stop, chunk in iter_chunks(sequences.values, _CHUNK_BYTES):
+        state.add(chunk if chosen is None else chunk[_steps_of(chosen, sequences, start, stop)])
     mean, scale = state.result()
     widths = time_deltas(sequences)
     if widths is not None:
-        used = widths if keep is None else widths[keep]
+        used = widths
+        if chosen is not None:
+            used = widths[_steps_of(chosen, sequences, 0, len(widths))]
         extra = _Moments(1)
         extra.add(used[:, None])
         width_mean, width_scale = extra.result()
         mean, scale = np.append(mean, width_mean), np.append(scale, width_scale)
     return StepStatistics(mean, scale, state.has_missing)
+
+
+def _steps_of(chosen: np.ndarray, sequences: Sequences, start: int, stop: int) -> np.ndarray:
+    """Tell which of the flat steps from start to stop belong to a chosen row."""
+    offsets = np.asarray(sequences.offsets)
+    first = int(np.searchsorted(offsets, start, side="right")) - 1
+    last = int(np.searchsorted(offsets, stop, side="left"))
+    inside = np.clip(offsets[first : last + 1], start, stop)
+    return np.repeat(chosen[first:last], np.diff(inside))
 
 
 class _Moments:
@@ -81,6 +94,6 @@ class _Moments:
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale; scale is 1 where there is nothing to scale."""
         scale = np.sqrt(self.squares / np.maximum(self.count, 1))
-        # Rounding leaves a constant channel with a deviation of some units in the last place.
-        constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(self.mean)
+        # The network reads float32: what varies less than that can tell is constant, and rounding.
+        constant = scale <= 4 * np.finfo(np.float32).eps * np.abs(self.mean)
         return self.mean, np.where(constant | (scale == 0), 1.0, scale)

@@ -6,6 +6,7 @@ import torch
 
 from sklearn_rnn import Sequences
 from sklearn_rnn.training import BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+from sklearn_rnn.training._batches import flat_steps, padded_length
 
 CPU = torch.device("cpu")
 
@@ -16,15 +17,23 @@ def ragged():
     return Sequences.from_list([rng.normal(size=(n, 3)) for n in rng.integers(1, 40, size=50)])
 
 
+def whole(batches):
+    """Yield the batch of every optimizer step."""
+    for step in batches:
+        ((batch, share),) = step.parts()
+        assert share == 1.0
+        yield batch
+
+
 def test_gather_returns_every_valid_step(ragged):
     storage = FlatStorage(ragged, CPU)
     rows = np.array([3, 0, 17])
-    x, lengths, flat = storage.gather(rows)
+    x, lengths = storage.gather(rows)
     assert lengths.tolist() == ragged.lengths[rows].tolist()
     for i, row in enumerate(rows):
         np.testing.assert_allclose(x[i, : lengths[i]], ragged[int(row)], rtol=1e-6)
     expected = [np.arange(*ragged.offsets[r : r + 2]) for r in rows]
-    np.testing.assert_array_equal(flat, np.concatenate(expected))
+    np.testing.assert_array_equal(flat_steps(storage, rows), np.concatenate(expected))
 
 
 @pytest.mark.parametrize("n", [1, 7, 64, 1000])
@@ -62,7 +71,7 @@ def test_targets_and_weights_follow_their_rows(ragged):
         storage, rows, target, weight, batch_size=8, generator=np.random.default_rng(0)
     )
     seen = []
-    for batch in batches:
+    for batch in whole(batches):
         assert batch.target.tolist() == batch.rows.tolist() == batch.weight.int().tolist()
         seen += batch.rows.tolist()
     assert sorted(seen) == rows.tolist()
@@ -80,10 +89,44 @@ def test_step_targets_follow_their_steps(ragged):
         generator=np.random.default_rng(0),
         per_step=True,
     )
-    for batch in batches:
+    for batch in whole(batches):
         expected = [np.arange(*ragged.offsets[r : r + 2]) for r in batch.rows]
         assert batch.target[:, 0].int().tolist() == np.concatenate(expected).tolist()
         assert batch.weight.int().tolist() == np.repeat(batch.rows, batch.lengths).tolist()
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_of_a_step_are_its_rows_and_their_shares_of_its_loss(ragged, per_step, weighted):
+    rng = np.random.default_rng(3)
+    weight = torch.from_numpy(rng.uniform(0.1, 2.0, 50)) if weighted else None
+    n_targets = int(ragged.offsets[-1]) if per_step else 50
+    batches = TrainingBatches(
+        FlatStorage(ragged, CPU),
+        np.arange(50),
+        torch.from_numpy(rng.normal(size=n_targets)),
+        weight,
+        batch_size=20,
+        generator=rng,
+        per_step=per_step,
+    )
+    for step in batches:
+        ((batch, _),) = step.parts()
+        parts = list(step.parts(max_steps=200))
+        assert len(parts) > 1
+        assert all(part.x.shape[0] == 4 or part.x[..., 0].numel() <= 200 for part, _ in parts)
+        assert sorted(np.concatenate([part.rows for part, _ in parts])) == sorted(batch.rows)
+        expected = np.average(batch.target, weights=batch.weight)
+        found = sum(share * np.average(p.target, weights=p.weight) for p, share in parts)
+        assert found == pytest.approx(expected)
+
+
+def test_ragged_batches_come_in_few_lengths():
+    lengths = np.arange(1, 5000)
+    padded = np.array([padded_length(int(length)) for length in lengths])
+    assert (padded >= lengths).all()
+    assert (padded <= 1.035 * lengths).all()
+    assert len(set(padded[1000:2000])) < 50
 
 
 def test_prediction_batches_are_bounded_and_complete():
@@ -104,12 +147,12 @@ def test_memory_mapped_values_are_not_copied(tmp_path):
     sequences = Sequences(values, np.arange(0, 1001, 10))
     storage = FlatStorage(sequences, CPU)
     assert storage._values is None
-    x, _, _ = storage.gather(np.array([5, 99]))
+    x, _ = storage.gather(np.array([5, 99]))
     np.testing.assert_array_equal(x.numpy(), np.stack([values[50:60], values[990:1000]]))
 
 
 def test_widths_between_times_become_a_channel():
     sequences = Sequences(np.zeros((5, 1)), [0, 3, 5], times=np.array([0.0, 1.0, 3.0, 10.0, 17.0]))
-    x, _, _ = FlatStorage(sequences, CPU).gather(np.array([0, 1]))
+    x, _ = FlatStorage(sequences, CPU).gather(np.array([0, 1]))
     np.testing.assert_allclose(x[0, :, 1], np.log1p([0, 1, 2]), rtol=1e-6)
     np.testing.assert_allclose(x[1, :2, 1], np.log1p([0, 7]), rtol=1e-6)
