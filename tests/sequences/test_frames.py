@@ -433,3 +433,17 @@ def test_columns_of_one_name_are_not_written():
     for write in (X.to_frame, X.to_arrow):
         with pytest.raises(ValueError, match=r"Several columns would be named \['a'\]"):
             write()
+
+
+def test_parquet_and_back(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    X = Sequences.from_list([[1.0, np.nan], [3.0]], static=[[1.0], [np.nan]], times=[[0, 2], [5]])
+    X.to_frame().to_parquet(tmp_path / "x.parquet")
+    frames = [pd.read_parquet(tmp_path / "x.parquet", dtype_backend="pyarrow")]
+    frames.append(parquet.read_table(tmp_path / "x.parquet"))
+    frames.append(pytest.importorskip("polars").read_parquet(tmp_path / "x.parquet"))
+    for frame in frames:
+        read = Sequences.from_frame(frame, times="times")
+        np.testing.assert_array_equal(read.values, X.values)
+        np.testing.assert_array_equal(read.times, X.times)
+        np.testing.assert_array_equal(read.static, X.static)
