@@ -21,7 +21,7 @@ from ._frames import (
     is_series,
     string_columns,
 )
-from ._values import TOKENIZER_HINT, Array, as_numbers, is_mapped
+from ._values import TOKENIZER_HINT, Array, as_numbers, is_mapped, unmask
 
 DENSE = ("array_2d", "scalar_frame")
 
