@@ -62,8 +62,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         It is solved on all sequences; a fifth of them, which the recurrence then does not train
         on, decides the recurrence's share in the prediction (``recurrence_share_``), from 0 to 1.
         ``"auto"`` has one for numbers, one target a sequence, the default loss, fewer than 1,000
-        sequences of at most 5,000 steps, and no early stopping or validation set, whose scores
-        are the recurrence's alone. ``"only"`` trains nothing by gradient.
+        sequences of at most 5,000 steps that do not overlap (windows over one series do), and no
+        early stopping or validation set, whose scores are the recurrence's alone. ``"only"``
+        trains nothing by gradient.
     missing : {"auto", "indicator", "mean", "error"}, default="auto"
         What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
         ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when

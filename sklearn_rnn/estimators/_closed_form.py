@@ -23,6 +23,7 @@ from ..training import (
     run_rows,
     solve_ridge,
 )
+from ._overlap import overlapping
 from ._targets import Target
 
 UNITS = 100
@@ -51,7 +52,7 @@ def wants_reservoir(
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
     if obstacle is None:
         small = len(rows) < AUTO_SEQUENCES and int(sequences.lengths.max()) <= AUTO_STEPS
-        return setting != "auto" or small
+        return setting != "auto" or (small and not overlapping(sequences, rows))
     if setting == "auto":
         return False
     raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
