@@ -19,6 +19,8 @@ _POOL_SHARE, _SMALLEST_POOL, _LARGEST_POOL = 4, 4, 32
 _LENGTH_NOISE = 0.1
 # A step that is done in parts does at least so many rows at once, however long they are.
 _FEWEST_ROWS = 4
+# Rows and padded steps predicted at once: what a CPU's caches hold, what keeps a GPU busy.
+_CPU_PREDICTION, _ACCELERATOR_PREDICTION = (128, 16384), (1024, 131072)
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
 
@@ -306,9 +308,11 @@ def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:
 
 
 def prediction_batches(
-    storage: FlatStorage, *, max_rows: int = 256, max_steps: int = 32768
+    storage: FlatStorage, *, max_rows: int | None = None, max_steps: int | None = None
 ) -> Iterator[Batch]:
     """Yield every row once, sorted by length, in batches of bounded rows and padded steps."""
+    default = _CPU_PREDICTION if storage.device.type == "cpu" else _ACCELERATOR_PREDICTION
+    max_rows, max_steps = max_rows or default[0], max_steps or default[1]
     lengths = storage.lengths
     static = storage.sequences.static
     static_tensor = None if static is None else _static_tensor(static, storage)
