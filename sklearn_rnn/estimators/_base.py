@@ -325,7 +325,13 @@ class BaseRNN(
             self.net_.module_.recurrence_share.fill_(share)
             self.net_.run.converted = None
 
-        self.net_.module_.recurrence_share.fill_(1.0)
+        if one_epoch and self.net_.module_.path is not None:
+            # What comes in is news to both paths until the recurrence has learned from it.
+            weighing = ClosedForm(self.net_, storage, self._target, encoded, weights, n_threads)
+            share = weighing.share_from_set(sequences, encoded, weights)
+            self.net_.module_.recurrence_share.fill_(share)
+        else:
+            self.net_.module_.recurrence_share.fill_(1.0)
         batches = TrainingBatches(
             storage,
             rows,

@@ -112,9 +112,10 @@ class SequenceTransformer(
         -------
         array, `Sequences` or data frame
             An array of the same number of dimensions for a 2-D or 3-D array (or a frame of
-            scalars); NaN stands after the end of sequences that are shorter than others.
-            `Sequences` for anything else. After `set_output(transform="pandas")` or `"polars"`,
-            frames and 2-D arrays give a frame of that kind; ragged and 3-D input is not affected.
+            scalars); NaN stands after the end of sequences that are shorter than others. A frame
+            of the same library, with list columns, for a frame with list columns. `Sequences` for
+            anything else. After `set_output(transform="pandas")` or `"polars"`, frames and 2-D
+            arrays give a frame of that kind; ragged and 3-D input is not affected.
 
         Raises
         ------
@@ -189,8 +190,8 @@ class SequenceTransformer(
         """Return the result in the form of X, or as the frame that `set_output` asks for."""
         form = Form.of(X)
         library = _get_output_config("transform", self)["dense"]
-        if form.kind == "frame" and library != "default":
-            return _with_index(result.to_frame(library), X)
+        if form.kind == "frame":
+            return _frame_like(result, X, library)
         back = form.give_back(result, self._width)
         if form.kind not in FLAT_KINDS or back.ndim != 2 or library == "default":
             return back
@@ -245,9 +246,19 @@ class Form(NamedTuple):
         return dense[:, :, 0] if self.kind in FLAT_KINDS and shape[2] == 1 else dense
 
 
+def _frame_like(result: Sequences, X: Any, library: str) -> Any:
+    """Return list columns as a frame of the library of X, or of the one that is asked for."""
+    own = type(X).__module__.partition(".")[0]
+    if library == "default" and own == "pyarrow":
+        return result.to_arrow()
+    polars = library == "polars" or (library == "default" and own == "polars")
+    return _with_index(result.to_frame("polars" if polars else "pandas"), X)
+
+
 def _with_index(frame: Any, X: Any) -> Any:
     """Give a pandas frame the row labels of the pandas frame X."""
     pandas = nw.dependencies.is_pandas_dataframe
-    if pandas(frame) and pandas(X) and len(frame) == len(X):
+    labelled = pandas(X) or nw.dependencies.is_pandas_series(X)
+    if pandas(frame) and labelled and len(frame) == len(X):
         frame.index = X.index
     return frame

@@ -132,7 +132,8 @@ class TrainingNet(NeuralNet):
             loss = step_fn(batch)["loss"]
             schedule.after_batch()
             # An accelerator is asked for the losses once an epoch, a CPU has them at no cost.
-            losses.append(loss if loss.is_cuda else self._checked(float(loss)))
+            on_cpu = loss.device.type == "cpu"
+            losses.append(self._checked(float(loss)) if on_cpu else loss)
             sizes.append(len(batch))
         if isinstance(losses[0], torch.Tensor):
             losses = [self._checked(value) for value in torch.stack(losses).tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -31,10 +32,13 @@ def resolve_optimizer(
     """Return the optimizer class and its keyword arguments.
 
     Weight decay is given only to an optimizer that has it; asking one that has not is an error.
+    A ``functools.partial`` that sets it keeps its own.
     """
     factory = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     keywords: dict[str, Any] = {}
     accepted = inspect.signature(factory).parameters
+    if isinstance(factory, functools.partial) and "weight_decay" in factory.keywords:
+        return factory, keywords
     if factory is torch.optim.SGD:
         keywords["momentum"] = 0.9
     if weight_decay:

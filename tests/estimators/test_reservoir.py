@@ -142,3 +142,14 @@ def test_copies_do_not_make_it_sure_of_itself(data):
     weighed.fit(X[:40], noise, sample_weight=np.full(40, 3.0))
     for other in (thrice, weighed):
         np.testing.assert_allclose(once.predict_proba(X), other.predict_proba(X), atol=1e-3)
+
+
+def test_learning_on_weighs_both_paths_on_what_comes_in(data):
+    X, y = data
+    model = RNNClassifier(4, max_epochs=2, random_state=0).fit(X, y)
+    before = model.score(X, y)
+    assert model.partial_fit(X, y).score(X, y) >= before - 0.1, "the closed form still speaks"
+    model.set_params(hidden_size=4, learning_rate=0.02)
+    for _ in range(60):
+        model.partial_fit(X, 1 - y)
+    assert model.recurrence_share_ > 0 and model.score(X, 1 - y) > 0.9, "the world has changed"

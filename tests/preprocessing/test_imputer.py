@@ -72,7 +72,7 @@ def test_a_channel_that_was_never_observed():
     X = pd.DataFrame({"seen": [[1.0, 2.0]], "never": [[NAN, NAN]]})
     with pytest.warns(UserWarning, match="Channel never has no observed value"):
         filled = SequenceImputer().fit(X).transform(X)
-    np.testing.assert_array_equal(filled.values, [[1, 0], [2, 0]])
+    np.testing.assert_array_equal(Sequences.from_frame(filled).values, [[1, 0], [2, 0]])
     SequenceImputer("constant").fit(X)  # nothing to learn, nothing to say
 
 

@@ -20,6 +20,7 @@ from sklearn_rnn.preprocessing import (
     SlidingWindows,
     ToSequences,
 )
+from sklearn_rnn.sequences import read_sequences
 
 STEPS = [
     SequenceScaler(),
@@ -71,7 +72,9 @@ def same(left, right):
 def test_form_in_form_out(form, step):
     X = forms()[form]
     found = clone(step).fit_transform(X)
-    if isinstance(step, ToSequences) or form not in ("2-D", "3-D"):
+    if form in ("pandas", "polars", "arrow") and not isinstance(step, ToSequences):
+        assert type(found) is type(X)
+    elif isinstance(step, ToSequences) or form not in ("2-D", "3-D"):
         assert isinstance(found, Sequences)
     elif form == "3-D" or isinstance(step, SequenceImputer):
         assert isinstance(found, np.ndarray) and found.ndim == 3
@@ -107,7 +110,8 @@ def test_list_columns_stay_list_columns(form, step, library):
     if form == library == "pandas" and len(found) == len(X):
         assert list(found.index) == list(X.index)
     expected = clone(step).set_output(transform="default").fit_transform(X)
-    assert Sequences.from_frame(found).equals(expected)
+    assert type(expected) is type(X)
+    assert Sequences.from_frame(found).equals(Sequences.from_frame(expected))
 
 
 def test_frames_by_the_global_setting():
@@ -116,6 +120,21 @@ def test_frames_by_the_global_setting():
         found = make_pipeline(SequenceScaler(), SequenceResampler(4)).fit_transform(X)
     assert list(found.columns) == ["flow", "pressure", "age"]
     np.testing.assert_array_equal(found["age"], X["age"])
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars"])
+def test_column_transformer_needs_no_set_output(form):
+    X = forms()[form]
+    columns = ColumnTransformer(
+        [
+            ("signals", SequenceScaler(), ["flow", "pressure"]),
+            ("person", StandardScaler(), ["age"]),
+        ]
+    )
+    found = read_sequences(columns.fit_transform(X))
+    np.testing.assert_allclose(np.mean(found.values, axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(found.static.mean(), 0, atol=1e-12)
+    assert found.lengths.tolist() == [5, 3, 8]
 
 
 def test_column_transformer_scales_channels_beside_static_columns():

@@ -100,3 +100,10 @@ def test_schedules_show_in_the_history(schedule):
     model = RNNRegressor(4, max_epochs=6, schedule=schedule).fit(X, Y)
     assert len(model.history_) == 6
     assert (model.history_["learning_rate"] > 0).all()
+
+
+def test_a_partial_keeps_its_own_weight_decay():
+    model = RNNRegressor(
+        4, max_epochs=1, optimizer=functools.partial(torch.optim.AdamW, weight_decay=0.7)
+    ).fit(X, Y)
+    assert all(group["weight_decay"] == 0.7 for group in model.net_.optimizer_.param_groups)
