@@ -1,153 +1,181 @@
-"""Accuracy of untouched estimators over all data sets, beside simple rivals and published figures.
+"""What the defaults reach, untouched, on every set at hand: python benchmarks/accuracy.py
 
-    python benchmarks/accuracy.py                 # the sets' own test parts, five seeds
-    python benchmarks/accuracy.py --folds 3       # cross-validation on the training parts only
-
-Choices of defaults are made on the second; the first only reports. Accuracy for classification,
-root mean squared error for regression; processor seconds of one fit on one thread.
+`RNNClassifier()` and `RNNRegressor()` with nothing but a seed are fitted on each set's own training
+part and scored on its test part, several times, beside figures that others published for the same
+split and beside estimators that everyone has: the majority or the mean, a linear model on summary
+features, a random forest. `--rivals` adds sktime's recurrent networks where sktime is installed,
+`--variants` the declared variants of ours.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from _data import Problem, problems
+from _baselines import baselines, rivals
+from _data import DATASETS, FOLDER, Dataset, available, load
 from _report import add_page_options, environment, publish, table
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_rnn import RNNClassifier, RNNRegressor
 
+#: Ours: the defaults, and what `--variants` may name.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "closed form": {"reservoir": "only"},
+    "trained": {"reservoir": False},
+    "GRU": {"reservoir": False, "cell": "gru"},
+    "stem": {"reservoir": False, "stem": "conv"},
+}
 
-def summaries(sequences: list[np.ndarray]) -> np.ndarray:
-    """Return mean, deviation, extremes, first, last and mean change of every channel."""
-    rows = []
-    for x in sequences:
-        change = np.abs(np.diff(x, axis=0)).mean(axis=0) if len(x) > 1 else np.zeros(x.shape[1])
-        parts = [x.mean(0), x.std(0), x.min(0), x.max(0), x[0], x[-1], change, [len(x)]]
-        rows.append(np.concatenate(parts))
-    return np.array(rows)
-
-
-def _summarised(estimator: Any) -> Any:
-    """Put the summary features before an estimator."""
-    return make_pipeline(FunctionTransformer(summaries), StandardScaler(), estimator)
-
-
-def _ours(**parameters: Any) -> Callable[[Problem, int], Any]:
-    """Make ours for a problem and a seed."""
-
-    def make(problem: Problem, seed: int) -> Any:
-        estimator = RNNRegressor if problem.regression else RNNClassifier
-        return estimator(random_state=seed, **parameters)
-
-    return make
-
-
-MODELS: dict[str, Callable[[Problem, int], Any]] = {
-    "default": _ours(),
-    "reservoir only": _ours(reservoir="only"),
-    "trained only": _ours(reservoir=False),
-    "trained, conv stem": _ours(reservoir=False, stem="conv"),
-    "random forest": lambda p, s: _summarised(
-        (RandomForestRegressor if p.regression else RandomForestClassifier)(300, random_state=s)
-    ),
-    "linear": lambda p, s: _summarised(
-        RidgeCV(np.logspace(-3, 5, 17))
-        if p.regression
-        else LogisticRegressionCV(
-            Cs=8,
-            l1_ratios=(0.0,),
-            use_legacy_attributes=False,
-            scoring="accuracy",
-            max_iter=2000,
-        )
-    ),
-    "trivial": lambda p, s: _summarised(DummyRegressor() if p.regression else DummyClassifier()),
+#: Published for the same split: by the methods' authors or in their comparisons; accuracy or RMSE.
+PUBLISHED: dict[str, str] = {
+    "JapaneseVowels": "ResNet .992, FCN .993, TWIESN .965",
+    "BasicMotions": "MLSTM-FCN .955",
+    "GunPoint": "InceptionTime 1.000, ResNet .991",
+    "ItalyPowerDemand": "InceptionTime .965, ResNet .962",
+    "ArrowHead": "InceptionTime .846, ResNet .838",
+    "ECG": "FCN .872, TWIESN .737",
+    "CMAPSS-FD001": "LSTM 14.93, deep LSTM 16.14, CNN 16.97",
 }
 
 
-def splits(problem: Problem, folds: int, seed: int) -> Iterator[tuple[Any, Any]]:
-    """Yield (train, test) parts: the set's own, or folds of its training part."""
-    if not folds:
-        yield problem.train, problem.test
-        return
-    X, y = problem.train
-    if problem.groups is not None:
-        cut = GroupKFold(folds, shuffle=True, random_state=seed).split(y, groups=problem.groups)
-    elif problem.regression:
-        cut = KFold(folds, shuffle=True, random_state=seed).split(y)
-    else:
-        cut = StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y)
-    for a, b in cut:
-        yield ([X[i] for i in a], y[a]), ([X[i] for i in b], y[b])
+class Score(NamedTuple):
+    """Scores and seconds of one estimator over the seeds."""
+
+    scores: list[float]
+    seconds: list[float]
+
+    def text(self, task: str) -> str:
+        """Write mean and spread, and the seconds of a fit."""
+        mean = statistics.fmean(self.scores)
+        digits = 3 if task == "classification" or mean >= 1 else 4
+        spread = ""
+        if len(self.scores) > 1:
+            spread = f" ± {statistics.stdev(self.scores):.{digits}f}"
+        return f"{mean:.{digits}f}{spread} ({statistics.median(self.seconds):.1f} s)"
 
 
-def measure(problem: Problem, model: str, seeds: int, folds: int) -> tuple[list[float], float]:
-    """Return the scores of one model on one set, and the seconds of a fit."""
+def measure(make: Callable[[int], Any], data: Dataset, seeds: int) -> Score:
+    """Fit and score an estimator once for each seed."""
     scores, seconds = [], []
     for seed in range(seeds):
-        for (X, y), (X_test, y_test) in splits(problem, folds, seed):
-            estimator = MODELS[model](problem, seed)
-            begun = time.process_time()
-            estimator.fit(X, y)
-            seconds.append(time.process_time() - begun)
-            predicted = estimator.predict(X_test)
-            if problem.regression:
-                scores.append(float(np.sqrt(np.mean((predicted - y_test) ** 2))))
-            else:
-                scores.append(float(np.mean(predicted == y_test)))
-    return scores, float(np.mean(seconds))
+        model = make(seed)
+        begun = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(data.X_train, data.y_train)
+        seconds.append(time.perf_counter() - begun)
+        predicted = model.predict(data.X_test)
+        if data.task == "classification":
+            scores.append(float(np.mean(predicted == data.y_test)))
+        else:
+            scores.append(float(np.sqrt(np.mean((predicted - data.y_test) ** 2))))
+    return Score(scores, seconds)
 
 
-def main(arguments: list[str] | None = None) -> dict[tuple[str, str], float]:
-    """Measure, print and write the table; return the mean scores."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def ours(task: str, name: str) -> Callable[[int], Any]:
+    """Return a maker of one of our variants."""
+    kind = RNNClassifier if task == "classification" else RNNRegressor
+    return lambda seed: kind(random_state=seed, **VARIANTS[name])
+
+
+def run(data: Dataset, variants: list[str], seeds: int, *, with_rivals: bool) -> dict[str, Score]:
+    """Measure everything on one set; what draws nothing at random is fitted once."""
+    results = {name: measure(ours(data.task, name), data, seeds) for name in variants}
+    lengths = np.concatenate([data.X_train.lengths, data.X_test.lengths])
+    n_steps = int(lengths[0]) if (lengths == lengths[0]).all() else None
+    for name, make in baselines(data.task, n_steps).items():
+        results[name] = measure(make, data, seeds if name == "forest" else 1)
+    if with_rivals:
+        for name, make in rivals(data.task).items():
+            try:
+                results[name] = measure(make, data, seeds)
+            except Exception as error:  # a rival's own failure is its result
+                print(f"{data.name}: {name} failed: {error}", file=sys.stderr)
+    return results
+
+
+def tables(found: dict[str, tuple[Dataset, dict[str, Score]]]) -> str:
+    """Lay out one table for accuracy and one for root mean squared error."""
+    texts = []
+    for task, what in (
+        ("classification", "Test accuracy"),
+        ("regression", "Root mean squared error on the test part (smaller is better)"),
+    ):
+        chosen = {name: each for name, each in found.items() if each[0].task == task}
+        if not chosen:
+            continue
+        columns = list(dict.fromkeys(name for _, results in chosen.values() for name in results))
+        rows = [
+            (
+                name,
+                data.shape,
+                *(results[c].text(task) if c in results else "-" for c in columns),
+                PUBLISHED.get(name, "-"),
+            )
+            for name, (data, results) in chosen.items()
+        ]
+        texts.append(f"{what}:\n\n" + table(("set", "sizes", *columns, "published"), rows))
+    return "\n\n".join(texts)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, tuple[Dataset, dict[str, Score]]]:
+    """Measure the sets at hand, print the tables, update the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--folds", type=int, default=0, help="cross-validate on the training parts")
-    parser.add_argument("--sets", nargs="*", help="only these data sets")
-    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument(
+        "--sets",
+        help=f"print some alone, leaving the page as it is; with commas, of: {', '.join(DATASETS)}",
+    )
+    parser.add_argument(
+        "--variants", default="default", help=f"with commas, of: {', '.join(VARIANTS)}"
+    )
+    parser.add_argument("--rivals", action="store_true", help="sktime's recurrent networks too")
+    parser.add_argument("--data", type=Path, default=FOLDER, help="the folder that holds the sets")
     add_page_options(parser)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    found = problems(options.sets)
+    held = available(options.data)
+    names = options.sets.split(",") if options.sets else list(DATASETS)
+    unknown = [name for name in names if name not in DATASETS]
+    if unknown:
+        parser.error(f"no set is called {', '.join(unknown)}; there are {', '.join(DATASETS)}")
+    missing = [name for name in names if name not in held]
+    if missing:
+        print(f"Skipped, not in the data folder: {', '.join(missing)}.", file=sys.stderr)
+    if options.rivals and not rivals("classification"):
+        print("sktime is not installed: its networks are skipped.", file=sys.stderr)
+    found = {}
+    for name in names:
+        if name in held:
+            data = load(name, options.data)
+            results = run(
+                data, options.variants.split(","), options.seeds, with_rivals=options.rivals
+            )
+            found[name] = data, results
+            line = "; ".join(f"{key} {score.text(data.task)}" for key, score in results.items())
+            print(f"{name}: {line}", flush=True)
     if not found:
-        print("No data sets here; set SKLEARN_RNN_DATA to their folder.")
-        return {}
-    rows, means = [], {}
-    for problem in found:
-        row = [problem.name + (" (RMSE)" if problem.regression else "")]
-        digits = 4 if not problem.regression or problem.test[1].max() < 1 else 2
-        for model in options.models:
-            scores, seconds = measure(problem, model, options.seeds, options.folds)
-            means[problem.name, model] = float(np.mean(scores))
-            spread = float(np.std(scores))
-            row.append(f"{np.mean(scores):.{digits}f} ± {spread:.{digits}f} ({seconds:.1f} s)")
-            print(f"{problem.name:18}{model:20}{row[-1]}", flush=True)
-        rows.append([*row, problem.published])
-    how = (
-        f"{options.folds}-fold cross-validation on the training parts"
-        if options.folds
-        else "the sets' own test parts"
-    )
+        print("None of the sets is there: nothing was measured.", file=sys.stderr)
+        return found
     body = (
-        f"Mean and standard deviation over {options.seeds} seeds of {how}; in brackets the "
-        f"processor seconds of a fit. Written by `benchmarks/accuracy.py`, "
-        f"{environment()}\n\n" + table(["", *options.models, "published"], rows)
+        f"`RNNClassifier()` and `RNNRegressor()` with nothing set, by `benchmarks/accuracy.py`: "
+        f"each set's own split, mean ± standard deviation of {options.seeds} seeds, median seconds "
+        "of a fit. `linear` is logistic or ridge regression on summary features, `forest` a random "
+        "forest on all values where all lengths agree and on summary features elsewhere. C-MAPSS: "
+        "the last 30 cycles up to each training cycle, remaining life capped at 125, predicted at "
+        "each test engine's last cycle. Published figures are those of the methods' authors, or of "
+        f"comparisons on the same split.\n\n{tables(found)}\n\n{environment()}"
     )
-    name = "accuracy-folds" if options.folds else "accuracy"
-    title = "Accuracy on training folds" if options.folds else "Accuracy on the test parts"
-    publish(name, title, body, options)
-    return means
+    options.no_page = options.no_page or options.sets is not None
+    publish("accuracy", "Accuracy with nothing tuned", body, options)
+    return found
 
 
 if __name__ == "__main__":

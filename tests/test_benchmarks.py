@@ -1,0 +1,170 @@
+"""The benchmarks run, on problems that are tiny, and keep their sections of the page."""
+
+import importlib
+import lzma
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sklearn_rnn import Sequences
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the package is not in its repository")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Return a function that imports a script as running it would, and forget them afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if (
+            getattr(sys.modules[name], "__file__", None)
+            and FOLDER in Path(sys.modules[name].__file__).parents
+        ):
+            del sys.modules[name]
+
+
+def test_a_table_is_laid_out(script):
+    text = script("_report").table(("what", "s"), [("fit", 1.5), ("predict", "-")])
+    assert text.splitlines() == [
+        "| what    |   s |",
+        "| :------ | --: |",
+        "| fit     | 1.5 |",
+        "| predict |   - |",
+    ]
+
+
+def test_a_section_is_added_then_replaced_and_the_rest_is_left_alone(script, tmp_path):
+    update_page, page = script("_report").update_page, tmp_path / "page.md"
+    page.write_text("# Ours\n\nBefore.\n")
+    update_page(page, "one", "first")
+    update_page(page, "two", "second")
+    update_page(page, "one", "changed")
+    text = page.read_text()
+    assert text.startswith("# Ours\n\nBefore.\n")
+    assert "first" not in text
+    assert text.index("changed") < text.index("second")
+    page.write_text(text.replace("<!-- end one -->", ""))
+    with pytest.raises(ValueError, match="has the marker"):
+        update_page(page, "one", "again")
+
+
+def test_the_environment_names_versions_and_no_machine(script):
+    text = script("_report").environment()
+    assert "torch " in text and "Python 3." in text
+    assert "/" not in text.replace("+", "").split(";")[1]
+
+
+def test_overhead_runs(script, tmp_path):
+    page = tmp_path / "page.md"
+    sizes = "--sequences 16 --steps 10 --units 4 --batch-size 8 --epochs 1 --repeats 1"
+    results = script("overhead").main([*sizes.split(), "--page", str(page)])
+    assert len(results) == 4
+    assert all(result["same ratio"] > 0 for result in results)
+    assert "| bidirectional LSTM, ragged" in page.read_text()
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_plain_network_of_the_overhead_is_our_network(script, ragged, bidirectional):
+    """The two loops train the same function: with the same weights they answer the same."""
+    import torch
+
+    overhead = script("overhead")
+    problem = overhead.make_problem(6, 10, 3, 4, 8, 1, ragged=ragged)
+    ours = overhead.same_network(problem, bidirectional=bidirectional).eval()
+    plain = overhead.plain_network(problem, bidirectional=bidirectional).eval()
+    layers = ours.recurrence.layers[0]
+    with torch.no_grad():
+        for name, weight in layers[0].named_parameters():
+            getattr(plain.recurrence, name).copy_(weight)
+            if bidirectional and ragged:
+                getattr(plain.backward_recurrence, name).copy_(getattr(layers[1], name))
+            elif bidirectional:
+                reverse = getattr(plain.recurrence, f"{name}_reverse")
+                reverse.copy_(getattr(layers[1], name))
+        plain.head.weight.copy_(ours.head.projection.weight)
+        plain.head.bias.copy_(ours.head.projection.bias)
+        lengths = torch.tensor([len(x) for x in problem.X])
+        x = torch.nn.utils.rnn.pad_sequence(
+            [torch.from_numpy(x) for x in problem.X], batch_first=True
+        )
+        torch.testing.assert_close(plain(x, lengths), ours(x, lengths), rtol=1e-4, atol=1e-5)
+
+
+def test_memory_runs_in_a_fresh_process(script, tmp_path):
+    page = tmp_path / "page.md"
+    options = ["--gib", "0.002", "--cases", "cube", "--folder", str(tmp_path), "--page", str(page)]
+    results = script("memory").main(options)
+    assert results["cube"]["n"] > 0
+    assert 0 < results["cube"]["fit total"] < 2000
+    assert "| 3-D array" in page.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+
+
+@pytest.mark.parametrize("name", ["long", "short", "double", "stopping", "thin"])
+def test_each_form_of_the_file_is_read(script, tmp_path, name):
+    memory = script("memory")
+    case = memory.CASES[name]
+    memory.write_values(tmp_path / "values", case.dtype, 2**24 + 3)
+    X, n = memory.map_values(tmp_path / "values", case)
+    assert len(X) == n > 0
+    assert isinstance(X, Sequences) == (case.form == "sequences")
+
+
+def test_sets_in_the_format_of_sktime_are_read(script, tmp_path):
+    text = "# A set\n@univariate false\n@DATA\n1,2,3:4,5,6:yes\n\n7,8:9,10:no\n"
+    with lzma.open(tmp_path / "set.ts.xz", "wt") as file:
+        file.write(text)
+    X, y = script("_data").read_ts(tmp_path / "set.ts.xz")
+    assert y.tolist() == ["yes", "no"]
+    np.testing.assert_array_equal(X[0], [[1, 4], [2, 5], [3, 6]])
+    np.testing.assert_array_equal(X[1], [[7, 9], [8, 10]])
+
+
+def test_sequences_are_summarised_alike_whatever_their_length(script):
+    rows = [np.ones((1, 2)), np.arange(20.0).reshape(10, 2)]
+    found = script("_baselines").summaries(Sequences.from_list(rows))
+    assert found.shape == (2, 12 * 2 + 1)
+    assert np.isfinite(found).all()
+    assert found[:, -1].tolist() == [1, 10]
+
+
+def test_accuracy_skips_what_is_not_there(script, tmp_path, capsys):
+    options = ["--data", str(tmp_path), "--page", str(tmp_path / "page.md")]
+    assert script("accuracy").main(options) == {}
+    assert "nothing was measured" in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
+
+
+@pytest.mark.parametrize("name", ["BasicMotions", "Tecator"])
+def test_accuracy_runs(script, capsys, name):
+    if name not in script("_data").available():
+        pytest.skip(f"{name} is not in the data folder")
+    options = ["--sets", name, "--seeds", "1", "--variants", "closed form"]
+    (_, results), *others = script("accuracy").main(options).values()
+    assert not others
+    assert set(results) == {
+        "closed form",
+        "linear",
+        "forest",
+        "majority" if name[0] == "B" else "mean",
+    }
+    assert f"| {name} " in capsys.readouterr().out
+
+
+def test_every_set_at_hand_is_read(script):
+    data = script("_data")
+    names = data.available()
+    if not names:
+        pytest.skip("the data folder is not there")
+    for name in names:
+        part = data.load(name)
+        assert len(part.X_train) == len(part.y_train) > 0, name
+        assert len(part.X_test) == len(part.y_test) > 0, name
+        assert part.X_train.n_channels == part.X_test.n_channels, name
