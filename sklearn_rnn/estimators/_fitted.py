@@ -37,7 +37,8 @@ class FittedNetMixin:
 
         records = [vars(record) for record in self._fitted_history()]
         columns = ["epoch", "train_loss", "valid_loss", "valid_score", "learning_rate", "seconds"]
-        return pd.DataFrame(records, columns=columns)
+        numbers = dict.fromkeys(columns[1:], float)
+        return pd.DataFrame(records, columns=columns).astype(numbers)
 
     def _fitted_history(self) -> list[EpochRecord]:
         """Return the records, or say that there are none, as a missing attribute is said."""

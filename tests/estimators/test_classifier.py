@@ -250,6 +250,9 @@ def test_without_validation_there_are_no_scores(data):
     X, y = data
     model = RNNClassifier(**TINY).fit(X, y)
     assert model.validation_scores_ is None and model.best_validation_score_ is None
+    assert (
+        model.history_["valid_score"].isna().all() and model.history_["valid_score"].dtype == float
+    )
 
 
 def test_warm_start_goes_on(data):
