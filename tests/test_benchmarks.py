@@ -158,6 +158,16 @@ def test_accuracy_runs(script, capsys, name):
     assert f"| {name} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["ItalyPowerDemand", "Tecator"])
+def test_choices_run_on_training_parts(script, capsys, name):
+    if name not in script("_data").available():
+        pytest.skip(f"{name} is not in the data folder")
+    options = ["--sets", name, "--seeds", "1", "--variants", "closed form"]
+    found = script("choices").main(options)
+    assert len(found[name]["closed form"].scores) == 3
+    assert f"| {name} " in capsys.readouterr().out
+
+
 def test_every_set_at_hand_is_read(script):
     data = script("_data")
     names = data.available()
