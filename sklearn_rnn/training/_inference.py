@@ -22,15 +22,8 @@ def run_rows(
     n_threads: int = 1,
 ) -> np.ndarray:
     """Return ``call``'s results, one a row, as an array of shape (n_rows, ...)."""
-    result: np.ndarray | None = None
-    with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
-        for batch in prediction_batches(storage):
-            values = _to_numpy(call(batch))
-            if result is None:
-                result = np.empty((len(storage.lengths), *values.shape[1:]), dtype=values.dtype)
-            result[batch.rows] = values
-    assert result is not None, "there is at least one row"
-    return result
+    size = len(storage.lengths)
+    return _run(call, storage, compute, n_threads, size, lambda rows: rows)
 
 
 def run_steps(
@@ -41,14 +34,26 @@ def run_steps(
     n_threads: int = 1,
 ) -> np.ndarray:
     """Return ``call``'s results, one a valid step, flat in the order of the storage's steps."""
+    size = int(storage.offsets[-1])
+    return _run(call, storage, compute, n_threads, size, lambda rows: flat_steps(storage, rows))
+
+
+def _run(
+    call: Callable[[Batch], torch.Tensor],
+    storage: FlatStorage,
+    compute: Compute,
+    n_threads: int,
+    size: int,
+    place: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Run ``call`` on every batch; ``place`` says where the results of some rows go."""
     result: np.ndarray | None = None
     with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
         for batch in prediction_batches(storage):
             values = _to_numpy(call(batch))
             if result is None:
-                total = int(storage.offsets[-1])
-                result = np.empty((total, *values.shape[1:]), dtype=values.dtype)
-            result[flat_steps(storage, batch.rows)] = values
+                result = np.empty((size, *values.shape[1:]), dtype=values.dtype)
+            result[place(batch.rows)] = values
     assert result is not None, "there is at least one row"
     return result
 
