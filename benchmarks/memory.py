@@ -59,13 +59,14 @@ CASES = {
 
 
 def write_values(path: Path, dtype: str, n_bytes: int) -> None:
-    """Fill a file with standard normal numbers, one block of them over and over."""
+    """Fill a file with normal numbers around a slowly rising level."""
     block = np.random.default_rng(0).standard_normal(2**20).astype(dtype)
     missing = n_bytes // block.itemsize
     with path.open("wb") as file:
         while missing > 0:
             file.write(block[:missing].tobytes())
             missing -= len(block)
+            block += 0.001
 
 
 def map_values(path: Path, case: Case) -> tuple[Any, int]:

@@ -8,13 +8,14 @@ layers 1 and 2.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..nn import length_mask
-from ..sequences import Sequences
+from ..sequences import RowReader, Sequences
 from ..training import (
     Batch,
     FlatStorage,
@@ -249,12 +250,13 @@ def _copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
     """Number the distinct sequences among the rows: copies get the same number."""
     numbers: dict[bytes, int] = {}
     offsets, found = sequences.offsets, []
+    reader = RowReader(sequences.values)
     for row in rows:
-        steps = slice(int(offsets[row]), int(offsets[row + 1]))
-        key = np.ascontiguousarray(sequences.values[steps]).tobytes()
+        start, stop = int(offsets[row]), int(offsets[row + 1])
+        key = blake2b(reader.row(start, stop).tobytes(), digest_size=16)
         if sequences.times is not None:
-            key += np.diff(sequences.times[steps]).tobytes()
+            key.update(np.diff(sequences.times[start:stop]).tobytes())
         if sequences.static is not None:
-            key += sequences.static[row].tobytes()
-        found.append(numbers.setdefault(key, len(numbers)))
+            key.update(sequences.static[row].tobytes())
+        found.append(numbers.setdefault(key.digest(), len(numbers)))
     return np.array(found)

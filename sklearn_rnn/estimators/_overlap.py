@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 
-from ..sequences import Sequences
+from ..sequences import RowReader, Sequences
 
 # Sequences with this many steps in a row in common, not all alike, were cut from one recording.
 BLOCK = 8
@@ -21,17 +23,17 @@ def overlapping(sequences: Sequences, rows: np.ndarray) -> bool:
     """
     if sequences.is_tokens or len(rows) < 2:
         return False
-    values = np.asarray(sequences.values)
+    reader = RowReader(sequences.values)
     # A step as one number: a projection that different steps do not share by chance.
-    direction = np.sqrt(np.arange(2, 2 + values.shape[1], dtype=np.float64))
+    direction = np.sqrt(np.arange(2, 2 + sequences.n_channels, dtype=np.float64))
     powers = np.pi ** np.arange(BLOCK)
     signatures, owners, whole = [], [], set()
     for row in rows:
-        steps = values[int(sequences.offsets[row]) : int(sequences.offsets[row + 1])]
+        steps = reader.row(int(sequences.offsets[row]), int(sequences.offsets[row + 1]))
         if len(steps) < BLOCK:
             continue
         line = np.nan_to_num(np.asarray(steps, dtype=np.float64)) @ direction
-        key = line.tobytes()
+        key = blake2b(line.tobytes(), digest_size=16).digest()
         if key in whole:
             continue
         whole.add(key)

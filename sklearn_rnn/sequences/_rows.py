@@ -1,7 +1,5 @@
 """Copying whole rows out of flat values, sparing with mapped files; numpy and _values."""
 
-from typing import Any
-
 import numpy as np
 
 from ._values import Array, is_mapped, release_pages
@@ -13,7 +11,7 @@ _AROUND_BYTES = 2 * 2**20
 
 
 class RowReader:
-    """Copy rows of flat values one by one, with no index of their steps.
+    """Read rows of flat values one by one, with no index of their steps.
 
     While rows are read from a memory-mapped file, its pages are handed back to the system as they
     add up, so that the resident set stays small however many rows are read.
@@ -26,7 +24,8 @@ class RowReader:
 
     def __init__(self, values: Array) -> None:
         self.mapped = is_mapped(values)
-        self._values = np.asarray(values)
+        self._values: Array = np.asarray(values)
+        self._row_bytes = self._values[:1].nbytes
         self._touched = 0
 
     def read(self, starts: Array, lengths: Array, out: Array, at: Array) -> None:
@@ -41,11 +40,14 @@ class RowReader:
         at : ndarray of int
             Where each row starts in ``out``.
         """
-        values: Any = self._values
-        row_bytes = values[:1].nbytes
         for start, length, here in zip(starts.tolist(), lengths.tolist(), at.tolist(), strict=True):
-            out[here : here + length] = values[start : start + length]
-            self._touched += length * row_bytes + _AROUND_BYTES
-            if self.mapped and self._touched > _RELEASE_BYTES:
+            out[here : here + length] = self.row(start, start + length)
+
+    def row(self, start: int, stop: int) -> Array:
+        """Return the steps from ``start`` to ``stop``, for use before the next call."""
+        if self.mapped:
+            if self._touched > _RELEASE_BYTES:
                 self._touched = 0
-                release_pages(values)
+                release_pages(self._values)
+            self._touched += (stop - start) * self._row_bytes + _AROUND_BYTES
+        return self._values[start:stop]
