@@ -101,7 +101,7 @@ class ClosedForm:
             chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
             rows = np.sort(rows[chosen])
         self._scale_differences(rows)
-        features = self._run(self.storage, features=True)[rows]
+        features = self._run(self.storage, rows, features=True)
         # A few static features beside thousands of states would hardly count: they count as one
         # half of all that is read out.
         emphasis = np.ones(features.shape[1])
@@ -132,25 +132,25 @@ class ClosedForm:
 
     def share_from_rows(self, rows: np.ndarray) -> float:
         """Choose the share on training rows that the recurrence has not seen."""
-        part = self.storage.sequences[rows]
-        storage = FlatStorage(part, self.storage.device, self.storage.dtype)
-        solved = self._solved(storage)
+        solved = self._run(self.storage, rows)
         for i, row in enumerate(rows.tolist()):
             # The readout has seen this row, unless it was solved without it.
             solved[i] = self.left_out.get(row, solved[i])
         weights = None if self.weights is None else self.weights[rows]
-        return self._choose(storage, solved, self.encoded[rows], weights)
+        return self._choose(self.storage, rows, solved, self.encoded[rows], weights)
 
     def share_from_set(
         self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
     ) -> float:
         """Choose the share on a validation set."""
         storage = FlatStorage(sequences, self.storage.device, self.storage.dtype)
-        return self._choose(storage, self._solved(storage), encoded, weights)
+        rows = np.arange(len(sequences))
+        return self._choose(storage, rows, self._run(storage, rows), encoded, weights)
 
     def _choose(
         self,
         storage: FlatStorage,
+        rows: np.ndarray,
         solved: np.ndarray,
         encoded: np.ndarray,
         weights: np.ndarray | None,
@@ -165,7 +165,7 @@ class ClosedForm:
         def call(batch: Batch) -> torch.Tensor:
             return network(batch.x, batch.lengths, batch.static).float()
 
-        trained = run_rows(call, storage, compute, n_threads=self.n_threads)
+        trained = run_rows(call, storage, compute, rows, n_threads=self.n_threads)
         losses = np.array([self._losses(s * trained + (1 - s) * solved, encoded) for s in _SHARES])
         means = np.average(losses, axis=1, weights=weights)
         best = int(np.argmin(means))
@@ -177,17 +177,14 @@ class ClosedForm:
                 return share
         return _SHARES[best]
 
-    def _solved(self, storage: FlatStorage) -> np.ndarray:
-        """Return the path's raw outputs."""
-        return self._run(storage)
-
-    def _run(self, storage: FlatStorage, *, features: bool = False) -> np.ndarray:
-        """Run the path, or only what it reads out, on every sequence."""
+    def _run(self, storage: FlatStorage, rows: np.ndarray, *, features: bool = False) -> np.ndarray:
+        """Run the path, or only what it reads out, on some rows."""
         network = self.network
         return run_rows(
             lambda b: network.solved(b.x, b.lengths, b.static, features=features),
             storage,
             self.net.run.compute,
+            rows,
             n_threads=self.n_threads,
         )
 
@@ -199,12 +196,9 @@ class ClosedForm:
         wide = torch.float32 if device.type == "mps" else torch.float64
         total = squares = torch.zeros((), dtype=wide, device=device)
         with torch.inference_mode(), cpu_threads(self.n_threads):
-            for batch in prediction_batches(self.storage):
+            for batch in prediction_batches(self.storage, rows):
                 steps = self.network.input(batch.x).to(wide)
-                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:]
-                mask = (mask & torch.from_numpy(np.isin(batch.rows, rows))[:, None]).to(
-                    steps.device
-                )
+                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
                 changes = (steps[:, 1:] - steps[:, :-1])[mask]
                 count += len(changes)
                 total = total + changes.sum(0)

@@ -308,23 +308,28 @@ def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:
 
 
 def prediction_batches(
-    storage: FlatStorage, *, max_rows: int | None = None, max_steps: int | None = None
+    storage: FlatStorage,
+    rows: np.ndarray | None = None,
+    *,
+    max_rows: int | None = None,
+    max_steps: int | None = None,
 ) -> Iterator[Batch]:
-    """Yield every row once, sorted by length, in batches of bounded rows and padded steps."""
+    """Yield rows, or all, once, sorted by length, in batches of bounded rows and padded steps."""
     default = _CPU_PREDICTION if storage.device.type == "cpu" else _ACCELERATOR_PREDICTION
     max_rows, max_steps = max_rows or default[0], max_steps or default[1]
     lengths = storage.lengths
+    chosen = np.arange(len(lengths)) if rows is None else rows
     static = storage.sequences.static
     static_tensor = None if static is None else _static_tensor(static, storage)
-    order = np.argsort(lengths, kind="stable")
+    order = chosen[np.argsort(lengths[chosen], kind="stable")]
     start = 0
     while start < len(order):
         stop = min(start + max_rows, len(order))
         # Lengths ascend, so the last row of the slice is its longest.
         while stop - start > 1 and (stop - start) * int(lengths[order[stop - 1]]) > max_steps:
             stop = start + max(1, (stop - start) // 2)
-        rows = order[start:stop]
-        x, batch_lengths = storage.gather(rows)
-        picked = None if static_tensor is None else static_tensor[torch.from_numpy(rows)]
-        yield Batch(x, batch_lengths, picked, None, None, rows)
+        here = order[start:stop]
+        x, batch_lengths = storage.gather(here)
+        picked = None if static_tensor is None else static_tensor[torch.from_numpy(here)]
+        yield Batch(x, batch_lengths, picked, None, None, here)
         start = stop

@@ -18,12 +18,15 @@ def run_rows(
     call: Callable[[Batch], torch.Tensor],
     storage: FlatStorage,
     compute: Compute,
+    rows: np.ndarray | None = None,
     *,
     n_threads: int = 1,
 ) -> np.ndarray:
-    """Return ``call``'s results, one a row, as an array of shape (n_rows, ...)."""
-    size = len(storage.lengths)
-    return _run(call, storage, compute, n_threads, size, lambda rows: rows)
+    """Return ``call``'s results, one for each row, or for each of some, in their order."""
+    chosen = np.arange(len(storage.lengths)) if rows is None else rows
+    place = np.empty(len(storage.lengths), dtype=np.int64)
+    place[chosen] = np.arange(len(chosen))
+    return _run(call, storage, compute, n_threads, len(chosen), lambda part: place[part], chosen)
 
 
 def run_steps(
@@ -45,11 +48,12 @@ def _run(
     n_threads: int,
     size: int,
     place: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Run ``call`` on every batch; ``place`` says where the results of some rows go."""
+    """Run ``call`` on every batch; ``place`` says where the results of a batch's rows go."""
     result: np.ndarray | None = None
     with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
-        for batch in prediction_batches(storage):
+        for batch in prediction_batches(storage, rows):
             values = _to_numpy(call(batch))
             if result is None:
                 result = np.empty((size, *values.shape[1:]), dtype=values.dtype)
