@@ -1,0 +1,163 @@
+"""The parameters that every estimator shares, and what each estimator must say of its targets.
+
+Imports scikit-learn and layers 0 to 2. Training and prediction are in the files beside it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+from ..sequences import Sequences
+from ..sequences._sklearn import Interval, StrOptions
+from ..training import OPTIMIZERS, SCHEDULES
+from ._targets import Target
+
+_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
+
+
+class ParametersMixin(BaseEstimator, ABC):
+    """Shared parameters with their bounds; what an estimator adds to the fit skeleton."""
+
+    _parameter_constraints: dict[str, list] = {
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "cell": [StrOptions(_CELLS), type],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "bidirectional": ["boolean"],
+        "nonlinearity": [StrOptions({"tanh", "relu", "sigmoid"})],
+        "pooling": [str, tuple, list],
+        "stem": [StrOptions({"conv"}), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "layer_norm": ["boolean"],
+        "embedding_size": [Interval(Integral, 1, None, closed="left")],
+        "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "reservoir": [StrOptions({"auto", "only"}), "boolean"],
+        "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Parameters, set by the constructors of the estimators.
+    hidden_size: int
+    cell: str | type[torch.nn.Module]
+    num_layers: int
+    bidirectional: bool
+    nonlinearity: str
+    pooling: Any
+    stem: str | None
+    dropout: float
+    layer_norm: bool
+    embedding_size: int
+    initial_scale: float | None
+    reservoir: str | bool
+    missing: str
+    loss: Any
+    optimizer: Any
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    batch_size: int | str
+    max_epochs: int | str
+    gradient_clip: float | None
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    warm_start: bool
+    device: str
+    precision: str
+    n_jobs: int | None
+    random_state: Any
+    verbose: int
+    best_validation_score_: float | None
+
+    # ---------------------------------------------------------------- what an estimator says
+
+    @abstractmethod
+    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
+        """Look at y and return how it is to be learned; set ``classes_`` and the like."""
+
+    @abstractmethod
+    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
+        """Check y against X and return it in the form that the target encodes."""
+
+    @abstractmethod
+    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of the rows, with what the estimator adds to them."""
+
+    @abstractmethod
+    def _score_sequences(
+        self, sequences: Sequences, y: Any, weights: np.ndarray | None
+    ) -> tuple[float, float]:
+        """Return score (higher is better) and loss of the network as it is."""
+
+    def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
+        """Return the architecture for these data as plain values."""
+        categories = sequences.static_categories or ()
+        n_static = 0 if sequences.static is None else sequences.static.shape[1]
+        return {
+            "n_channels": sequences.n_channels + (sequences.times is not None),
+            "vocabulary_size": sequences.vocabulary_size,
+            "embedding_size": int(self.embedding_size),
+            "indicator": indicator,
+            "n_static": n_static,
+            "static_cardinalities": tuple(len(c) if c else None for c in categories),
+            "stem": self.stem,
+            "cell": self.cell,
+            "nonlinearity": self.nonlinearity,
+            "hidden_size": int(self.hidden_size),
+            "num_layers": int(self.num_layers),
+            "bidirectional": bool(self.bidirectional),
+            "dropout": float(self.dropout),
+            "layer_norm": bool(self.layer_norm),
+            "pooling": self.pooling if isinstance(self.pooling, str) else tuple(self.pooling),
+            "head": self._target.head,
+            "n_outputs": self._target.n_outputs,
+            "loss": self.loss,
+            "per_step": self._target.per_step,
+        }
+
+    def _stratify(self) -> bool:
+        """Whether the held-out rows should keep the proportions of the classes."""
+        return False
+
+    def _n_threads(self) -> int:
+        """Return the number of CPU threads: one unless asked, which is fastest for small nets."""
+        if self.n_jobs is None:
+            return 1
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
+        from joblib import cpu_count
+
+        # More threads than cores only take memory, and enough of them end the process.
+        wanted = self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
+        return min(wanted, cpu_count())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = []
+        return tags
