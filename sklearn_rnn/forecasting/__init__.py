@@ -1,0 +1,1 @@
+"""Forecasting: panels of series and what learns from them. Imports layers 0 to 2."""
