@@ -8,23 +8,15 @@ layers 1 and 2.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..nn import length_mask
-from ..sequences import RowReader, Sequences
-from ..training import (
-    Batch,
-    FlatStorage,
-    cpu_threads,
-    prediction_batches,
-    run_rows,
-    solve_ridge,
-)
+from ..sequences import Sequences
+from ..training import Batch, FlatStorage, run_rows, solve_ridge
 from ._overlap import overlapping
+from ._readout import copies, difference_scale, log_losses, proportions
 from ._targets import Target
 
 UNITS = 100
@@ -100,7 +92,9 @@ class ClosedForm:
         if len(rows) > _SOLVE_ON:
             chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
             rows = np.sort(rows[chosen])
-        self._scale_differences(rows)
+        path.reservoir.difference_scale.copy_(
+            difference_scale(self.network.input, self.storage, rows, n_threads=self.n_threads)
+        )
         features = self._run(self.storage, rows, features=True)
         # A few static features beside thousands of states would hardly count: they count as one
         # half of all that is read out.
@@ -118,7 +112,7 @@ class ClosedForm:
             wanted,
             criterion,
             weights=None if self.weights is None else self.weights[rows],
-            groups=_copies(self.storage.sequences, rows),
+            groups=copies(self.storage.sequences, rows),
             emphasis=emphasis,
         )
         losses = [
@@ -188,26 +182,6 @@ class ClosedForm:
             n_threads=self.n_threads,
         )
 
-    def _scale_differences(self, rows: np.ndarray) -> None:
-        """Set the scale of first differences to their deviation over all steps of the rows."""
-        count = 0
-        device = self.storage.device
-        # MPS has no double precision.
-        wide = torch.float32 if device.type == "mps" else torch.float64
-        total = squares = torch.zeros((), dtype=wide, device=device)
-        with torch.inference_mode(), cpu_threads(self.n_threads):
-            for batch in prediction_batches(self.storage, rows):
-                steps = self.network.input(batch.x).to(wide)
-                mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
-                changes = (steps[:, 1:] - steps[:, :-1])[mask]
-                count += len(changes)
-                total = total + changes.sum(0)
-                squares = squares + (changes**2).sum(0)
-        scale = self.network.path.reservoir.difference_scale
-        if count:
-            variance = (squares / count - (total / count) ** 2).clamp(min=0)
-            scale.copy_(torch.where(variance > 1e-12, variance.sqrt(), 1.0))
-
     def _gains(self) -> np.ndarray:
         """Return the candidate factors from readout to logits; numbers need none."""
         return np.ones(1) if self.target.head == "continuous" else _GAINS
@@ -217,11 +191,7 @@ class ClosedForm:
         if self.target.head == "continuous":
             head = self.network.head
             return (encoded - head.mean.cpu().numpy()) / head.scale.cpu().numpy()
-        if self.target.head == "multilabel":
-            return 2.0 * encoded - 1.0
-        if self.target.head == "binary":
-            return 2.0 * encoded[:, None] - 1.0
-        return 2.0 * np.eye(int(self.target.n_outputs))[encoded] - 1.0  # type: ignore[arg-type]
+        return 2.0 * proportions(self.target, encoded) - 1.0
 
     def _loss(self, raw: np.ndarray, encoded: np.ndarray, rows: np.ndarray) -> float:
         """Return the weighted mean loss of raw outputs."""
@@ -232,25 +202,4 @@ class ClosedForm:
         """Return each sequence's log loss, or squared error in standardised units."""
         if self.target.head == "continuous":
             return ((raw - self._readout_targets(encoded)) ** 2).mean(axis=1)
-        if self.target.head == "multiclass":
-            shifted = raw - raw.max(axis=1, keepdims=True)
-            own = np.take_along_axis(shifted, encoded[:, None], axis=1)[:, 0]
-            return np.log(np.exp(shifted).sum(axis=1)) - own
-        signs = 2.0 * (encoded[:, None] if encoded.ndim == 1 else encoded) - 1.0
-        return np.logaddexp(0, -signs * raw).mean(axis=1)
-
-
-def _copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
-    """Number the distinct sequences among the rows: copies get the same number."""
-    numbers: dict[bytes, int] = {}
-    offsets, found = sequences.offsets, []
-    reader = RowReader(sequences.values)
-    for row in rows:
-        start, stop = int(offsets[row]), int(offsets[row + 1])
-        key = blake2b(reader.row(start, stop).tobytes(), digest_size=16)
-        if sequences.times is not None:
-            key.update(np.diff(sequences.times[start:stop]).tobytes())
-        if sequences.static is not None:
-            key.update(sequences.static[row].tobytes())
-        found.append(numbers.setdefault(key.digest(), len(numbers)))
-    return np.array(found)
+        return log_losses(self.target, raw, proportions(self.target, encoded))

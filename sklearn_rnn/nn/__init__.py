@@ -20,6 +20,7 @@ from ._pooling import (
 )
 from ._recurrence import Recurrence, RecurrenceOutput
 from ._reservoir import Reservoir, ReservoirPath
+from ._reservoir_states import reservoir_states
 from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
 
@@ -64,6 +65,7 @@ __all__ = [
     "linear_scan",
     "make_layer",
     "make_pooling",
+    "reservoir_states",
     "reverse_within",
     "set_generator",
 ]

@@ -7,6 +7,8 @@ weights are solved elsewhere in closed form.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,8 +16,8 @@ from ._masking import blank_padding, ragged_lengths, reverse_within
 
 #: (spectral radius, leak) of the reservoirs: from quick and forgetful to slow.
 TIME_SCALES = ((0.5, 1.0), (0.9, 1.0), (0.95, 0.5), (0.95, 0.2), (0.99, 0.05))
-#: Poolings over time, each giving one number a unit.
-N_POOLED = 6
+#: Poolings over time, each giving one number a unit, in the order of the features.
+POOLINGS = ("mean", "max", "last", "std", "positive", "variation")
 # States of this many steps are kept at once, so that memory does not grow with the length.
 _CHUNK = 32
 
@@ -36,11 +38,22 @@ class Reservoir(nn.Module):
         Units a time scale and direction.
     inputs_per_unit : int, default=10
         About how many input channels each unit reads.
+    time_scales : sequence of (float, float), default=((0.5, 1.0), (0.9, 1.0), (0.95, 0.5), \
+            (0.95, 0.2), (0.99, 0.05))
+        Spectral radius and leak of each time scale.
+    input_scale : float, default=1.0
+        Factor of the input weights.
+    poolings : sequence of str, default=("mean", "max", "last", "std", "positive", "variation")
+        Which poolings there are; they come in this order, whatever the order given.
+    bidirectional : bool, default=True
+        Whether every time scale has units that read backward.
 
     Attributes
     ----------
     output_size : int
-        ``units * 5 time scales * 2 directions * 6 poolings``.
+        Units times time scales times directions times poolings.
+    state_size : int
+        Units times time scales times directions.
 
     References
     ----------
@@ -64,13 +77,30 @@ class Reservoir(nn.Module):
     leak: Tensor
     difference_scale: Tensor
 
-    def __init__(self, input_size: int, units: int = 100, inputs_per_unit: int = 10) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        units: int = 100,
+        inputs_per_unit: int = 10,
+        *,
+        time_scales: Sequence[tuple[float, float]] = TIME_SCALES,
+        input_scale: float = 1.0,
+        poolings: Sequence[str] = POOLINGS,
+        bidirectional: bool = True,
+    ) -> None:
         super().__init__()
         if units < 1:
             raise ValueError(f"units must be at least 1; got {units!r}.")
-        blocks, inputs = 2 * len(TIME_SCALES), 2 * input_size
+        unknown = [name for name in poolings if name not in POOLINGS]
+        if unknown or not poolings:
+            raise ValueError(f"poolings must be among {POOLINGS}; got {tuple(poolings)!r}.")
+        self.time_scales, self.input_scale = tuple(time_scales), input_scale
+        self.poolings = tuple(name for name in POOLINGS if name in poolings)
+        self.directions = 2 if bidirectional else 1
+        blocks, inputs = self.directions * len(self.time_scales), 2 * input_size
         self.units, self.inputs_per_unit = units, inputs_per_unit
-        self.output_size = blocks * units * N_POOLED
+        self.state_size = blocks * units
+        self.output_size = self.state_size * len(self.poolings)
         self.register_buffer("weight_in", torch.zeros(blocks, inputs, units))
         self.register_buffer("weight", torch.zeros(blocks, units, units))
         self.register_buffer("bias", torch.zeros(blocks, 1, units))
@@ -93,15 +123,18 @@ class Reservoir(nn.Module):
 
         recurrent = normal(blocks, units, units)
         radius = torch.linalg.eigvals(recurrent).abs().amax(1)
-        wanted = torch.tensor([r for r, _ in TIME_SCALES] * 2, dtype=torch.float64)
+        scales = self.time_scales * self.directions
+        wanted = torch.tensor([r for r, _ in scales], dtype=torch.float64)
         self.weight.copy_(recurrent * (wanted / radius)[:, None, None])
-        self.leak.copy_(torch.tensor([leak for _, leak in TIME_SCALES] * 2)[:, None, None])
+        self.leak.copy_(
+            torch.tensor([leak for _, leak in scales], dtype=torch.float64)[:, None, None]
+        )
         weight_in = normal(blocks, inputs, units)
         if inputs > self.inputs_per_unit:
             share = self.inputs_per_unit / inputs
             kept = torch.empty(weight_in.shape, dtype=torch.float64).uniform_(generator=generator)
             weight_in = weight_in * (kept < share) * (inputs / self.inputs_per_unit) ** 0.5
-        self.weight_in.copy_(weight_in / inputs**0.5)
+        self.weight_in.copy_(self.input_scale * weight_in / inputs**0.5)
         self.bias.copy_(0.1 * normal(blocks, 1, units))
 
     @torch.no_grad()
@@ -121,8 +154,10 @@ class Reservoir(nn.Module):
         difference = torch.zeros_like(x)
         difference[:, 1:] = (x[:, 1:] - x[:, :-1]) / self.difference_scale
         steps = torch.cat((x, difference), 2)
-        half = self.weight.shape[0] // 2
-        read = (steps, reverse_within(steps, lengths))
+        read = [steps]
+        if self.directions == 2:
+            read.append(reverse_within(steps, lengths))
+        per_direction = len(self.time_scales)
         counted = torch.full((rows,), longest, device=x.device) if lengths is None else lengths
         pooled = _Pooled(self.weight.shape[0], rows, self.units, x)
         state = x.new_zeros(self.weight.shape[0], rows, self.units)
@@ -131,7 +166,7 @@ class Reservoir(nn.Module):
             drive = torch.cat(
                 [
                     torch.einsum("btd,kdu->tkbu", s[:, start : start + size], w)
-                    for s, w in zip(read, self.weight_in.split(half), strict=True)
+                    for s, w in zip(read, self.weight_in.split(per_direction), strict=True)
                 ],
                 1,
             )
@@ -146,7 +181,7 @@ class Reservoir(nn.Module):
                 clock = torch.arange(start, start + size, device=x.device)
                 valid = clock[:, None] < counted.to(x.device)
             pooled.add(torch.stack(states), valid, first=start == 0)
-        return pooled.result()
+        return pooled.result(self.poolings)
 
 
 class _Pooled:
@@ -190,17 +225,18 @@ class _Pooled:
         self.mean = self.mean + shift * share
         self.count = total
 
-    def result(self) -> Tensor:
-        """Return (B, features)."""
-        parts = (
-            self.mean,
-            self.largest,
-            self.last,
-            (self.squares / self.count).sqrt(),
-            self.positive / self.count,
-            self.variation / self.count,
-        )
-        return torch.cat(parts, 2).transpose(0, 1).flatten(1)
+    def result(self, poolings: Sequence[str]) -> Tensor:
+        """Return (B, features), the named poolings of each block beside each other."""
+        parts = {
+            "mean": self.mean,
+            "max": self.largest,
+            "last": self.last,
+            "std": (self.squares / self.count).sqrt(),
+            "positive": self.positive / self.count,
+            "variation": self.variation / self.count,
+        }
+        chosen = [parts[name] for name in poolings]
+        return torch.cat(chosen, 2).transpose(0, 1).flatten(1)
 
 
 class ReservoirPath(nn.Module):

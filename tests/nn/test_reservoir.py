@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import NetworkConfig, Reservoir, ReservoirPath, build_network
+from sklearn_rnn.nn import (
+    NetworkConfig,
+    Reservoir,
+    ReservoirPath,
+    build_network,
+    reservoir_states,
+)
 from sklearn_rnn.nn._reservoir import TIME_SCALES
 
 
@@ -50,6 +56,43 @@ def test_padding_and_batch_mates_do_not_matter(reservoir):
     found = reservoir(x, torch.tensor([len(p) for p in parts]))
     for row, part in zip(found, parts, strict=True):
         np.testing.assert_allclose(row, by_hand(reservoir, part), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_states_of_every_step_are_those_that_are_pooled(piece, bidirectional):
+    """Maximum and last value of the states are the pooled ones, and pieces change nothing."""
+    made = Reservoir(2, units=4, bidirectional=bidirectional, poolings=("max", "last")).double()
+    made.draw(torch.Generator().manual_seed(3))
+    rng = np.random.default_rng(0)
+    lengths = torch.tensor([5, 30, 1, 16])
+    x = torch.tensor(rng.normal(size=(4, 33, 2)))
+    pieces = list(reservoir_states(made, x, lengths, piece=piece))
+    assert [start for start, _ in pieces] == list(range(0, 33, piece))
+    states = torch.cat([states for _, states in pieces], 1)
+    whole = torch.cat([states for _, states in reservoir_states(made, x, lengths)], 1)
+    assert states.shape == (4, 33, made.state_size)
+    pooled = made(x, lengths).reshape(4, -1, 2, 4)
+    for row, n in enumerate(lengths.tolist()):
+        torch.testing.assert_close(states[row, :n], whole[row, :n])
+        own = states[row, :n].reshape(n, -1, 4)
+        torch.testing.assert_close(own.amax(0), pooled[row, :, 0])
+        torch.testing.assert_close(own[-1, :5], pooled[row, :5, 1])
+        if bidirectional:
+            torch.testing.assert_close(own[0, 5:], pooled[row, 5:, 1])
+
+
+def test_options():
+    made = Reservoir(3, 4, time_scales=[(0.7, 0.3)], poolings=["last", "mean"], input_scale=2.0)
+    assert made.output_size == 16 and made.poolings == ("mean", "last")
+    made.draw(torch.Generator().manual_seed(0))
+    other = Reservoir(3, 4, time_scales=[(0.7, 0.3)])
+    other.draw(torch.Generator().manual_seed(0))
+    torch.testing.assert_close(made.weight_in, 2 * other.weight_in)
+    all_of_them = other(torch.ones(1, 5, 3)).reshape(1, 2, 6, 4)
+    assert all_of_them.shape == (1, 2, 6, 4)
+    with pytest.raises(ValueError, match="poolings must be among"):
+        Reservoir(1, poolings=["median"])
 
 
 def test_spectral_radius_and_sparse_inputs():

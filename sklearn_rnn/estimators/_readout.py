@@ -1,0 +1,104 @@
+"""What every solved readout shares: its targets, its losses, copies, the scale of differences.
+
+Imports layers 1 and 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+import numpy as np
+import torch
+
+from ..nn import length_mask
+from ..sequences import RowReader, Sequences
+from ..training import FlatStorage, cpu_threads, prediction_batches
+from ._targets import Target
+
+
+def proportions(target: Target, encoded: np.ndarray) -> np.ndarray:
+    """Return encoded labels as one column for each raw output, 1 where it is to be high, else 0."""
+    if target.head == "multilabel":
+        return np.asarray(encoded, dtype=np.float64)
+    if target.head == "binary":
+        return np.asarray(encoded, dtype=np.float64)[:, None]
+    if target.head == "joint":
+        assert isinstance(target.n_outputs, tuple)
+        parts = [np.eye(n)[encoded[:, j]] for j, n in enumerate(target.n_outputs)]
+        return np.concatenate(parts, axis=1)
+    assert isinstance(target.n_outputs, int)
+    return np.eye(target.n_outputs)[encoded]
+
+
+def log_losses(target: Target, raw: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return each row's log loss of raw outputs, for labels or proportions of labels."""
+    if target.head in ("binary", "multilabel"):
+        both = wanted * np.logaddexp(0, -raw) + (1 - wanted) * np.logaddexp(0, raw)
+        return np.asarray(both.mean(axis=1))
+    sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (raw.shape[1],)
+    losses = np.zeros(len(raw))
+    for part in np.split(np.arange(raw.shape[1]), np.cumsum(sizes)[:-1]):
+        shifted = raw[:, part] - raw[:, part].max(axis=1, keepdims=True)
+        losses += np.log(np.exp(shifted).sum(axis=1)) - (wanted[:, part] * shifted).sum(axis=1)
+    return losses
+
+
+def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
+    """Return a digest of all that is known of each sequence: copies have the same."""
+    found = []
+    reader = RowReader(sequences.values)
+    offsets = sequences.offsets
+    for row in rows:
+        start, stop = int(offsets[row]), int(offsets[row + 1])
+        key = blake2b(reader.row(start, stop).tobytes(), digest_size=16)
+        if sequences.times is not None:
+            key.update(np.diff(sequences.times[start:stop]).tobytes())
+        if sequences.static is not None:
+            key.update(sequences.static[row].tobytes())
+        found.append(key.digest())
+    return found
+
+
+def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+    """Number the distinct sequences among the rows: copies get the same number."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys(sequences, rows)])
+
+
+def difference_scale(
+    standardise: Callable[[torch.Tensor], torch.Tensor],
+    storage: FlatStorage,
+    rows: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    n_threads: int = 1,
+) -> torch.Tensor:
+    """Return the deviation of first differences over all steps of the rows, 1 where there is none.
+
+    ``weights`` has one entry for each sequence of the storage.
+    """
+    count = 0.0
+    device = storage.device
+    # MPS has no double precision.
+    wide = torch.float32 if device.type == "mps" else torch.float64
+    total = squares = torch.zeros((), dtype=wide, device=device)
+    with torch.inference_mode(), cpu_threads(n_threads):
+        for batch in prediction_batches(storage, rows):
+            steps = standardise(batch.x).to(wide)
+            mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
+            changes = (steps[:, 1:] - steps[:, :-1])[mask]
+            if weights is None:
+                count += len(changes)
+                total = total + changes.sum(0)
+                squares = squares + (changes**2).sum(0)
+                continue
+            own = torch.from_numpy(weights[batch.rows]).to(device, wide)[:, None]
+            each = own.expand(mask.shape)[mask][:, None]
+            count += float(each.sum())
+            total = total + (each * changes).sum(0)
+            squares = squares + (each * changes**2).sum(0)
+        if not count:
+            return torch.ones((), dtype=wide, device=device)
+        variance = (squares / count - (total / count) ** 2).clamp(min=0)
+        return torch.where(variance > 1e-12, variance.sqrt(), 1.0)
