@@ -47,7 +47,7 @@ def requirements() -> list[Requirement]:
     project = pyproject()["project"]
     extras = project["optional-dependencies"]
     texts = list(project["dependencies"])
-    for extra in ("plot", "progress", "test", "lint", "docs"):
+    for extra in ("plot", "progress", "text", "test", "lint", "docs"):
         texts += [text for text in extras[extra] if not text.startswith("sklearn-rnn")]
     return [Requirement(text) for text in texts] + [
         Requirement(text) for text in pyproject()["build-system"]["requires"]

@@ -3,6 +3,7 @@
 from ._imputer import SequenceImputer
 from ._resampler import SequenceResampler
 from ._scaler import SequenceScaler
+from ._text_tokenizer import TextTokenizer
 from ._to_sequences import ToSequences
 from ._windows import SlidingWindows
 
@@ -11,5 +12,6 @@ __all__ = [
     "SequenceResampler",
     "SequenceScaler",
     "SlidingWindows",
+    "TextTokenizer",
     "ToSequences",
 ]

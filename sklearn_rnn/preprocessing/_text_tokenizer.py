@@ -1,0 +1,588 @@
+"""TextTokenizer: raw strings to token `Sequences`; imports `sequences` and its neighbours."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..sequences import Sequences
+from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from ..sequences._values import Array
+from ._base import Documented, with_fit_task
+from ._subwords import Subwords, train_subwords
+from ._texts import Row, Texts, read_texts
+from ._vocabulary import PAD, UNKNOWN, Vocabulary
+from ._word_vectors import find_vectors
+from ._words import Normalization, join_words, make_cleaner, split_chunks, split_words
+
+# Subwords learned where max_vocabulary says nothing.
+_SUBWORDS = 8000
+
+
+class TextTokenizer(
+    Documented,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
+    """Turn texts into `Sequences` of tokens.
+
+    Use it in front of an estimator when X holds strings, in any language. Words of scripts that
+    write spaces are kept whole, with their marks, their inner apostrophes and a hash or an at
+    before them; Chinese characters, kana, and the characters of Thai, Lao, Khmer, Burmese and
+    Tibetan stand alone; so do punctuation and emoji. No row is lost: a text without a token becomes
+    one unknown token.
+
+    Parameters
+    ----------
+    analyzer : {"word", "char", "subword"} or callable, default="word"
+        What a token is. A callable takes a text, as it is, and returns a list of strings.
+    lowercase : bool, default=True
+        Whether capitals count as small letters.
+    normalization : {"NFC", "NFD", "NFKC", "NFKD"} or None, default="NFKC"
+        Unicode normal form into which texts are brought first. NFKC writes full-width letters,
+        ligatures and the like as ordinary ones. Marks of direction, soft hyphens and other
+        invisible marks are left out in any case.
+    max_vocabulary : int, default=None
+        Most tokens, the reserved ones counted; the most frequent are kept. None keeps all, and
+        learns 8,000 subwords.
+    min_count : int, default=1
+        Tokens that are rarer in the training texts are unknown.
+    special_tokens : sequence of str, default=()
+        Reserved tokens of your own, numbered from 2 on. They are found in texts as they are
+        written, and never cut.
+    max_length : int, default=None
+        Longer sequences are cut to so many tokens, with one warning that says how many were. None
+        cuts nothing.
+    truncate : {"end", "start"}, default="end"
+        The side that is cut off.
+    subword_model : {"bpe", "unigram"}, default="bpe"
+        How subwords are learned, with ``analyzer="subword"``: by byte-pair encoding or a unigram
+        language model. Needs the package tokenizers (``pip install 'sklearn-rnn[text]'``).
+    characters : bool, default=False
+        Whether to learn the characters of words too, for `transform_characters`.
+    vectors : path or mapping, default=None
+        Pretrained word vectors: a text file of word2vec's or GloVe's form, or a mapping from words
+        to arrays. Those of words in the vocabulary are kept in `vectors_`.
+    column : column name, default=None
+        The column of a data frame that holds the texts. None takes the only column of strings.
+        The other columns become static features.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str to int
+        The number of each token. 0 is reserved for padding, 1 for unknown tokens.
+    tokens_ : ndarray of str objects of shape (n_tokens,)
+        The tokens by their numbers.
+    vectors_ : ndarray of shape (n_tokens, size), float32, or None
+        Pretrained vectors, NaN for tokens that have none.
+    n_truncated_ : int
+        How many of the training texts were cut.
+    n_features_in_ : int
+        Columns of X: 1, unless X was a frame with more.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X was a frame.
+
+    See Also
+    --------
+    sklearn_rnn.RNNClassifier : Classifies the sequences; put it behind in a pipeline.
+
+    Notes
+    -----
+    A list of lists of words is taken as cut already: the words are cleaned, and stay as many as
+    they are. `set_output` has no effect: the result is always `Sequences`, which alone can say
+    that integers are tokens.
+
+    References
+    ----------
+    Unicode Standard Annex 15, "Unicode normalization forms". R. Sennrich, B. Haddow, A. Birch,
+    "Neural machine translation of rare words with subword units", ACL 2016. T. Kudo, "Subword
+    regularization", ACL 2018.
+
+    Examples
+    --------
+    >>> from sklearn_rnn.preprocessing import TextTokenizer
+    >>> tokenizer = TextTokenizer()
+    >>> X = tokenizer.fit_transform(["I love this movie", "I don't!", ""])
+    >>> X
+    Sequences(n=3, vocabulary_size=8, lengths=1-4, dtype=int64)
+    >>> tokenizer.inverse_transform(X)
+    ['i love this movie', "i don't !", '<unk>']
+    >>> tokenizer.transform(["I love it", None])
+    Traceback (most recent call last):
+        ...
+    TypeError: Row 1 is missing (None); drop the row from X and y, or put '' for a text that is \
+empty.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "analyzer": [StrOptions({"word", "char", "subword"}), callable],
+        "lowercase": ["boolean"],
+        "normalization": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
+        "max_vocabulary": [Interval(Integral, 3, None, closed="left"), None],
+        "min_count": [Interval(Integral, 1, None, closed="left")],
+        "special_tokens": [list, tuple],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "truncate": [StrOptions({"end", "start"})],
+        "subword_model": [StrOptions({"bpe", "unigram"})],
+        "characters": ["boolean"],
+        "vectors": [str, HasMethods("__fspath__"), HasMethods("__getitem__"), None],
+        "column": "no_validation",
+    }
+
+    feature_names_in_: Array
+
+    def __init__(
+        self,
+        analyzer: str | Callable[[str], list[str]] = "word",
+        *,
+        lowercase: bool = True,
+        normalization: Normalization | None = "NFKC",
+        max_vocabulary: int | None = None,
+        min_count: int = 1,
+        special_tokens: Iterable[str] = (),
+        max_length: int | None = None,
+        truncate: str = "end",
+        subword_model: str = "bpe",
+        characters: bool = False,
+        vectors: Any = None,
+        column: Any = None,
+    ) -> None:
+        self.analyzer = analyzer
+        self.lowercase = lowercase
+        self.normalization = normalization
+        self.max_vocabulary = max_vocabulary
+        self.min_count = min_count
+        self.special_tokens = special_tokens
+        self.max_length = max_length
+        self.truncate = truncate
+        self.subword_model = subword_model
+        self.characters = characters
+        self.vectors = vectors
+        self.column = column
+
+    # ---------------------------------------------------------------- learning
+
+    @with_fit_task
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : list of str, list of lists of str, array, column or data frame
+            The training texts, one a row.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        self : TextTokenizer
+            The fitted tokenizer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When a row is no text; it is named.
+        """
+        self._start()
+        self._learn(self._remember(X))
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn more of the vocabulary from more texts; numbers once given stay.
+
+        Set `max_vocabulary` to feed an estimator between the calls: its room is then kept from the
+        first call on, and the `vocabulary_size` of what `transform` returns does not change.
+
+        Parameters
+        ----------
+        X : list of str, list of lists of str, array, column or data frame
+            Some texts.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        self : TextTokenizer
+            The tokenizer.
+        """
+        if self.analyzer == "subword":
+            raise ValueError(
+                "analyzer='subword' learns from all texts at once; call fit, or choose 'word' or "
+                "'char' for a stream."
+            )
+        if not hasattr(self, "_vocabulary"):
+            self._start()
+            texts = self._remember(X)
+        else:
+            texts = self._read(X)
+        self._streamed = True
+        self._learn(texts)
+        return self
+
+    def _start(self) -> None:
+        """Forget everything."""
+        special = tuple(self.special_tokens)
+        if any(not isinstance(token, str) or not token for token in special):
+            raise ValueError(f"special_tokens must be non-empty strings; got {special!r}.")
+        if len(set(special)) < len(special) or {"<pad>", "<unk>"} & set(special):
+            raise ValueError(
+                f"special_tokens must be distinct and other than '<pad>' and '<unk>'; got "
+                f"{special!r}."
+            )
+        size = None if self.max_vocabulary is None else int(self.max_vocabulary)
+        if size is not None and size < len(special) + 2:
+            raise ValueError(
+                f"max_vocabulary={size} leaves no room for {len(special)} special tokens and the "
+                "two for padding and unknown tokens."
+            )
+        self._vocabulary = Vocabulary(special, int(self.min_count), size)
+        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
+        self._subwords: Subwords | None = None
+        self._streamed = False
+        self.n_truncated_ = 0
+
+    def _learn(self, texts: Texts) -> None:
+        """Count the tokens of texts and give them numbers."""
+        if self.analyzer == "subword":
+            vocabulary = self._vocabulary
+            rows = [self._subword_units(row) for row in texts.rows]
+            special = set(vocabulary.reserved)
+            self._subwords = train_subwords(
+                [[unit for unit in row if unit not in special] for row in rows],
+                self.subword_model,
+                size=vocabulary.size or _SUBWORDS,
+                min_count=vocabulary.min_count,
+                reserved=vocabulary.reserved,
+            )
+            vocabulary.index = {token: i for i, token in enumerate(self._subwords.tokens)}
+            if self.max_length is not None:
+                lengths = map(len, self._subwords.encode(rows))
+                self.n_truncated_ = sum(length > self.max_length for length in lengths)
+        else:
+            self._vocabulary.count(self._counted(texts.rows))
+            self._vocabulary.grow()
+        if self._character_vocabulary is not None:
+            self._character_vocabulary.count(map(list, chain.from_iterable(self._words(texts))))
+            self._character_vocabulary.grow()
+        self.vocabulary_ = dict(self._vocabulary.index)
+        self.tokens_ = self._vocabulary.tokens()
+        self.vectors_ = self._find_vectors()
+        if self.n_truncated_:
+            self._warn_of_cutting(self.n_truncated_, len(texts.rows))
+
+    def _counted(self, rows: list[Row]) -> Iterator[list[str]]:
+        """Yield the tokens of each row, noting how many rows are too long."""
+        special = set(self._vocabulary.reserved)
+        for row in self._tokenized(rows):
+            if self.max_length is not None and len(row) > self.max_length:
+                self.n_truncated_ += 1
+            yield [token for token in row if token and token not in special]
+
+    def _find_vectors(self) -> Array | None:
+        """Return the pretrained vectors of the vocabulary, NaN where there is none."""
+        if self.vectors is None:
+            return None
+        found = find_vectors(self.vectors, self.vocabulary_)
+        if not found:
+            raise ValueError(
+                "vectors has no token of the vocabulary; is it in the same case (lowercase="
+                f"{self.lowercase}) and language?"
+            )
+        size = len(next(iter(found.values())))
+        vectors = np.full((len(self.vocabulary_), size), np.nan, dtype=np.float32)
+        for token, vector in found.items():
+            vectors[self.vocabulary_[token]] = vector
+        return vectors
+
+    # ---------------------------------------------------------------- transforming
+
+    def transform(self, X: Any) -> Sequences:
+        """Turn texts into sequences of tokens.
+
+        Parameters
+        ----------
+        X : list of str, list of lists of str, array, column or data frame
+            Texts, one a row; a frame with the columns seen in `fit`.
+
+        Returns
+        -------
+        Sequences
+            One sequence a row, with `vocabulary_size` set, and the other columns of a frame as
+            static features.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When a row is no text; it is named.
+        """
+        check_is_fitted(self, "vocabulary_")
+        texts = self._read(X)
+        return self._sequences(self._encoded(texts.rows), texts)
+
+    def transform_characters(self, X: Any) -> Sequences:
+        """Return the characters of every word, one sequence a word, row after row.
+
+        Parameters
+        ----------
+        X : as in `transform`
+            Texts, or lists of words.
+
+        Returns
+        -------
+        Sequences
+            As many sequences as `transform` gives tokens, in their order. The tokens are numbers
+            of `characters_`.
+        """
+        check_is_fitted(self, "vocabulary_")
+        vocabulary = self._character_vocabulary
+        if vocabulary is None:
+            raise ValueError("Set characters=True before fit to learn the characters of words.")
+        words = chain.from_iterable(self._words(self._read(X)))
+        rows = [vocabulary.encode(list(word)) or [UNKNOWN] for word in words]
+        return _join(rows, len(vocabulary.index))
+
+    @property
+    def characters_(self) -> Array:
+        """Characters of words by their numbers, with ``characters=True``."""
+        vocabulary = self.__dict__.get("_character_vocabulary")
+        if vocabulary is None:
+            raise AttributeError("There are characters_ after fit with characters=True alone.")
+        tokens: Array = vocabulary.tokens()
+        return tokens
+
+    def inverse_transform(self, X: Any) -> list[Any]:
+        """Return texts from tokens.
+
+        Parameters
+        ----------
+        X : Sequences or list of arrays of int
+            Numbers of `tokens_`; those of padding are left out.
+
+        Returns
+        -------
+        list of str, or list of lists of str
+            Cleaned texts, words joined by spaces where their script has them; lists of words if
+            the tokenizer was fitted on such. Unknown tokens read "<unk>".
+        """
+        check_is_fitted(self, "vocabulary_")
+        found: list[Any] = []
+        for number, row in enumerate(X):
+            ids = np.asarray(row).reshape(-1)
+            if ids.dtype.kind not in "iu" or (
+                ids.size and not 0 <= ids.min() <= ids.max() < len(self.tokens_)
+            ):
+                raise ValueError(
+                    f"Row {number} holds what is no token: numbers from 0 to "
+                    f"{len(self.tokens_) - 1} are."
+                )
+            found.append(self._joined(self.tokens_[ids[ids != PAD]].tolist()))
+        return found
+
+    def _joined(self, tokens: list[str]) -> Any:
+        """Put the tokens of a row together."""
+        if self._pretokenized:
+            return tokens
+        if self.analyzer == "char":
+            return "".join(tokens)
+        if self.analyzer == "subword":
+            return "".join(tokens).replace("\u2581", " ").strip()
+        return join_words(tokens)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the name of the channel of tokens; the tokens themselves are in `tokens_`.
+
+        Parameters
+        ----------
+        input_features : array of str, default=None
+            A name to use in place of that of the column seen in `fit`.
+
+        Returns
+        -------
+        ndarray of str objects of shape (1,)
+            The name of the column of texts, or "tokens".
+        """
+        check_is_fitted(self, "vocabulary_")
+        if input_features is not None and len(input_features) == 1:
+            return np.asarray(input_features, dtype=object)
+        return np.array([self._column_in or "tokens"], dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Do nothing: the output is always `Sequences`.
+
+        Parameters
+        ----------
+        transform : ignored
+            Present so that the transformer fits into a pipeline that is asked for frames.
+
+        Returns
+        -------
+        self : TextTokenizer
+            The transformer, unchanged.
+        """
+        return self
+
+    # ---------------------------------------------------------------- inside
+
+    def _remember(self, X: Any) -> Texts:
+        """Read X and remember what its columns were."""
+        texts = read_texts(X, self.column)
+        self._column_in, self._static_in = texts.column, texts.static_names
+        self._pretokenized = not isinstance(texts.rows[0], str)
+        self.n_features_in_ = 1 + len(texts.static_names or ())
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        if texts.columns is not None:
+            self.feature_names_in_ = np.array(texts.columns, dtype=object)
+        self._check_form()
+        return texts
+
+    def _check_form(self) -> None:
+        """Refuse analyzers of strings for lists of words."""
+        if self._pretokenized and self.analyzer in ("char", "subword"):
+            raise ValueError(
+                f"analyzer={self.analyzer!r} cuts strings, but X holds lists of words; join them, "
+                "or choose analyzer='word' (with characters=True for their characters)."
+            )
+
+    def _read(self, X: Any) -> Texts:
+        """Read X and check it against what was seen in `fit`."""
+        texts = read_texts(X, self._column_in if self._static_in else self.column)
+        if (texts.static_names or ()) != (self._static_in or ()):
+            missing = [n for n in self._static_in or () if n not in (texts.static_names or ())]
+            unseen = [n for n in texts.static_names or () if n not in (self._static_in or ())]
+            if missing or unseen:
+                raise ValueError(
+                    "The columns beside the texts should match those that TextTokenizer was fitted "
+                    f"with; missing: {missing}, unseen at fit: {unseen}."
+                )
+        if self._pretokenized == isinstance(texts.rows[0], str):
+            forms = ("strings", "lists of words")
+            raise TypeError(
+                f"X holds {forms[not self._pretokenized]}, but TextTokenizer was fitted on "
+                f"{forms[self._pretokenized]}."
+            )
+        return texts
+
+    def _encoded(self, rows: list[Row]) -> list[list[int]]:
+        """Return the numbers of the tokens of each row, cut to length."""
+        if self._subwords is not None:
+            found = self._encode_subwords(rows)
+        else:
+            found = [self._vocabulary.encode(row) for row in self._tokenized(rows)]
+        limit = self.max_length
+        if limit is None:
+            return found
+        too_long = sum(len(row) > limit for row in found)
+        if too_long and not self.n_truncated_:
+            self._warn_of_cutting(too_long, len(rows))
+        if self.truncate == "end":
+            return [row[:limit] for row in found]
+        return [row[-limit:] for row in found]
+
+    def _encode_subwords(self, rows: list[Row]) -> list[list[int]]:
+        """Return the numbers of subwords; reserved tokens keep theirs."""
+        assert self._subwords is not None, "subwords have been learned"
+        return self._subwords.encode([self._subword_units(row) for row in rows])
+
+    def _sequences(self, rows: list[list[int]], texts: Texts) -> Sequences:
+        """Join rows of numbers, an empty one as one unknown token."""
+        size = len(self.vocabulary_)
+        if self._streamed and self.max_vocabulary is not None:
+            size = int(self.max_vocabulary)
+        return _join(
+            [row or [UNKNOWN] for row in rows],
+            size,
+            channel_names=None if texts.column is None else [texts.column],
+            static=texts.static,
+            static_names=texts.static_names,
+            static_categories=texts.static_categories,
+        )
+
+    def _words(self, texts: Texts) -> Iterator[list[str]]:
+        """Yield the words of each row as `transform` sees them, one at least."""
+        limit = self.max_length
+        for row in self._tokenized(texts.rows):
+            if limit is not None:
+                row = row[:limit] if self.truncate == "end" else row[-limit:]
+            yield row or [""]
+
+    def _tokenized(self, rows: list[Row]) -> Iterator[list[str]]:
+        """Yield the tokens of each row."""
+        clean = make_cleaner(self.normalization, self.lowercase)
+        if self._pretokenized:
+            special = set(self._vocabulary.reserved[2:])
+            for row in rows:
+                yield [word if word in special else clean(word) for word in row]
+            return
+        if callable(self.analyzer):
+            for number, row in enumerate(rows):
+                found = list(self.analyzer(str(row)))
+                if not all(isinstance(token, str) for token in found):
+                    raise TypeError(
+                        f"analyzer must return a list of strings; for row {number} it returned "
+                        f"{found[:5]!r}."
+                    )
+                yield found
+            return
+        cut: Callable[[str], list[str]] = list if self.analyzer == "char" else split_words
+        yield from self._cut_around_special(rows, lambda text: cut(clean(text)))
+
+    def _subword_units(self, row: Row) -> list[str]:
+        """Return the words of a row with their marks of spaces, for the model of subwords."""
+        clean = make_cleaner(self.normalization, self.lowercase)
+        cut = self._cut_around_special([row], lambda text: split_chunks(clean(text)))
+        return next(cut)
+
+    def _cut_around_special(
+        self, rows: list[Row], cut: Callable[[str], list[str]]
+    ) -> Iterator[list[str]]:
+        """Cut texts, keeping special tokens whole."""
+        special = self._vocabulary.reserved[2:]
+        if not special:
+            yield from (cut(str(row)) for row in rows)
+            return
+        import re
+
+        ordered = sorted(special, key=len, reverse=True)
+        pattern = re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
+        for row in rows:
+            tokens: list[str] = []
+            for place, part in enumerate(pattern.split(str(row))):
+                tokens += [part] if place % 2 else cut(part)
+            yield tokens
+
+    def _warn_of_cutting(self, count: int, total: int) -> None:
+        """Say how many texts are cut."""
+        warnings.warn(
+            f"{count} of {total} texts have more than max_length={self.max_length} tokens; their "
+            f"{self.truncate} is cut off.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _join(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
+    """Build a container of tokens from rows of numbers."""
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(list(map(len, rows)), out=offsets[1:])
+    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
+    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

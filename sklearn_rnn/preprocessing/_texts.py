@@ -1,0 +1,162 @@
+"""Reading texts in any form, row by row, and naming the row that is none; imports `sequences`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from ..sequences._frames import as_series, as_table, is_frame, is_series, read_static
+from ..sequences._values import is_missing
+
+Row = str | list[str]
+
+
+class Texts(NamedTuple):
+    """What X holds: one text, or list of words, a row; and the other columns of a frame."""
+
+    rows: list[Row]
+    column: str | None = None
+    static: np.ndarray | None = None
+    static_names: tuple[str, ...] | None = None
+    static_categories: tuple[Any, ...] | None = None
+    columns: tuple[str, ...] | None = None
+
+
+def read_texts(X: Any, column: Any = None) -> Texts:
+    """Read a list, array, series or frame of texts.
+
+    Parameters
+    ----------
+    X : list of str, list of lists of str, array, column, or frame
+        A frame has one column of texts; its other columns are static features.
+    column : column name, default=None
+        Which column of a frame holds the texts. None takes the only column of strings.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the row that holds no text, or the columns to choose from.
+    """
+    if isinstance(X, (str, bytes)):
+        raise TypeError("X is a single string; for one text pass [X].")
+    X = as_table(X)
+    if is_frame(X):
+        return _read_frame(X, column)
+    if is_series(X):
+        series = as_series(X)
+        return Texts(check_rows(series.to_list()), str(series.name) if series.name else None)
+    if isinstance(X, np.ndarray):
+        if X.ndim == 2 and X.shape[1] == 1:
+            X = X[:, 0]
+        if X.ndim != 1:
+            raise ValueError(
+                f"X must have one text a row; got an array of shape {X.shape}. For texts beside "
+                "other features pass a data frame; for lists of words a list."
+            )
+        return Texts(check_rows(X.tolist()))
+    if not isinstance(X, Iterable) or isinstance(X, (dict, set, frozenset)):
+        raise TypeError(f"X must be a list or column of texts; got {type(X).__name__}.")
+    return Texts(check_rows(list(X)))
+
+
+def _read_frame(X: Any, column: Any) -> Texts:
+    """Take the texts out of a frame, and its other columns as static features."""
+    frame = nw.from_native(X, eager_only=True)
+    found = [name for name in frame.columns if _holds_texts(frame.get_column(name))]
+    if column is None:
+        if len(found) != 1:
+            raise ValueError(
+                f"X must have one column of texts; found {found or 'none'}. Name it with "
+                "TextTokenizer(column=...); others become categories."
+            )
+        column = found[0]
+    elif column not in frame.columns:
+        raise ValueError(f"X has no column {column!r}; its columns are {frame.columns}.")
+    rows = check_rows(frame.get_column(column).to_list(), f" of column {column!r}")
+    others = [name for name in frame.columns if name != column]
+    if not others:
+        return Texts(rows, str(column), columns=tuple(map(str, frame.columns)))
+    read = [read_static(frame.get_column(name)) for name in others]
+    return Texts(
+        rows,
+        str(column),
+        np.column_stack([values for values, _ in read]),
+        tuple(str(name) for name in others),
+        tuple(labels for _, labels in read),
+        tuple(map(str, frame.columns)),
+    )
+
+
+def _holds_texts(series: Any) -> bool:
+    """Tell whether a column holds strings, or lists of strings, and is no category."""
+    dtype = series.dtype
+    if dtype == nw.String:
+        return True
+    if isinstance(dtype, nw.List):
+        return bool(dtype.inner == nw.String)
+    if dtype != nw.Object:
+        return False
+    first = next((cell for cell in series.to_list() if not is_missing(cell)), None)
+    return isinstance(first, str) or _is_words(first)
+
+
+def _is_words(row: Any) -> bool:
+    """Tell whether a row is a list of words."""
+    if isinstance(row, np.ndarray):
+        return row.ndim == 1 and row.dtype.kind in "UO" and all(isinstance(w, str) for w in row)
+    return isinstance(row, (list, tuple)) and all(isinstance(word, str) for word in row)
+
+
+def check_rows(rows: list[Any], where: str = "") -> list[Row]:
+    """Return the rows as texts or lists of words; refuse anything else by its row."""
+    if not rows:
+        raise ValueError(
+            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required: X is "
+            "empty."
+        )
+    if all(isinstance(row, str) for row in rows):
+        return rows
+    checked: list[Row] = []
+    for number, row in enumerate(rows):
+        if isinstance(row, str):
+            checked.append(str(row))
+        elif _is_words(row):
+            checked.append([str(word) for word in row])
+        else:
+            raise _no_text(number, row, where)
+    kinds = {isinstance(row, str) for row in checked}
+    if len(kinds) > 1:
+        first = isinstance(checked[0], str)
+        number = next(i for i, row in enumerate(checked) if isinstance(row, str) != first)
+        names = ("a list of words", "a string")
+        raise TypeError(
+            f"Row {number}{where} is {names[not first]}, but row 0 is {names[first]}; give every "
+            "row in the same form."
+        )
+    return checked
+
+
+def _no_text(number: int, row: Any, where: str) -> TypeError:
+    """Make the error for a row that is no text."""
+    if is_missing(row):
+        return TypeError(
+            f"Row {number}{where} is missing ({row!r}); drop the row from X and y, or put '' for a "
+            "text that is empty."
+        )
+    if isinstance(row, bytes):
+        return TypeError(
+            f"Row {number}{where} is bytes; decode it first, with row.decode('utf-8')."
+        )
+    if isinstance(row, (list, tuple, np.ndarray)):
+        other = next((word for word in row if not isinstance(word, str)), None)
+        return TypeError(
+            f"Row {number}{where} holds {other!r} ({type(other).__name__}), which is no word; a "
+            "list has to hold strings alone."
+        )
+    return TypeError(
+        f"Row {number}{where} is {row!r} ({type(row).__name__}), not a text; turn it into a string "
+        "if it is meant as one."
+    )
