@@ -213,7 +213,6 @@ def test_what_is_no_text_is_refused_by_row(bad):
         checks.check_get_params_invariance,
         checks.check_set_params,
         checks.check_valid_tag_types,
-        checks.check_do_not_raise_errors_in_init_or_set_param,
     ],
     ids=lambda check: check.__name__,
 )
