@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from ..nn import NetworkConfig, build_network
 from ..sequences import Sequences, check_missing, check_weights, check_X
@@ -42,6 +40,7 @@ from ._describe import DescribedNetworkMixin
 from ._fitted import FittedNetMixin
 from ._parameters import ParametersMixin
 from ._prediction import PredictionMixin
+from ._randomness import private_stream
 from ._scaling import static_statistics, target_statistics
 from ._torch_errors import names_parameters
 from ._validation_split import split_rows
@@ -140,7 +139,7 @@ class BaseRNN(
         encoded = self._target.encode(prepared, sequences)
         weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
         if reset or not hasattr(self, "_random"):
-            self._random = _private_stream(self.random_state)
+            self._random = private_stream(self.random_state)
         seeds = self._random.randint(0, 2**31 - 1, size=5)
 
         rows = np.arange(len(sequences))
@@ -403,15 +402,6 @@ class BaseRNN(
             for key, value in self.__dict__.items()
             if key not in parameters and "callback" not in key
         }
-
-
-def _private_stream(random_state: Any) -> np.random.RandomState:
-    """Return a stream of our own, seeded from what the user gave, or from entropy for None."""
-    if random_state is None:
-        return np.random.RandomState(np.random.SeedSequence().generate_state(4))
-    if isinstance(random_state, Integral):
-        return np.random.RandomState(int(random_state))
-    return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
 
 
 def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:

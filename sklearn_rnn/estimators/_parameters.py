@@ -17,6 +17,7 @@ from ..sequences import Sequences
 from ..sequences._sklearn import Interval, StrOptions
 from ..training import OPTIMIZERS, SCHEDULES
 from ._targets import Target
+from ._threads import n_threads
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
@@ -143,15 +144,7 @@ class ParametersMixin(BaseEstimator, ABC):
 
     def _n_threads(self) -> int:
         """Return the number of CPU threads: one unless asked, which is fastest for small nets."""
-        if self.n_jobs is None:
-            return 1
-        if self.n_jobs == 0:
-            raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
-        from joblib import cpu_count
-
-        # More threads than cores only take memory, and enough of them end the process.
-        wanted = self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
-        return min(wanted, cpu_count())
+        return n_threads(self.n_jobs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

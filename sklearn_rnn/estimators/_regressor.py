@@ -6,17 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_regression_y, check_weights, is_step_y
+from ..sequences import Sequences
 from ..sequences._sklearn import StrOptions, _fit_context
 from ._base import BaseRNN
-from ._targets import ContinuousTarget, StepTarget, Target
+from ._numbers import NumbersMixin
 
 
-class RNNRegressor(RegressorMixin, BaseRNN):
+class RNNRegressor(NumbersMixin, BaseRNN):
     """Predict numbers from sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has
@@ -232,19 +230,6 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     # ---------------------------------------------------------------- targets
 
-    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
-        """Check the targets: one a step stays ragged, others become float64."""
-        if is_step_y(y, sequences):
-            whole = isinstance(y, Sequences) or getattr(y, "ndim", None) == 3
-            return y if whole else list(y)
-        return check_regression_y(y, len(sequences), estimator=self)
-
-    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
-        """Choose the encoding by the shape of y."""
-        if is_step_y(y, sequences):
-            return StepTarget(y, sequences)
-        return ContinuousTarget(y)
-
     def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
         return weights
 
@@ -300,55 +285,3 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         """
         self._fit(X, y, sample_weight, reset=not hasattr(self, "net_"), one_epoch=True)
         return self
-
-    # ---------------------------------------------------------------- prediction
-
-    def predict(self, X: Any) -> Any:
-        """Return the predicted numbers.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-
-        Returns
-        -------
-        predictions : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
-            In the shape of y. With one target a step: a list of arrays, `Sequences` or a 3-D
-            array, as y was.
-        """
-        sequences = self._read_for_prediction(X)
-        predictions = self._predict_raw(sequences).astype(np.float64)
-        return self._target.decode(predictions, sequences)  # type: ignore[attr-defined]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination R2, over all steps where y has them.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-        y : array-like or list of arrays
-            The true targets, as in `fit`.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the sequences.
-
-        Returns
-        -------
-        score : float
-            R2, at most 1; several outputs count alike.
-        """
-        check_is_fitted(self)
-        if not self._target.per_step:
-            return super().score(X, y, sample_weight)
-        sequences = self._read_for_prediction(X)
-        weights = check_weights(sample_weight, len(sequences))
-        if weights is not None:
-            weights = np.repeat(weights, sequences.lengths)
-        truth = self._target.encode(y, sequences)
-        return float(r2_score(truth, self._predict_raw(sequences), sample_weight=weights))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

@@ -25,12 +25,16 @@ def target_statistics(
     return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1e-300), scale, 1.0)
 
 
-def static_statistics(sequences: Sequences, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and scale of the numeric static columns over the training rows, in order."""
+def static_statistics(
+    sequences: Sequences, rows: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (weighted) mean and scale of the numeric static columns over the rows, in order."""
     categories = sequences.static_categories or ()
     static = np.asarray(sequences.static, dtype=np.float64)[rows]
     numeric = [j for j in range(static.shape[1]) if j >= len(categories) or categories[j] is None]
     values = np.ma.masked_invalid(static[:, numeric])
-    mean = np.asarray(np.ma.filled(values.mean(axis=0), 0.0))
-    scale = np.asarray(np.ma.filled(values.std(axis=0), 1.0))
-    return mean, np.where(scale > 0, scale, 1.0)
+    each = None if weights is None else weights[rows]
+    mean = np.ma.average(values, axis=0, weights=each)
+    variance = np.ma.average((values - mean) ** 2, axis=0, weights=each)
+    scale = np.asarray(np.ma.filled(np.ma.sqrt(variance), 1.0))
+    return np.asarray(np.ma.filled(mean, 0.0)), np.where(scale > 0, scale, 1.0)

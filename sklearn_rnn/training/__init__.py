@@ -14,6 +14,7 @@ from ._loop import (
     make_net,
     train,
 )
+from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeSolution, solve_ridge
@@ -29,8 +30,10 @@ __all__ = [
     "DivergenceError",
     "EpochRecord",
     "FlatStorage",
+    "NormalEquations",
     "Progress",
     "Recipe",
+    "RidgeReadout",
     "RidgeSolution",
     "Schedule",
     "StepStatistics",

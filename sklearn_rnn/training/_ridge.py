@@ -9,7 +9,7 @@ import numpy as np
 
 PENALTIES = np.logspace(-2, 6, 17)
 # A feature that varies less than this over the training set carries rounding, not information.
-_SMALLEST_SCALE = 1e-4
+SMALLEST_SCALE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def solve_ridge(
     root = np.sqrt(each)[:, None]
     centre = np.average(features, axis=0, weights=each)
     scale = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=each))
-    standard = root * (features - centre) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)
-    standard[:, scale <= _SMALLEST_SCALE] = 0.0
+    standard = root * (features - centre) / np.where(scale > SMALLEST_SCALE, scale, 1.0)
+    standard[:, scale <= SMALLEST_SCALE] = 0.0
     if emphasis is not None:
         standard *= emphasis
     level = np.average(targets, axis=0, weights=each)
@@ -113,7 +113,7 @@ def solve_ridge(
             best = (value, float(penalty), dual, left_out)
     assert best is not None, "there is at least one penalty"
     _, penalty, dual, left_out = best
-    coefficients = (standard.T @ dual) / np.where(scale > _SMALLEST_SCALE, scale, 1.0)[:, None]
+    coefficients = (standard.T @ dual) / np.where(scale > SMALLEST_SCALE, scale, 1.0)[:, None]
     if emphasis is not None:
         coefficients *= emphasis[:, None]
     bias = level - centre @ coefficients

@@ -22,7 +22,9 @@ class StepStatistics:
     has_missing: bool
 
 
-def step_statistics(sequences: Sequences, rows: np.ndarray | None = None) -> StepStatistics:
+def step_statistics(
+    sequences: Sequences, rows: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> StepStatistics:
     """Compute mean and standard deviation of every channel over all steps of the rows.
 
     A channel without variation, or without any observed value, gets scale 1. When the sequences
@@ -34,6 +36,8 @@ def step_statistics(sequences: Sequences, rows: np.ndarray | None = None) -> Ste
         Numbers, not tokens.
     rows : ndarray of int, default=None
         The training rows; None takes all.
+    weights : ndarray of shape (n_sequences,), default=None
+        How much the steps of each sequence count; None means alike.
     """
     chosen = None
     if rows is not None and len(rows) < len(sequences):
@@ -41,27 +45,32 @@ def step_statistics(sequences: Sequences, rows: np.ndarray | None = None) -> Ste
         chosen[rows] = True
     state = _Moments(sequences.n_channels)
     for start, stop, chunk in iter_chunks(sequences.values, _CHUNK_BYTES):
-        state.add(chunk if chosen is None else chunk[_steps_of(chosen, sequences, start, stop)])
+        each = None if weights is None else _steps_of(weights, sequences, start, stop)
+        if chosen is not None:
+            taken = _steps_of(chosen, sequences, start, stop)
+            chunk, each = chunk[taken], None if each is None else each[taken]
+        state.add(chunk, each)
     mean, scale = state.result()
     widths = time_deltas(sequences)
     if widths is not None:
-        used = widths
+        each = None if weights is None else np.repeat(weights, sequences.lengths)
         if chosen is not None:
-            used = widths[_steps_of(chosen, sequences, 0, len(widths))]
+            taken = _steps_of(chosen, sequences, 0, len(widths))
+            widths, each = widths[taken], None if each is None else each[taken]
         extra = _Moments(1)
-        extra.add(used[:, None])
+        extra.add(widths[:, None], each)
         width_mean, width_scale = extra.result()
         mean, scale = np.append(mean, width_mean), np.append(scale, width_scale)
     return StepStatistics(mean, scale, state.has_missing)
 
 
-def _steps_of(chosen: np.ndarray, sequences: Sequences, start: int, stop: int) -> np.ndarray:
-    """Tell which of the flat steps from start to stop belong to a chosen row."""
+def _steps_of(of_rows: np.ndarray, sequences: Sequences, start: int, stop: int) -> np.ndarray:
+    """Return what is known of rows for each of the flat steps from start to stop."""
     offsets = np.asarray(sequences.offsets)
     first = int(np.searchsorted(offsets, start, side="right")) - 1
     last = int(np.searchsorted(offsets, stop, side="left"))
     inside = np.clip(offsets[first : last + 1], start, stop)
-    return np.repeat(chosen[first:last], np.diff(inside))
+    return np.repeat(of_rows[first:last], np.diff(inside))
 
 
 class _Moments:
@@ -73,27 +82,31 @@ class _Moments:
         self.squares = np.zeros(n_channels)
         self.has_missing = False
 
-    def add(self, chunk: np.ndarray) -> None:
-        """Merge the steps of one chunk."""
+    def add(self, chunk: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Merge the steps of one chunk, each with its weight."""
         if not len(chunk):
             return
         values = np.asarray(chunk, dtype=np.float64)
         seen = ~np.isnan(values)
         self.has_missing |= not bool(seen.all())
-        count = seen.sum(axis=0)
-        safe = np.maximum(count, 1)
-        mean = np.where(seen, values, 0.0).sum(axis=0) / safe
-        squares = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0)
+        if weights is None:
+            count = seen.sum(axis=0)
+            mean = np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1)
+            squares = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0)
+        else:
+            count = weights @ seen
+            mean = weights @ np.where(seen, values, 0.0) / np.where(count > 0, count, 1)
+            squares = weights @ np.where(seen, values - mean, 0.0) ** 2
         total = self.count + count
         shift = mean - self.mean
-        weight = count / np.maximum(total, 1)
+        weight = count / np.where(total > 0, total, 1)
         self.squares += squares + shift**2 * self.count * weight
         self.mean += shift * weight
         self.count = total
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale; scale is 1 where there is nothing to scale."""
-        scale = np.sqrt(self.squares / np.maximum(self.count, 1))
+        scale = np.sqrt(self.squares / np.where(self.count > 0, self.count, 1))
         # The network reads float32: what varies less than that can tell is constant, and rounding.
         constant = scale <= 4 * np.finfo(np.float32).eps * np.abs(self.mean)
         return self.mean, np.where(constant | (scale == 0), 1.0, scale)

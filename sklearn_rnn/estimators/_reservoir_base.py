@@ -1,0 +1,414 @@
+"""What the reservoir estimators share: parameters, reading, features, the solved readout.
+
+Imports scikit-learn and layers 0 to 2.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted
+
+from ..nn._reservoir import POOLINGS
+from ..sequences import (
+    DOC_LINK_TEMPLATE,
+    Sequences,
+    check_missing,
+    check_weights,
+    check_X,
+    public_module,
+)
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ..training import resolve_device, step_statistics
+from ._randomness import private_stream
+from ._readout import keys, proportions
+from ._reservoir_features import ReservoirConfig, ReservoirFeatures
+from ._solved_readout import SolvedReadout
+from ._targets import Target
+from ._threads import n_threads
+from ._torch_errors import names_parameters
+
+# Samples that are added to the sums at once, and steps that are left out together.
+_PORTION, _BLOCK = 512, 200
+
+
+class BaseReservoir(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
+
+    _doc_link_module = "sklearn_rnn"
+    _doc_link_template = DOC_LINK_TEMPLATE
+    _parameter_constraints: dict[str, list] = {
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "spectral_radius": [Interval(Real, 0, None, closed="left"), tuple, list, np.ndarray],
+        "leak_rate": [Interval(Real, 0, 1, closed="right"), tuple, list, np.ndarray],
+        "input_scale": [Interval(Real, 0, None, closed="neither")],
+        "bidirectional": ["boolean"],
+        "pooling": [str, tuple, list],
+        "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
+        "device": [str, torch.device],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+    hidden_size: int
+    spectral_radius: Any
+    leak_rate: Any
+    input_scale: float
+    bidirectional: bool
+    pooling: Any
+    missing: str
+    device: str
+    n_jobs: int | None
+    random_state: Any
+    _features: ReservoirFeatures
+    _per_step = False
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Name the page of this class in our reference."""
+        return {
+            "estimator_module": public_module(type(self)),
+            "estimator_name": type(self).__name__,
+        }
+
+    def _read(self, X: Any, *, reset: bool) -> Sequences:
+        """Check X against what the model was fitted on."""
+        sequences = check_X(self, X, reset=reset)
+        if self.missing == "error":
+            check_missing(sequences, type(self).__name__)
+        return sequences
+
+    @names_parameters
+    def _draw(self, sequences: Sequences, rows: np.ndarray, weights: np.ndarray | None) -> None:
+        """Draw the reservoir and take the scaling from some rows."""
+        radii, leaks = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(self.spectral_radius, dtype=np.float64)),
+            np.atleast_1d(np.asarray(self.leak_rate, dtype=np.float64)),
+        )
+        if radii.ndim != 1 or not (radii >= 0).all():
+            raise ValueError(f"spectral_radius must not be negative; got {self.spectral_radius!r}.")
+        if not ((leaks > 0) & (leaks <= 1)).all():
+            raise ValueError(f"leak_rate must be in (0, 1]; got {self.leak_rate!r}.")
+        poolings = self.pooling
+        if isinstance(poolings, str):
+            poolings = POOLINGS if poolings == "all" else poolings.split("+")
+        unknown = [name for name in poolings if name not in POOLINGS]
+        if unknown or not len(poolings):
+            raise ValueError(f"pooling must be 'all' or among {POOLINGS}; got {self.pooling!r}.")
+        categories = sequences.static_categories or ()
+        n_static = 0 if sequences.static is None else sequences.static.shape[1]
+        known = tuple(len(c) if c else None for c in categories) or (None,) * n_static
+        statistics = None if sequences.is_tokens else step_statistics(sequences, rows, weights)
+        indicator = self.missing == "indicator" or (
+            self.missing == "auto" and statistics is not None and statistics.has_missing
+        )
+        config = ReservoirConfig(
+            n_channels=sequences.n_channels + (sequences.times is not None),
+            vocabulary_size=sequences.vocabulary_size,
+            indicator=indicator,
+            static_cardinalities=known,
+            units=int(self.hidden_size),
+            time_scales=tuple(zip(radii.tolist(), leaks.tolist(), strict=True)),
+            input_scale=float(self.input_scale),
+            poolings=tuple(poolings),
+            bidirectional=bool(self.bidirectional),
+        )
+        seed = int(private_stream(self.random_state).randint(0, 2**31 - 1))
+        features = ReservoirFeatures(config, resolve_device(self.device))
+        features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
+        self._features = features
+        self._n_features_out = features.pooled_size
+
+    @names_parameters
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the pooled states of each sequence, and its static features beside them.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out), float64
+            For each direction and time scale the chosen poolings of its units, one pooling after
+            the other.
+        """
+        check_is_fitted(self)
+        sequences = self._read(X, reset=False)
+        found = np.empty((len(sequences), self._features.pooled_size))
+        for rows, features in self._features.pooled(sequences, None, n_threads(self.n_jobs)):
+            found[rows] = features.cpu().numpy()
+        return found
+
+    @names_parameters
+    def hidden_states(self, X: Any) -> Sequences:
+        """Return the states of all units at every step.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        states : Sequences
+            One sequence for each of X, with ``hidden_size`` channels for each time scale, those
+            of the forward direction first.
+        """
+        check_is_fitted(self)
+        sequences = self._read(X, reset=False)
+        size = self._features.reservoir.state_size
+        states = np.empty((int(sequences.offsets[-1]), size))
+        for rows, start, features, mask in self._features.steps(
+            sequences, None, n_threads(self.n_jobs)
+        ):
+            states[_places(sequences, rows, start, mask)] = features[mask][:, :size].cpu().numpy()
+        return Sequences(states, sequences.offsets)
+
+    def _report_fit(self, X: Any, y: Any) -> None:
+        """Tell scikit-learn's callbacks that a fit is done."""
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
+        )
+
+    def _fitted_state(self) -> dict[str, Any]:
+        """Return the attributes that make a clone of this estimator able to predict."""
+        parameters = self.get_params(deep=False)
+        return {
+            key: value
+            for key, value in self.__dict__.items()
+            if key not in parameters and "callback" not in key
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "_features" in state:
+            # An unfitted copy takes its callbacks along to a worker; a saved model has none.
+            for key in [k for k in state if "callback" in k]:
+                del state[key]
+        return state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_features" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class ReservoirPredictor(BaseReservoir):
+    """A reservoir with a readout solved by ridge regression."""
+
+    _parameter_constraints: dict[str, list] = {
+        **BaseReservoir._parameter_constraints,
+        "alpha": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            tuple,
+            list,
+            np.ndarray,
+        ],
+    }
+    alpha: Any
+    _target: Target
+    _readout: SolvedReadout
+
+    @abstractmethod
+    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
+        """Check y against X and return it in the form that the target encodes."""
+
+    @abstractmethod
+    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
+        """Look at y and return how it is to be learned; set ``classes_`` and the like."""
+
+    def _weigh(
+        self, y: Any, weights: np.ndarray | None, sequences: Sequences
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of the sequences, and of the targets, one each or one a step."""
+        each = np.ones(len(sequences)) if weights is None else weights
+        by_target = np.repeat(each, sequences.lengths) if self._target.per_step else each
+        return each, by_target
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Draw the reservoir and solve the readout.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences of n_samples sequences
+            The sequences, in any of the accepted forms: a 2-D array ``(n_samples, n_steps)``
+            of univariate sequences, a 3-D array ``(n_samples, n_steps, n_channels)``, a list of
+            ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
+            columns, or `Sequences`. NaN means missing.
+        y : array-like or list of n_samples targets
+            One target a sequence, several, or one or several at every step.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sequence: two is the same as the sequence given twice.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If an input or a parameter cannot be used; the message names it.
+        """
+        self._add(X, y, sample_weight, reset=True)
+        self._readout.keeps_sums = False
+        _ = self._readout.solution
+        self._report_fit(X, y)
+        return self
+
+    @names_parameters
+    def _add(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None) -> None:
+        """Read, encode and weigh; start anew if wanted; add to the sums."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        sequences = self._read(X, reset=reset)
+        prepared = self._prepare_y(y, sequences)
+        if reset:
+            self._target = self._make_target(prepared, sequences, classes)
+        encoded = self._target.encode(prepared, sequences)
+        each, by_target = self._weigh(
+            prepared, check_weights(sample_weight, len(sequences)), sequences
+        )
+        rows = np.flatnonzero(each)
+        if not len(rows):
+            raise ValueError("sample_weight is zero for every training sequence.")
+        wanted = encoded
+        if self._target.head != "continuous":
+            wanted = 2.0 * proportions(self._target, encoded) - 1.0
+        if reset:
+            self._draw(sequences, rows, each)
+            found = self._features
+            size = found.step_size if self._target.per_step else found.pooled_size
+            self._readout = SolvedReadout(
+                self._target,
+                size,
+                wanted.shape[1],
+                self.alpha,
+                None if self._target.per_step else found.emphasis,
+            )
+        elif self._readout.sums is None:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted by fit and then saved, which keeps no "
+                "sums to go on from; make the first call partial_fit."
+            )
+        add = self._add_steps if self._target.per_step else self._add_pooled
+        try:
+            add(sequences, rows, wanted, by_target)
+        except BaseException:
+            # Sums of a part of the data would pass for those of all.
+            del self._readout
+            raise
+
+    def _add_pooled(
+        self, sequences: Sequences, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray
+    ) -> None:
+        """Add one sample a sequence."""
+        for here, features in _portions(
+            self._features.pooled(sequences, rows, n_threads(self.n_jobs))
+        ):
+            self._readout.add(keys(sequences, here), features, wanted[here], weights[here])
+
+    def _add_steps(
+        self, sequences: Sequences, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray
+    ) -> None:
+        """Add one sample a step, in blocks of consecutive steps that are left out together."""
+        digests = dict(zip(rows.tolist(), keys(sequences, rows), strict=True))
+        for here, start, features, mask in self._features.steps(
+            sequences, rows, n_threads(self.n_jobs)
+        ):
+            places = _places(sequences, here, start, mask)
+            counts = mask.sum(1).tolist()
+            names: list[bytes] = []
+            sizes: list[int] = []
+            for row, count in zip(here.tolist(), counts, strict=True):
+                for first in range(0, count, _BLOCK):
+                    names.append(digests[row] + (start + first).to_bytes(8, "big"))
+                    sizes.append(min(_BLOCK, count - first))
+            self._readout.add(
+                names,
+                features[mask].cpu().numpy().astype(np.float64, copy=False),
+                wanted[places],
+                weights[places],
+                np.array(sizes),
+            )
+
+    @names_parameters
+    def _predict_raw(self, sequences: Sequences) -> np.ndarray:
+        """Return numbers or probabilities, by row or flat by step."""
+        threads = n_threads(self.n_jobs)
+        result: np.ndarray | None = None
+        if not self._target.per_step:
+            for rows, features in self._features.pooled(sequences, None, threads):
+                values = self._readout.answer(features)
+                if result is None:
+                    result = np.empty((len(sequences), values.shape[1]))
+                result[rows] = values
+        else:
+            for rows, start, features, mask in self._features.steps(sequences, None, threads):
+                values = self._readout.answer(features[mask])
+                if result is None:
+                    result = np.empty((int(sequences.offsets[-1]), values.shape[1]))
+                result[_places(sequences, rows, start, mask)] = values
+        assert result is not None, "there is at least one row"
+        return result
+
+    def _read_for_prediction(self, X: Any) -> Sequences:
+        """Check that the model is fitted, and X against what it was fitted on."""
+        check_is_fitted(self)
+        return self._read(X, reset=False)
+
+    @property
+    def alpha_(self) -> float:
+        """The penalty of the readout, on standardised features."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        return self._readout.solution.alpha
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_readout" in self.__dict__
+
+
+def _portions(
+    batches: Iterator[tuple[np.ndarray, torch.Tensor]],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Join batches of features to portions that are worth adding."""
+    rows: list[np.ndarray] = []
+    found: list[np.ndarray] = []
+    waiting = 0
+    for here, features in batches:
+        rows.append(here)
+        found.append(features.cpu().numpy().astype(np.float64, copy=False))
+        waiting += len(here)
+        if waiting >= _PORTION:
+            yield np.concatenate(rows), np.concatenate(found)
+            rows, found, waiting = [], [], 0
+    if waiting:
+        yield np.concatenate(rows), np.concatenate(found)
+
+
+def _places(sequences: Sequences, rows: np.ndarray, start: int, mask: torch.Tensor) -> np.ndarray:
+    """Return the flat positions of the real steps of a piece, row after row."""
+    where = np.asarray(sequences.offsets)[rows][:, None] + start + np.arange(mask.shape[1])
+    return np.asarray(where[mask.cpu().numpy()])
