@@ -40,7 +40,8 @@ class PredictionMixin(TransformerMixin):
 
     def _read_for_prediction(self, X: Any) -> Sequences:
         """Check X against what the model was fitted on."""
-        check_is_fitted(self)
+        if "net_" not in self.__dict__:
+            check_is_fitted(self)
         sequences = check_X(self, X, reset=False)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
@@ -58,6 +59,8 @@ class PredictionMixin(TransformerMixin):
             result = network.head.decode(raw.double() if wide else raw.float())
             return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
+        # A recurrence that is as exact in single precision stays in it.
+        dtype = network.states_dtype
         return self._run_over(sequences, call, dtype=dtype, per_step=self._target.per_step)
 
     @names_parameters

@@ -243,10 +243,11 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         if isinstance(self._config.cell, str):
             return True
         try:
-            recurrence: Any = self.net_.network_for(torch.float64).recurrence
-            steps = torch.zeros(1, 2, recurrence.input_size, dtype=torch.float64)
+            network: Any = self.net_.network_for(torch.float64)
+            kind, recurrence = network.states_dtype, network.recurrence
+            steps = torch.zeros(1, 2, recurrence.input_size, dtype=kind)
             with torch.inference_mode(), self._guarded():
-                return bool(recurrence(steps).output.dtype == torch.float64)
+                return bool(recurrence(steps).output.dtype == kind)
         except RuntimeError:
             return False
 

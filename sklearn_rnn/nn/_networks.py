@@ -78,6 +78,12 @@ class SequenceNetwork(nn.Module):
         self.register_buffer("recurrence_share", torch.ones(()))
         self.feature_size = pooling.output_size + (0 if static is None else static.output_size)
 
+    @property
+    def states_dtype(self) -> torch.dtype:
+        """Number type of the recurrence, which may be narrower than the head's."""
+        weight = next(self.recurrence.parameters(), self.head.projection.weight)
+        return weight.dtype
+
     def states(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return every step's state, (B, T, H), zero at padding; see :meth:`encode`."""
         lengths = ragged_lengths(lengths, x)
@@ -117,6 +123,9 @@ class SequenceNetwork(nn.Module):
         lengths = ragged_lengths(lengths, x)
         output, final, _ = self._recur(x, lengths)
         features = self.pooling(output, final, lengths)
+        if self.head.projection.weight.dtype == torch.float64:
+            # The states may be in single precision all the same.
+            features = features.double()
         if self.static is not None:
             known = self.static(static)
             if isinstance(self.pooling, EachStep):

@@ -20,7 +20,14 @@ class Pooling(nn.Module):
     ----------
     output_size : int
         Features it gives.
+
+    Attributes
+    ----------
+    in_double : bool
+        Whether sums over steps that come in single precision are taken in double, False at first.
     """
+
+    in_double = False
 
     def __init__(self, output_size: int) -> None:
         super().__init__()
@@ -68,9 +75,10 @@ class MeanPooling(Pooling):
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
+        dtype = torch.float64 if self.in_double else None
         if lengths is None:
-            return output.mean(1)
-        return output.sum(1) / lengths.clamp_min(1)[:, None].to(output.dtype)
+            return output.mean(1, dtype=dtype)
+        return output.sum(1, dtype=dtype) / lengths.clamp_min(1)[:, None].to(output.dtype)
 
 
 class _Largest(torch.autograd.Function):
@@ -149,12 +157,13 @@ class AttentionPooling(Pooling):
             Each row sums to one.
         """
         lengths = ragged_lengths(lengths, output)
+        output = output.to(self.score.weight.dtype)
         scores = self.score(torch.tanh(self.project(output))).squeeze(2)
         return torch.softmax(blank_padding(scores, lengths, -math.inf), 1)
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         weights = self.weights(output, lengths)
-        return torch.bmm(weights[:, None], output).squeeze(1)
+        return torch.bmm(weights[:, None], output.to(weights.dtype)).squeeze(1)
 
 
 class ConcatPooling(Pooling):

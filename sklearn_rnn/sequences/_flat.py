@@ -71,6 +71,13 @@ class FlatSequences:
         )
 
     @classmethod
+    def _from_rows(cls, values: Array, offsets: Array) -> Self:
+        """Build from numbers (total_steps, n_channels) whose offsets are right; they may be inf."""
+        values = as_float(values)
+        check_finite(values, offsets, None)
+        return cls._trusted(values, offsets)
+
+    @classmethod
     def _trusted(
         cls,
         values: Array,

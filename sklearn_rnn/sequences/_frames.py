@@ -45,7 +45,7 @@ def shared_columns(items: list[Any]) -> list[str] | None:
     """Name the columns of a list of frames, one row a step; None where they are no frames."""
     first = None
     for row, item in enumerate(items):
-        if not is_frame(item):
+        if isinstance(item, np.ndarray) or not is_frame(item):
             return None
         names = [str(name) for name in _open_frame(item).columns]
         first = names if first is None else first

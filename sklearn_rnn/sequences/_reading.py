@@ -93,6 +93,11 @@ def describe_kind(X: Any) -> str:
 
 def resolve(X: Any) -> tuple[str, Any]:
     """Return the kind of `X` and the object to read it from."""
+    # What most callers bring, known without asking narwhals; it counts where one row is predicted.
+    if type(X) is np.ndarray:
+        return _resolve_array(X)
+    if type(X) is list:
+        return _resolve_list(X)
     if isinstance(X, FlatSequences):
         return "sequences", X
     if isinstance(X, (str, bytes)):
@@ -285,8 +290,7 @@ def too_large(error: OverflowError) -> ValueError:
 
 def dense_to_sequences(X: Array, *, cut: bool) -> Sequences:
     """Read a checked (n, n_steps) array; `cut` drops trailing NaN."""
-    values, offsets = flatten_dense(X, cut=cut)
-    return Sequences(values, offsets)
+    return Sequences._from_rows(*flatten_dense(X, cut=cut))
 
 
 def read_resolved(kind: str, data: Any, *, cut: bool = True) -> Sequences:
@@ -302,8 +306,7 @@ def read_resolved(kind: str, data: Any, *, cut: bool = True) -> Sequences:
                 f"Found array with 0 sample(s) (shape={cube.shape}) while a minimum of 1 is "
                 "required."
             )
-        values, offsets = flatten_dense(cube, cut=cut)
-        return Sequences(values, offsets)
+        return Sequences._from_rows(*flatten_dense(cube, cut=cut))
     if isinstance(data, list):
         return Sequences.from_list(data)
     return Sequences(*flatten_series(data, "X"))

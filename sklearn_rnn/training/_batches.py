@@ -90,7 +90,9 @@ class FlatStorage:
         if self.ragged:
             longest = padded_length(longest)
         starts = self.offsets[rows]
-        if self._values is not None:
+        if self._values is not None and not self.ragged and _follow_on(rows):
+            x = self._values[int(starts[0]) : int(starts[0]) + len(rows) * longest]
+        elif self._values is not None:
             index = self._index(starts, lengths, longest)
             where = torch.from_numpy(index.ravel()).to(self._values.device)
             x = self._values.index_select(0, where)
@@ -119,6 +121,13 @@ class FlatStorage:
         x = torch.zeros(n * longest, self.sequences.values.shape[1], dtype=self._kind)
         self._reader.read(starts, lengths, x.numpy(), np.arange(0, n * longest, longest))
         return x
+
+
+def _follow_on(rows: np.ndarray) -> bool:
+    """Tell whether each row is the one after the row before."""
+    if rows[-1] - rows[0] != len(rows) - 1:
+        return False
+    return len(rows) < 3 or bool((np.diff(rows) == 1).all())
 
 
 def padded_length(longest: int) -> int:
@@ -321,7 +330,7 @@ def prediction_batches(
     chosen = np.arange(len(lengths)) if rows is None else rows
     static = storage.sequences.static
     static_tensor = None if static is None else _static_tensor(static, storage)
-    order = chosen[np.argsort(lengths[chosen], kind="stable")]
+    order = chosen[np.argsort(lengths[chosen], kind="stable")] if storage.ragged else chosen
     start = 0
     while start < len(order):
         stop = min(start + max_rows, len(order))

@@ -23,10 +23,12 @@ def run_rows(
     n_threads: int = 1,
 ) -> np.ndarray:
     """Return ``call``'s results, one for each row, or for each of some, in their order."""
-    chosen = np.arange(len(storage.lengths)) if rows is None else rows
-    place = np.empty(len(storage.lengths), dtype=np.int64)
-    place[chosen] = np.arange(len(chosen))
-    return _run(call, storage, compute, n_threads, len(chosen), lambda part: place[part], chosen)
+    size = len(storage.lengths)
+    if rows is None:
+        return _run(call, storage, compute, n_threads, size, lambda part: part)
+    place = np.empty(size, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    return _run(call, storage, compute, n_threads, len(rows), lambda part: place[part], rows)
 
 
 def run_steps(
@@ -56,6 +58,8 @@ def _run(
         for batch in prediction_batches(storage, rows):
             values = _to_numpy(call(batch))
             if result is None:
+                if len(values) == size and not storage.ragged:
+                    return values  # one batch, whose rows are in order
                 result = np.empty((size, *values.shape[1:]), dtype=values.dtype)
             result[place(batch.rows)] = values
     assert result is not None, "there is at least one row"

@@ -20,6 +20,7 @@ from skorch import NeuralNet
 from ..nn import CIFG, LSTM, MinGRU, MinLSTM, set_generator
 from ._batches import Step, TrainingBatches
 from ._device import Compute, cpu_threads, seeded_globals
+from ._exact import in_double
 from ._optimization import Schedule, resolve_optimizer
 
 # On a CPU a step whose activations would take more than this is done in parts. What runs as one
@@ -150,11 +151,13 @@ class TrainingNet(NeuralNet):
     def network_for(self, dtype: torch.dtype) -> torch.nn.Module:
         """Return the network in evaluation mode with weights of the given type."""
         network = self.module_
-        network.eval()
+        if network.training:
+            network.eval()
         if dtype == torch.float32:
             return network
         if self.run.converted is None:
-            self.run.converted = copy.deepcopy(network).to(dtype)
+            exact = dtype == torch.float64
+            self.run.converted = in_double(network) if exact else copy.deepcopy(network).to(dtype)
         return self.run.converted
 
 
