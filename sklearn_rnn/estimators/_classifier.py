@@ -35,7 +35,8 @@ class RNNClassifier(LabelsMixin, BaseRNN):
     num_layers : int, default=1
         Stacked recurrent layers.
     bidirectional : bool, default=True
-        Whether a second recurrence reads each sequence from its true end.
+        Whether a second recurrence, and half of the reservoir, read each sequence from its true
+        end.
     nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
         Activation of ``cell="rnn"``; the other cells have their own.
     pooling : str or sequence of str, default=("mean", "max", "last")

@@ -6,7 +6,7 @@ Imports scikit-learn's check and layers 0 to 2.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,18 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import NetworkConfig, length_mask
+from ..nn import ChunkedRun, NetworkConfig, length_mask
 from ..sequences import Sequences, check_missing, check_X
-from ..training import Batch, FlatStorage, TrainingNet, run_rows, run_steps, seeded_globals
+from ..training import (
+    Batch,
+    FlatStorage,
+    TrainingNet,
+    long_rows,
+    run_rows,
+    run_steps,
+    run_with_long,
+    seeded_globals,
+)
 from ._targets import Target
 from ._torch_errors import names_parameters
 
@@ -54,30 +63,49 @@ class PredictionMixin(TransformerMixin):
         # Numbers far from zero would lose in float32 what the network tells apart.
         wide = self._target.head == "continuous" and self.net_.run.compute.device.type != "mps"
 
-        def call(batch: Batch) -> torch.Tensor:
-            raw = network.answer(batch.x, batch.lengths, batch.static)
+        def decode(raw: torch.Tensor) -> torch.Tensor:
             result = network.head.decode(raw.double() if wide else raw.float())
             return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
         # A recurrence that is as exact in single precision stays in it.
-        dtype = network.states_dtype
-        return self._run_over(sequences, call, dtype=dtype, per_step=self._target.per_step)
+        return self._run_over(
+            sequences,
+            lambda b: decode(network.answer(b.x, b.lengths, b.static)),
+            lambda run: map(decode, run.answer()),
+            network=network,
+            per_step=self._target.per_step,
+        )
 
     @names_parameters
     def _run_over(
         self,
         sequences: Sequences,
         call: Callable[[Batch], torch.Tensor],
+        call_long: Callable[[ChunkedRun], Iterator[torch.Tensor]],
         *,
-        dtype: torch.dtype = torch.float32,
+        network: Any = None,
         per_step: bool = False,
     ) -> np.ndarray:
-        """Run something over all sequences in batches, by row or by step."""
-        compute = self.net_.run.compute
-        storage = FlatStorage(sequences, compute.device, dtype)
-        run = run_steps if per_step else run_rows
+        """Run something over all sequences, by row or by step: in batches, long ones in pieces."""
+        compute, n_threads = self.net_.run.compute, self._n_threads()
+        if network is None:
+            network = self.net_.network_for(torch.float32)
+        storage = FlatStorage(sequences, compute.device, network.states_dtype)
+        long = long_rows(network, storage)
         with self._guarded():
-            return run(call, storage, compute, n_threads=self._n_threads())
+            if len(long):
+                return run_with_long(
+                    call,
+                    call_long,
+                    network,
+                    storage,
+                    compute,
+                    long,
+                    per_step=per_step,
+                    n_threads=n_threads,
+                )
+            run = run_steps if per_step else run_rows
+            return run(call, storage, compute, n_threads=n_threads)
 
     def _guarded(self) -> contextlib.AbstractContextManager:
         """Return the context in which a user's own cell may draw from torch's global generator."""
@@ -105,9 +133,15 @@ class PredictionMixin(TransformerMixin):
         network: Any = self.net_.network_for(torch.float32)
         if self.reservoir == "only" and network.path is not None:
             reservoir = network.path.reservoir
-            return self._run_over(sequences, lambda b: reservoir(network.input(b.x), b.lengths))
+            return self._run_over(
+                sequences,
+                lambda b: reservoir(network.input(b.x), b.lengths),
+                lambda run: iter([run.reservoir_features()]),
+            )
         return self._run_over(
-            sequences, lambda b: network.features(b.x, b.lengths, b.static).float()
+            sequences,
+            lambda b: network.features(b.x, b.lengths, b.static).float(),
+            lambda run: iter([run.features().float()]),
         )
 
     def hidden_states(self, X: Any) -> Sequences:
@@ -132,4 +166,8 @@ class PredictionMixin(TransformerMixin):
             mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
             return output[mask].float()
 
-        return Sequences(self._run_over(sequences, call, per_step=True), sequences.offsets)
+        def call_long(run: ChunkedRun) -> Iterator[torch.Tensor]:
+            return (output[0].float() for output in run.outputs())
+
+        states = self._run_over(sequences, call, call_long, per_step=True)
+        return Sequences(states, sequences.offsets)

@@ -1,6 +1,7 @@
 """Recurrent networks in plain torch, usable without the estimators; imports torch only."""
 
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from ._chunks import ChunkedRun
 from ._custom_cells import StepLoop, make_layer
 from ._dropout import Dropout, set_generator
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
@@ -21,6 +22,7 @@ from ._pooling import (
 from ._recurrence import Recurrence, RecurrenceOutput
 from ._reservoir import Reservoir, ReservoirPath
 from ._reservoir_states import reservoir_states
+from ._running import RunningPooling
 from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
 
@@ -31,6 +33,7 @@ __all__ = [
     "RNN",
     "AttentionPooling",
     "BinaryHead",
+    "ChunkedRun",
     "ConcatPooling",
     "ContinuousHead",
     "ConvStem",
@@ -53,6 +56,7 @@ __all__ = [
     "RecurrenceOutput",
     "Reservoir",
     "ReservoirPath",
+    "RunningPooling",
     "SequenceNetwork",
     "StaticInput",
     "StepBatchNorm",

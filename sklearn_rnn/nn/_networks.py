@@ -234,8 +234,8 @@ class NetworkConfig:
     per_step : bool, default=False
         Answer at every step instead of once a sequence.
     reservoir_units : int, default=0
-        Units of each reservoir of a closed-form path beside the recurrence; 0 for none. Not with
-        tokens, per step or joint targets.
+        Units of each reservoir of a closed-form path beside the recurrence; 0 for none. It reads
+        backwards too if `bidirectional`. Not with tokens, per step or joint targets.
     """
 
     n_channels: int = 1
@@ -372,7 +372,9 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
             )
         outputs = head.projection.out_features
         known = 0 if static is None else static.plain_size
-        path = ReservoirPath(input.output_size, outputs, config.reservoir_units, known)
+        path = ReservoirPath(
+            input.output_size, outputs, config.reservoir_units, known, config.bidirectional
+        )
     return SequenceNetwork(
         input=input,
         stem=stem,

@@ -157,9 +157,13 @@ class AttentionPooling(Pooling):
             Each row sums to one.
         """
         lengths = ragged_lengths(lengths, output)
+        return torch.softmax(blank_padding(self.scores(output), lengths, -math.inf), 1)
+
+    def scores(self, output: Tensor) -> Tensor:
+        """Return the logarithm of each step's weight, (B, T), up to a constant a row."""
         output = output.to(self.score.weight.dtype)
-        scores = self.score(torch.tanh(self.project(output))).squeeze(2)
-        return torch.softmax(blank_padding(scores, lengths, -math.inf), 1)
+        scores: Tensor = self.score(torch.tanh(self.project(output))).squeeze(2)
+        return scores
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         weights = self.weights(output, lengths)

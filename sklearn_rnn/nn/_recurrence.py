@@ -196,6 +196,21 @@ class Recurrence(nn.Module):
             final = torch.cat((final, output[:, 0, self.hidden_size :]), 1)
         return RecurrenceOutput(output, final, tuple(states) if return_state else None)
 
+    def advance(
+        self, index: int, direction: int, x: Tensor, state: Any, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Run one layer in one direction, on from a state of its own; return output and state.
+
+        The steps x (B, T, ...) stand in the direction's own order. What it returns for a row
+        after its length is arbitrary but finite.
+        """
+        layers: Any = self.layers[index]
+        output, after = self._run(layers[direction], x, state, lengths, False)
+        if self.norms:
+            norms: Any = self.norms[index]
+            output = norms[direction](output)
+        return output, after
+
     def _run(
         self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, return_state: bool
     ) -> tuple[Tensor, Any]:

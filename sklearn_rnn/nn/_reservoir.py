@@ -148,40 +148,76 @@ class Reservoir(nn.Module):
 
     def _pooled(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Run all blocks over a batch and pool their states."""
-        rows, longest, _ = x.shape
         lengths = ragged_lengths(lengths, x)
-        x = blank_padding(x, lengths)
-        difference = torch.zeros_like(x)
-        difference[:, 1:] = (x[:, 1:] - x[:, :-1]) / self.difference_scale
-        steps = torch.cat((x, difference), 2)
+        steps = self.with_difference(blank_padding(x, lengths))
         read = [steps]
         if self.directions == 2:
             read.append(reverse_within(steps, lengths))
-        per_direction = len(self.time_scales)
-        counted = torch.full((rows,), longest, device=x.device) if lengths is None else lengths
-        pooled = _Pooled(self.weight.shape[0], rows, self.units, x)
-        state = x.new_zeros(self.weight.shape[0], rows, self.units)
+        run = ReservoirRun(self, x.shape[0])
+        run.add(read, lengths)
+        return run.result()
+
+    def with_difference(self, x: Tensor, before: Tensor | None = None) -> Tensor:
+        """Return x (B, T, C) and its scaled first difference side by side.
+
+        `before` (B, C) is the step in front of x; without one the first difference is zero.
+        """
+        first = x[:, :1] if before is None else before[:, None]
+        difference = torch.diff(x, dim=1, prepend=first) / self.difference_scale
+        return torch.cat((x, difference), 2)
+
+
+class ReservoirRun:
+    """A reservoir on its way through a batch: states so far, pooled so far.
+
+    Parameters
+    ----------
+    reservoir : Reservoir
+    rows : int
+        Rows of the batch.
+    """
+
+    def __init__(self, reservoir: Reservoir, rows: int) -> None:
+        self.reservoir = reservoir
+        blocks, _, units = reservoir.weight_in.shape
+        self.state = reservoir.weight.new_zeros(blocks, rows, units)
+        self.pooled = _Pooled(blocks, rows, units, self.state)
+        self.begun = False
+
+    def add(self, read: Sequence[Tensor], lengths: Tensor | None = None) -> None:
+        """Go on by some steps (B, T, inputs), one tensor a direction, each in its own order.
+
+        `lengths` (B,) says how many of them each row has; none at all is allowed.
+        """
+        reservoir, longest = self.reservoir, read[0].shape[1]
+        weights = reservoir.weight_in.split(len(reservoir.time_scales))
+        state = self.state
         for start in range(0, longest, _CHUNK):
             size = min(_CHUNK, longest - start)
             drive = torch.cat(
                 [
                     torch.einsum("btd,kdu->tkbu", s[:, start : start + size], w)
-                    for s, w in zip(read, self.weight_in.split(per_direction), strict=True)
+                    for s, w in zip(read, weights, strict=True)
                 ],
                 1,
             )
-            drive += self.bias
+            drive += reservoir.bias
             states = [state]
             for t in range(size):
-                target = torch.tanh(torch.baddbmm(drive[t], state, self.weight))
-                state = torch.lerp(state, target, self.leak)
+                target = torch.tanh(torch.baddbmm(drive[t], state, reservoir.weight))
+                state = torch.lerp(state, target, reservoir.leak)
                 states.append(state)
             valid = None
             if lengths is not None:
-                clock = torch.arange(start, start + size, device=x.device)
-                valid = clock[:, None] < counted.to(x.device)
-            pooled.add(torch.stack(states), valid, first=start == 0)
-        return pooled.result(self.poolings)
+                clock = torch.arange(start, start + size, device=state.device)
+                valid = clock[:, None] < lengths.to(state.device)
+            self.pooled.add(torch.stack(states), valid, first=not self.begun)
+            self.begun = True
+        self.state = state
+
+    def result(self) -> Tensor:
+        """Return the pooled states (B, output_size) of the steps so far."""
+        return self.pooled.result(self.reservoir.poolings)
 
 
 class _Pooled:
@@ -252,16 +288,23 @@ class ReservoirPath(nn.Module):
         See :class:`Reservoir`.
     static_size : int, default=0
         What is known of a sample as a whole, read out beside the pooled states.
+    bidirectional : bool, default=True
+        See :class:`Reservoir`.
     """
 
     weight: Tensor
     bias: Tensor
 
     def __init__(
-        self, input_size: int, n_outputs: int, units: int = 100, static_size: int = 0
+        self,
+        input_size: int,
+        n_outputs: int,
+        units: int = 100,
+        static_size: int = 0,
+        bidirectional: bool = True,
     ) -> None:
         super().__init__()
-        self.reservoir = Reservoir(input_size, units)
+        self.reservoir = Reservoir(input_size, units, bidirectional=bidirectional)
         self.static_size = static_size
         size = self.reservoir.output_size + static_size
         self.register_buffer("weight", torch.zeros(size, n_outputs))
@@ -285,4 +328,8 @@ class ReservoirPath(nn.Module):
         """Return raw outputs (B, n_outputs) for standardised steps (B, T, C)."""
         features = self.features(steps, lengths, static)
         with torch.autocast(steps.device.type, enabled=False):
-            return features @ self.weight + self.bias
+            return self.read_out(features)
+
+    def read_out(self, features: Tensor) -> Tensor:
+        """Return raw outputs (B, n_outputs) for what :meth:`features` returned."""
+        return features @ self.weight + self.bias

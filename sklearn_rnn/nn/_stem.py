@@ -103,6 +103,8 @@ class ConvStem(nn.Module):
         make_norm: type[nn.Module] = norms[norm]
         self.norms = nn.ModuleList(make_norm(filters) for _ in kernel_sizes)
         self.dropout = Dropout(dropout)
+        #: Steps before and after a step that its result depends on.
+        self.reach = (sum(k // 2 for k in kernel_sizes), sum((k - 1) // 2 for k in kernel_sizes))
         self.output_size = filters + input_size if concatenate else filters
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from ._best import BestWeights
 from ._budget import auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
 from ._inference import run_rows, run_steps
+from ._long import long_rows, run_with_long
 from ._loop import (
     DivergenceError,
     EpochRecord,
@@ -43,6 +44,7 @@ __all__ = [
     "auto_epochs",
     "configure",
     "cpu_threads",
+    "long_rows",
     "make_net",
     "prediction_batches",
     "resolve_compute",
@@ -50,6 +52,7 @@ __all__ = [
     "resolve_optimizer",
     "run_rows",
     "run_steps",
+    "run_with_long",
     "seeded_globals",
     "solve_ridge",
     "step_statistics",

@@ -107,6 +107,26 @@ class FlatStorage:
             x = x.squeeze(-1)
         return x.to(self.device), torch.from_numpy(lengths)
 
+    def segment(self, row: int, start: int, stop: int) -> torch.Tensor:
+        """Return some steps of one row: values (1, t, C) or tokens (1, t)."""
+        first, n = int(self.offsets[row]) + start, stop - start
+        if self._values is not None:
+            x = self._values[first : first + n]
+        else:
+            x = self._read(np.array([first]), np.array([n]), n)
+        x = x.view(1, n, -1)
+        if self.step_widths is not None:
+            widths = torch.from_numpy(self.step_widths[first : first + n])
+            x = torch.cat([x, widths.to(x.device, x.dtype)[None, :, None]], dim=-1)
+        if self.sequences.is_tokens:
+            x = x.squeeze(-1)
+        return x.to(self.device)
+
+    def static_of(self, row: int) -> torch.Tensor | None:
+        """Return the static features (1, S) of one row, or None."""
+        static = self.sequences.static
+        return None if static is None else _static_tensor(static[row : row + 1], self)
+
     def _index(self, starts: np.ndarray, lengths: np.ndarray, longest: int) -> np.ndarray:
         """Return the flat positions (B, T) of padded rows."""
         index = starts[:, None] + np.arange(longest)[None, :]

@@ -22,6 +22,17 @@ def reservoir():
     return made
 
 
+def test_forward_alone_is_the_first_half_of_both():
+    x, lengths = torch.randn(3, 40, 2), torch.tensor([40, 3, 33])
+    both, alone = Reservoir(2, units=4), Reservoir(2, units=4, bidirectional=False)
+    both.draw(torch.Generator().manual_seed(0))
+    for name, buffer in alone.named_buffers():
+        buffer.copy_(getattr(both, name)[: len(buffer)])
+    assert alone.output_size == both.output_size // 2
+    blocks = both(x, lengths).view(3, 10, -1)[:, :5]
+    torch.testing.assert_close(alone(x, lengths), blocks.flatten(1))
+
+
 def by_hand(reservoir, x):
     """Pool h_t = h + leak (tanh(W_in u_t + W h + b) - h), u the series and its difference."""
     difference = np.diff(x, axis=0, prepend=x[:1]) / reservoir.difference_scale.numpy()

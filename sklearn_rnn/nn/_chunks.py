@@ -1,0 +1,217 @@
+"""One long sequence through a network in pieces, in bounded memory; imports torch only.
+
+What is kept between pieces is the state of each recurrence and the pooling so far. A backward
+recurrence is swept from the end first; only its state at the borders of the pieces is kept, and
+its output inside a piece is computed again from there when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._networks import SequenceNetwork
+from ._pooling import EachStep
+from ._reservoir import ReservoirRun
+from ._running import RunningPooling
+
+#: Steps of a piece.
+CHUNK = 4096
+
+
+def reach(network: SequenceNetwork) -> tuple[int, int]:
+    """Return how many steps before and after a step the recurrence's input at it depends on."""
+    stem: Any = network.stem
+    return (0, 0) if stem is None else stem.reach
+
+
+def joined(network: SequenceNetwork, pooled: Tensor, static: Tensor | None) -> Tensor:
+    """Return what the head reads: what is pooled, static features (1, S) beside each row."""
+    pooled = pooled.to(network.head.projection.weight.dtype)
+    if network.static is None:
+        return pooled
+    known = network.static(static)
+    return torch.cat((pooled, known.expand(pooled.shape[0], -1)), 1)
+
+
+class ChunkedRun:
+    """A network's way over one long sequence.
+
+    Parameters
+    ----------
+    network : SequenceNetwork
+        In evaluation mode.
+    read : callable
+        ``read(start, stop)`` returns these steps as the network takes them, with one row.
+    n_steps : int
+    static : Tensor of shape (1, S), default=None
+    chunk : int, default=4096
+        Steps of a piece.
+    """
+
+    def __init__(
+        self,
+        network: SequenceNetwork,
+        read: Callable[[int, int], Tensor],
+        n_steps: int,
+        static: Tensor | None = None,
+        chunk: int = CHUNK,
+    ) -> None:
+        self.network, self.read, self.static = network, read, static
+        self.recurrence: Any = network.recurrence
+        self.pieces = [(a, min(a + chunk, n_steps)) for a in range(0, n_steps, chunk)]
+        self.n_steps = n_steps
+        # By layer: the states with which forward and backward recurrence enter each piece.
+        self._entering: list[tuple[list[Any], list[Any]]] = []
+
+    # ---------------------------------------------------------------- steps and states
+
+    def _steps(self, piece: int) -> Tensor:
+        """Return the recurrence's input (1, t, C) of a piece."""
+        start, stop = self.pieces[piece]
+        before, after = reach(self.network)
+        first = max(0, start - before)
+        steps: Tensor = self.network.input(self.read(first, min(self.n_steps, stop + after)))
+        if self.network.stem is not None:
+            steps = self.network.stem(steps)
+        return steps[:, start - first : stop - first]
+
+    def _input(self, layer: int, piece: int) -> Tensor:
+        """Return what a layer of a bidirectional recurrence reads in a piece."""
+        if layer == 0:
+            return self._steps(piece)
+        x = self._input(layer - 1, piece)
+        forward, backward = (states[piece] for states in self._entering[layer - 1])
+        ahead, _ = self.recurrence.advance(layer - 1, 0, x, forward)
+        return torch.cat((ahead, self._backward(layer - 1, x, backward)[0]), 2)
+
+    def _backward(self, layer: int, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Run a layer over a piece from its end."""
+        output, state = self.recurrence.advance(layer, 1, x.flip(1), state)
+        return output.flip(1), state
+
+    def _sweep(self, layer: int, direction: int) -> Iterator[tuple[int, Any, Tensor]]:
+        """Run one direction of a layer through all pieces; give piece, state before and output."""
+        pieces, state = range(len(self.pieces)), None
+        for piece in pieces if direction == 0 else reversed(pieces):
+            x, before = self._input(layer, piece), state
+            if direction == 0:
+                output, state = self.recurrence.advance(layer, 0, x, state)
+            else:
+                output, state = self._backward(layer, x, state)
+            yield piece, before, output
+
+    def _borders(self, layer: int, direction: int) -> list[Any]:
+        """Return the states with which one direction of a layer enters the pieces."""
+        states: list[Any] = [None] * len(self.pieces)
+        for piece, before, _ in self._sweep(layer, direction):
+            states[piece] = before
+        return states
+
+    def _prepare(self) -> int:
+        """Find the states of all layers below the last; return the last."""
+        last: int = self.recurrence.num_layers - 1
+        while len(self._entering) < last:
+            layer = len(self._entering)
+            self._entering.append((self._borders(layer, 0), self._borders(layer, 1)))
+        return last
+
+    # ---------------------------------------------------------------- results
+
+    def outputs(self) -> Iterator[Tensor]:
+        """Give the recurrence's output (1, t, H) of one piece after the other."""
+        if not self.recurrence.bidirectional:
+            yield from self._forward_outputs()
+            return
+        last = self._prepare()
+        backward = self._borders(last, 1)
+        state: Any = None
+        for piece, entering in enumerate(backward):
+            x = self._input(last, piece)
+            ahead, state = self.recurrence.advance(last, 0, x, state)
+            yield torch.cat((ahead, self._backward(last, x, entering)[0]), 2)
+
+    def _forward_outputs(self) -> Iterator[Tensor]:
+        """Give the output of a recurrence in one direction, all layers at once."""
+        states: list[Any] = [None] * self.recurrence.num_layers
+        for piece in range(len(self.pieces)):
+            x = self._steps(piece)
+            for layer, state in enumerate(states):
+                x, states[layer] = self.recurrence.advance(layer, 0, x, state)
+            yield x
+
+    def features(self) -> Tensor:
+        """Return the features (1, F) that the head reads."""
+        network, recurrence = self.network, self.recurrence
+        running = RunningPooling(network.pooling)
+        if not recurrence.bidirectional:
+            sides = [self.outputs()]
+        elif running.separable:
+            last = self._prepare()
+            sides = [self._one_way(last, direction) for direction in (0, 1)]
+        else:
+            running = RunningPooling(network.pooling, recurrence.hidden_size)
+            sides = [self.outputs()]
+        pooled = []
+        for side in sides:
+            state: Any = None
+            for output in side:
+                if state is None:
+                    state = running.start(1, output.shape[2], output)
+                state = running.add(state, output)
+            pooled.append(state)
+        return joined(network, running.result(*pooled), self.static)
+
+    def _one_way(self, layer: int, direction: int) -> Iterator[Tensor]:
+        """Give the outputs of one direction of a layer, in that direction's own order."""
+        for _, _, output in self._sweep(layer, direction):
+            yield output.flip(1) if direction else output
+
+    def reservoir_features(self) -> Tensor:
+        """Return the pooled states of the closed-form path's reservoir, (1, F)."""
+        network = self.network
+        assert network.path is not None, "there is a closed-form path"
+        reservoir = network.path.reservoir
+        dtype = reservoir.weight.dtype
+        run = ReservoirRun(reservoir, 1)
+        for piece in range(len(self.pieces)):
+            parts = [self._driving(*self.pieces[piece])]
+            if reservoir.directions == 2:
+                start, stop = self.pieces[piece]
+                parts.append(self._driving(self.n_steps - stop, self.n_steps - start).flip(1))
+            with torch.autocast(parts[0].device.type, enabled=False):
+                run.add([part.to(dtype) for part in parts])
+        return run.result()
+
+    def _driving(self, start: int, stop: int) -> Tensor:
+        """Return what drives a reservoir in some steps: they and their first difference."""
+        assert self.network.path is not None, "there is a closed-form path"
+        reservoir = self.network.path.reservoir
+        first = max(0, start - 1)
+        x = self.network.input(self.read(first, stop)).to(reservoir.weight.dtype)
+        before = x[:, 0] if start else None
+        return reservoir.with_difference(x[:, start - first :], before)
+
+    def answer(self) -> Iterator[Tensor]:
+        """Give raw outputs: one (1, K), or (t, K) a piece of a network that answers each step."""
+        network = self.network
+        if isinstance(network.pooling, EachStep):
+            for output in self.outputs():
+                yield network.head(joined(network, output[0], self.static))
+            return
+        share = 1.0 if network.path is None else float(network.recurrence_share)
+        raw: Any = 0.0
+        if share > 0:
+            raw = share * network.head(self.features())
+        if share < 1:
+            assert network.path is not None, "there is a closed-form path"
+            features = self.reservoir_features()
+            if network.static is not None and self.static is not None:
+                known = network.static.plain(self.static)
+                features = torch.cat((features, known.to(features.dtype)), 1)
+            with torch.autocast(features.device.type, enabled=False):
+                raw = raw + (1 - share) * network.path.read_out(features)
+        yield raw

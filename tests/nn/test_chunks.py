@@ -1,0 +1,125 @@
+"""A sequence in pieces gives what it gives at once, whatever the network."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from sklearn_rnn.nn import ChunkedRun, NetworkConfig, RunningPooling, build_network, make_pooling
+
+POOLINGS = ("mean", "max", "last", "attention")
+
+
+class OwnCell(torch.nn.Module):
+    """A user's cell of one step, whose state is more than its output."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.mix = torch.nn.Linear(input_size + hidden_size, hidden_size)
+
+    def forward(self, x, state):
+        h, slow = (x.new_zeros(x.shape[0], self.mix.out_features),) * 2 if state is None else state
+        h = torch.tanh(self.mix(torch.cat((x, slow), 1)))
+        return h, 0.9 * slow + 0.1 * h
+
+
+def built(**changes):
+    config = {
+        "n_channels": 2,
+        "hidden_size": 5,
+        "head": "multiclass",
+        "n_outputs": 3,
+        "pooling": ("mean", "max", "last"),
+    } | changes
+    network = build_network(NetworkConfig(**config), torch.Generator().manual_seed(0))
+    if network.path is not None:
+        network.path.reservoir.draw(torch.Generator().manual_seed(1))
+        network.path.weight.normal_(generator=torch.Generator().manual_seed(2))
+        network.recurrence_share.fill_(0.25)
+    return network.eval()
+
+
+def chunked(network, x, static=None, chunk=7):
+    return ChunkedRun(network, lambda a, b: x[:, a:b], x.shape[1], static, chunk)
+
+
+CASES = [
+    *({"cell": c} for c in ("lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm")),
+    {"cell": "rnn", "nonlinearity": "relu"},
+    {"cell": OwnCell},
+    {"cell": torch.nn.GRU},
+    {"pooling": POOLINGS},
+    {"pooling": "last"},
+    {"num_layers": 3, "layer_norm": True},
+    {"stem": "conv", "stem_filters": 4},
+    {"stem": "conv", "stem_filters": 4, "stem_kernel_sizes": (4, 1, 6), "pooling": POOLINGS},
+    {"stem": "conv", "stem_filters": 4, "stem_norm": "batch", "stem_concatenate": False},
+    {"reservoir_units": 6},
+    {"per_step": True, "head": "continuous"},
+    {"per_step": True, "head": "continuous", "num_layers": 2, "stem": "conv", "n_static": 2},
+    {"indicator": True, "n_static": 2},
+    {"indicator": True, "n_static": 2, "reservoir_units": 4},
+    {"vocabulary_size": 9, "embedding_size": 4},
+]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=str)
+@torch.inference_mode()
+def test_answer_and_states_are_those_of_one_call(case, bidirectional):
+    network = built(bidirectional=bidirectional, **case)
+    for steps in (1, 6, 7, 8, 33):
+        generator = torch.Generator().manual_seed(steps)
+        if network.input.__class__.__name__ == "TokenInput":
+            x = torch.randint(9, (1, steps), generator=generator)
+        else:
+            x = torch.randn(1, steps, 2, generator=generator)
+            x[0, steps // 2, 0] = float("nan")
+        static = None if network.static is None else torch.tensor([[0.3, -1.0]])
+        run = partial(chunked, network, x, static)
+        found = torch.cat(list(run().answer()))
+        torch.testing.assert_close(found, network.answer(x, None, static), rtol=1e-5, atol=1e-5)
+        states = torch.cat(list(run().outputs()), 1)
+        torch.testing.assert_close(states, network.states(x), rtol=1e-5, atol=1e-6)
+        if network.path is not None:
+            known = network.path.reservoir(network.input(x))
+            torch.testing.assert_close(run().reservoir_features(), known, rtol=1e-5, atol=1e-5)
+
+
+def test_pieces_are_read_once_or_twice_and_never_all_at_once():
+    network, asked = built(bidirectional=True), []
+    x = torch.randn(1, 100, 2)
+
+    def read(start, stop):
+        asked.append((start, stop))
+        return x[:, start:stop]
+
+    with torch.inference_mode():
+        ChunkedRun(network, read, 100, chunk=10).features()
+    assert max(b - a for a, b in asked) == 10
+    assert sum(b - a for a, b in asked) == 200
+
+
+@pytest.mark.parametrize("spec", [*POOLINGS, POOLINGS])
+def test_running_pooling_of_ragged_rows_and_its_gradient(spec):
+    generator = torch.Generator().manual_seed(0)
+    pooling = make_pooling(spec, 3).double()
+    output = torch.randn(4, 20, 3, generator=generator, dtype=torch.float64)
+    # Ties, within a piece and across pieces, share the gradient.
+    output = output.round().requires_grad_()
+    lengths = torch.tensor([1, 20, 7, 13])
+    output_blank = torch.where((torch.arange(20) < lengths[:, None])[:, :, None], output, 0.0)
+    final = output[torch.arange(4), lengths - 1]
+    expected = pooling(output_blank, final, lengths)
+    weight = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    (wanted,) = torch.autograd.grad((expected * weight).sum(), output)
+
+    running = RunningPooling(pooling)
+    state = running.start(4, 3, output)
+    for start in range(0, 20, 6):
+        piece = output[:, start : start + 6]
+        state = running.add(state, piece, lengths - start)
+    found = running.result(state)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad((found * weight).sum(), output)
+    torch.testing.assert_close(gradient, wanted)
