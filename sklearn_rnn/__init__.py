@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .estimators import RNNClassifier, RNNRegressor
+    from .estimators import RNNClassifier, RNNRegressor, SequenceStream
     from .sequences import Sequences
 
 # Public name -> the subpackage it lives in.
 _NAMES = {
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
+    "SequenceStream": "estimators",
     "Sequences": "sequences",
 }
 _SUBPACKAGES = ("datasets", "inspection", "nn", "preprocessing", "testing")
@@ -20,6 +21,7 @@ _SUBPACKAGES = ("datasets", "inspection", "nn", "preprocessing", "testing")
 __all__ = [
     "RNNClassifier",
     "RNNRegressor",
+    "SequenceStream",
     "Sequences",
     "__version__",
     "datasets",

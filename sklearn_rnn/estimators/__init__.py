@@ -2,5 +2,6 @@
 
 from ._classifier import RNNClassifier
 from ._regressor import RNNRegressor
+from ._stream import SequenceStream
 
-__all__ = ["RNNClassifier", "RNNRegressor"]
+__all__ = ["RNNClassifier", "RNNRegressor", "SequenceStream"]

@@ -42,6 +42,7 @@ from ._parameters import ParametersMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._scaling import static_statistics, target_statistics
+from ._stream import StreamMixin
 from ._torch_errors import names_parameters
 from ._validation_split import split_rows
 
@@ -50,6 +51,7 @@ _MIXING_FRACTION = 0.2
 
 
 class BaseRNN(
+    StreamMixin,
     PredictionMixin,
     FittedNetMixin,
     DescribedNetworkMixin,

@@ -60,12 +60,9 @@ class PredictionMixin(TransformerMixin):
         """Return the head's decoded output by row, or flat by step for targets per step."""
         dtype = self._prediction_dtype()
         network: Any = self.net_.network_for(dtype)
-        # Numbers far from zero would lose in float32 what the network tells apart.
-        wide = self._target.head == "continuous" and self.net_.run.compute.device.type != "mps"
 
         def decode(raw: torch.Tensor) -> torch.Tensor:
-            result = network.head.decode(raw.double() if wide else raw.float())
-            return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
+            return self._decoded(network, raw)
 
         # A recurrence that is as exact in single precision stays in it.
         return self._run_over(
@@ -75,6 +72,13 @@ class PredictionMixin(TransformerMixin):
             network=network,
             per_step=self._target.per_step,
         )
+
+    def _decoded(self, network: Any, raw: torch.Tensor) -> torch.Tensor:
+        """Return what the head makes of raw outputs, several outputs side by side."""
+        # Numbers far from zero would lose in float32 what the network tells apart.
+        wide = self._target.head == "continuous" and raw.device.type != "mps"
+        result = network.head.decode(raw.double() if wide else raw.float())
+        return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
     @names_parameters
     def _run_over(

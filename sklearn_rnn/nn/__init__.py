@@ -25,6 +25,7 @@ from ._reservoir_states import reservoir_states
 from ._running import RunningPooling
 from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
+from ._streaming import NetworkStream
 
 __all__ = [
     "CIFG",
@@ -50,6 +51,7 @@ __all__ = [
     "MulticlassHead",
     "MultilabelHead",
     "NetworkConfig",
+    "NetworkStream",
     "NumericInput",
     "Pooling",
     "Recurrence",

@@ -1,11 +1,18 @@
-"""A sequence in pieces gives what it gives at once, whatever the network."""
+"""A sequence in pieces, from a file or live, gives what it gives at once, whatever the network."""
 
 from functools import partial
 
 import pytest
 import torch
 
-from sklearn_rnn.nn import ChunkedRun, NetworkConfig, RunningPooling, build_network, make_pooling
+from sklearn_rnn.nn import (
+    ChunkedRun,
+    NetworkConfig,
+    NetworkStream,
+    RunningPooling,
+    build_network,
+    make_pooling,
+)
 
 POOLINGS = ("mean", "max", "last", "attention")
 
@@ -123,3 +130,47 @@ def test_running_pooling_of_ragged_rows_and_its_gradient(spec):
     torch.testing.assert_close(found, expected)
     (gradient,) = torch.autograd.grad((found * weight).sum(), output)
     torch.testing.assert_close(gradient, wanted)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@torch.inference_mode()
+def test_a_stream_answers_what_the_network_answers_to_the_prefix(case):
+    network = built(**case)
+    if case.get("vocabulary_size"):
+        x = torch.randint(9, (1, 30), generator=torch.Generator().manual_seed(0))
+    else:
+        x = torch.randn(1, 30, 2, generator=torch.Generator().manual_seed(0))
+        x[0, 4, 1] = float("nan")
+    static = None if network.static is None else torch.tensor([[0.3, -1.0]])
+    stream, done = NetworkStream(network, static), 0
+    for size in (1, 1, 1, 1, 1, 1, 1, 1, 9, 1, 4, 1, 1, 6):
+        stream.push(x[:, done : done + size])
+        done += size
+        expected = network.answer(x[:, :done], None, static)
+        if case.get("per_step"):
+            expected = expected[-size:]
+        torch.testing.assert_close(stream.answer(), expected, rtol=1e-5, atol=1e-5)
+    assert stream.n_steps == done == 30
+
+
+@torch.inference_mode()
+def test_streams_copied_go_their_own_way_and_states_come_back():
+    network = built(reservoir_units=4, stem="conv", stem_filters=3)
+    x = torch.randn(1, 20, 2, generator=torch.Generator().manual_seed(0))
+    stream = NetworkStream(network)
+    stream.push(x[:, :9])
+    branch, kept = stream.copy(), stream.copy().state()
+    branch.push(torch.ones(1, 5, 2))
+    stream.push(x[:, 9:])
+    torch.testing.assert_close(stream.answer(), network.answer(x), rtol=1e-5, atol=1e-5)
+    other = torch.cat((x[:, :9], torch.ones(1, 5, 2)), 1)
+    torch.testing.assert_close(branch.answer(), network.answer(other), rtol=1e-5, atol=1e-5)
+    fresh = NetworkStream(network)
+    fresh.restore(kept)
+    fresh.push(x[:, 9:])
+    torch.testing.assert_close(fresh.answer(), stream.answer())
+
+
+def test_two_directions_cannot_be_streamed():
+    with pytest.raises(ValueError, match="starts at the end"):
+        NetworkStream(built(bidirectional=True))
