@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .estimators import RNNClassifier, RNNRegressor, SequenceStream
+    from .estimators import (
+        ReservoirClassifier,
+        ReservoirRegressor,
+        ReservoirTransformer,
+        RNNClassifier,
+        RNNRegressor,
+        SequenceStream,
+    )
     from .sequences import Sequences
 
 # Public name -> the subpackage it lives in.
 _NAMES = {
     "RNNClassifier": "estimators",
     "RNNRegressor": "estimators",
+    "ReservoirClassifier": "estimators",
+    "ReservoirRegressor": "estimators",
+    "ReservoirTransformer": "estimators",
     "SequenceStream": "estimators",
     "Sequences": "sequences",
 }
@@ -21,6 +31,9 @@ _SUBPACKAGES = ("datasets", "inspection", "nn", "preprocessing", "testing")
 __all__ = [
     "RNNClassifier",
     "RNNRegressor",
+    "ReservoirClassifier",
+    "ReservoirRegressor",
+    "ReservoirTransformer",
     "SequenceStream",
     "Sequences",
     "__version__",

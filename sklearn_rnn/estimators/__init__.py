@@ -2,6 +2,16 @@
 
 from ._classifier import RNNClassifier
 from ._regressor import RNNRegressor
+from ._reservoir_classifier import ReservoirClassifier
+from ._reservoir_regressor import ReservoirRegressor
+from ._reservoir_transformer import ReservoirTransformer
 from ._stream import SequenceStream
 
-__all__ = ["RNNClassifier", "RNNRegressor", "SequenceStream"]
+__all__ = [
+    "RNNClassifier",
+    "RNNRegressor",
+    "ReservoirClassifier",
+    "ReservoirRegressor",
+    "ReservoirTransformer",
+    "SequenceStream",
+]

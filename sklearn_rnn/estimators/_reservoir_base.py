@@ -88,11 +88,19 @@ class BaseReservoir(
     @names_parameters
     def _draw(self, sequences: Sequences, rows: np.ndarray, weights: np.ndarray | None) -> None:
         """Draw the reservoir and take the scaling from some rows."""
-        radii, leaks = np.broadcast_arrays(
-            np.atleast_1d(np.asarray(self.spectral_radius, dtype=np.float64)),
-            np.atleast_1d(np.asarray(self.leak_rate, dtype=np.float64)),
-        )
-        if radii.ndim != 1 or not (radii >= 0).all():
+        radii = np.atleast_1d(np.asarray(self.spectral_radius, dtype=np.float64))
+        leaks = np.atleast_1d(np.asarray(self.leak_rate, dtype=np.float64))
+        if (
+            radii.ndim != 1
+            or leaks.ndim != 1
+            or (len(radii) != len(leaks) and 1 not in (len(radii), len(leaks)))
+        ):
+            raise ValueError(
+                "spectral_radius and leak_rate must have one entry for each time scale; got "
+                f"{self.spectral_radius!r} and {self.leak_rate!r}."
+            )
+        radii, leaks = np.broadcast_arrays(radii, leaks)
+        if not (radii >= 0).all():
             raise ValueError(f"spectral_radius must not be negative; got {self.spectral_radius!r}.")
         if not ((leaks > 0) & (leaks <= 1)).all():
             raise ValueError(f"leak_rate must be in (0, 1]; got {self.leak_rate!r}.")

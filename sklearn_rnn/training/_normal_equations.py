@@ -108,7 +108,7 @@ class NormalEquations:
         targets : ndarray of shape (n_samples, n_targets)
             Finite numbers.
         weights : ndarray of shape (n_samples,)
-            Positive weights.
+            Their weights; zero only beside others in a block.
         sizes : ndarray of int, default=None
             Samples of each block, which are left out together. None means one.
         """
@@ -139,7 +139,7 @@ class NormalEquations:
         for start in range(0, len(blocks), 512):
             part = blocks[start : start + 512]
             weights = np.concatenate([w for _, _, w in part])
-            targets = np.concatenate([t for _, t, _ in part]) / weights[:, None]
+            targets = _means(np.concatenate([t for _, t, _ in part]), weights)
             self._sum(np.concatenate([f for f, _, _ in part]), targets, weights)
         self._drop()
 
@@ -194,7 +194,7 @@ class NormalEquations:
         blocks = [self.blocks[key] for key in order]
         features = np.concatenate([f for f, _, _ in blocks])
         weights = np.concatenate([w for _, _, w in blocks])
-        targets = np.concatenate([t for _, t, _ in blocks]) / weights[:, None]
+        targets = _means(np.concatenate([t for _, t, _ in blocks]), weights)
         sizes = np.array([len(w) for _, _, w in blocks])
         form: _Dual | _Primal
         if self.products is None:
@@ -205,8 +205,10 @@ class NormalEquations:
         given = PENALTIES * weights.mean() if alpha is None else np.atleast_1d(alpha)
         candidates = np.sort(np.asarray(given, dtype=np.float64)).tolist()
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+        # An eigendecomposition serves all penalties; Cholesky factors cost one each.
+        stride = 1 if form.values is not None else min(_STRIDE, max(1, len(candidates) // 4))
         for value, candidate, solved, left_out in _search(
-            candidates, lambda a: form.solve(a), lambda p: criterion(p, targets, weights)
+            candidates, stride, form.solve, lambda p: criterion(p, targets, weights)
         ):
             if best is None or (value, candidate) < best[:2]:
                 best = (value, candidate, solved, left_out)
@@ -218,14 +220,19 @@ class NormalEquations:
         return RidgeReadout(coefficients, bias, float(chosen), left_out, targets, weights, keys)
 
 
+def _means(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Divide weighted sums by their weights; what has no weight gets zero."""
+    return sums / np.where(weights > 0, weights, 1.0)[:, None]
+
+
 def _search(
     candidates: list[float],
+    stride: int,
     solve: Callable[[float], tuple[np.ndarray, np.ndarray]],
     judge: Callable[[np.ndarray], float],
 ) -> Iterator[tuple[float, float, np.ndarray, np.ndarray]]:
-    """Try penalties from coarse to fine: every fourth, then around the best of them."""
+    """Try penalties from coarse to fine: first so many apart, then around the best of them."""
     values: dict[int, float] = {}
-    stride = min(_STRIDE, max(1, len(candidates) // 4))
     wanted = list(range(0, len(candidates), stride))
     while True:
         for index in wanted:
