@@ -4,6 +4,13 @@ from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
 from ._custom_cells import StepLoop, make_layer
 from ._dropout import Dropout, set_generator
+from ._forecast_heads import ForecastHead, interpolate_quantiles, make_forecast_head
+from ._forecast_network import (
+    ForecastInput,
+    ForecastNetwork,
+    ForecastNetworkConfig,
+    LinearPath,
+)
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
@@ -40,10 +47,15 @@ __all__ = [
     "ConvStem",
     "Dropout",
     "EachStep",
+    "ForecastHead",
+    "ForecastInput",
+    "ForecastNetwork",
+    "ForecastNetworkConfig",
     "GRUResetBefore",
     "Head",
     "JointHead",
     "LastPooling",
+    "LinearPath",
     "MaxPooling",
     "MeanPooling",
     "MinGRU",
@@ -66,9 +78,11 @@ __all__ = [
     "TokenInput",
     "build_network",
     "initialise",
+    "interpolate_quantiles",
     "is_builtin",
     "length_mask",
     "linear_scan",
+    "make_forecast_head",
     "make_layer",
     "make_pooling",
     "reservoir_states",

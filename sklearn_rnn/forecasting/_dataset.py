@@ -1,0 +1,151 @@
+"""What a forecasting network reads: windows of a panel with their covariates. Imports torch, nn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..nn import ForecastInput
+from ._design import Design
+from ._lanes import Lanes
+from ._windows import WindowReader, Windows
+
+
+class ForecastData:
+    """Read batches of windows for a network.
+
+    A *unit* is what one row of a batch forecasts: a lane, or with mixed channels a series with all
+    its lanes. A window is a unit and a cut, counted in rows of the series.
+
+    Parameters
+    ----------
+    lanes : Lanes
+        Of a panel with n series, K targets.
+    design : Design
+        The panel's covariates as numbers.
+    offsets : ndarray of int of shape (n + 1,)
+    window, horizon : int
+    mixed : bool
+    until : ndarray of int of shape (n,), default=None
+        Rows of each series that targets may come from; None means all.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        design: Design,
+        offsets: np.ndarray,
+        window: int,
+        horizon: int,
+        *,
+        mixed: bool,
+        until: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.lanes, self.mixed = lanes, mixed
+        self.window, self.horizon = window, horizon
+        self.n_series, self.n_rows = len(offsets) - 1, int(offsets[-1])
+        self.n_targets = len(lanes.start) // max(self.n_series, 1)
+        self.offsets = offsets
+        lengths = np.diff(offsets) if until is None else until
+        shift = np.arange(self.n_targets)[:, None] * self.n_rows
+        self.until = (offsets[:-1] + lengths + shift).reshape(-1)
+        self.reader = WindowReader(lanes, window, horizon, device, until=self.until)
+        self.device = self.reader.device
+        self._offsets = torch.from_numpy(np.ascontiguousarray(offsets)).to(self.device)
+
+        def put(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
+
+        self.known, self.past, self.static = map(put, (design.known, design.past, design.static))
+        self._span = torch.arange(-window, horizon, device=self.device)
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.n_series if self.mixed else self.n_series * self.n_targets
+
+    @property
+    def targets_a_unit(self) -> int:
+        """Lanes that a unit forecasts."""
+        return self.n_targets if self.mixed else 1
+
+    def lanes_of(self, units: np.ndarray) -> np.ndarray:
+        """Return the lanes of units (B, K)."""
+        if self.mixed:
+            return units[:, None] + np.arange(self.n_targets) * self.n_series
+        return units[:, None]
+
+    def windows(self, first: int, *, full: bool, most: int, seed: int) -> tuple[Tensor, Tensor]:
+        """List windows to train on.
+
+        Parameters
+        ----------
+        first : int
+            Rows that must lie before a cut.
+        full : bool
+            Only those whose whole horizon lies before the end.
+        most : int
+            Windows beyond this are left out at random.
+        seed : int
+
+        Returns
+        -------
+        unit, cut : Tensor of int of shape (n_windows,)
+        """
+        lanes = self.lanes_of(np.arange(self.n_units))
+        shift = (lanes // max(self.n_series, 1)) * self.n_rows
+        begin = (self.lanes.start[lanes] - shift).min(1)
+        end = (self.until[lanes] - shift).min(1)
+        base = self.offsets[lanes[:, 0] % self.n_series]
+        low = begin - base + first
+        high = end - base - (self.horizon if full else 1) + 1
+        counts = np.maximum(high - low, 0)
+        total = int(counts.sum())
+        if total > most:
+            places = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
+        else:
+            places = np.arange(total)
+        ends = np.cumsum(counts)
+        unit = np.searchsorted(ends, places, side="right")
+        cut = places - (ends - counts)[unit] + low[unit]
+        return torch.from_numpy(unit), torch.from_numpy(cut)
+
+    def read(
+        self, unit: Tensor, cut: Tensor, *, targets: bool = False
+    ) -> tuple[ForecastInput, Windows, Tensor]:
+        """Read windows: the network's input, the windows of all lanes (B * K), and the lanes."""
+        n, k = max(self.n_series, 1), self.targets_a_unit
+        unit, cut = unit.to(self.device), cut.to(self.device)
+        if self.mixed:
+            lane = unit[:, None] + torch.arange(k, device=self.device) * n
+        else:
+            lane = unit[:, None]
+        rows = self._offsets[lane[:, 0] % n] + cut
+        flat = (rows[:, None] + (lane // n) * self.n_rows).reshape(-1)
+        lane = lane.reshape(-1)
+        found = self.reader.read(lane, flat, targets=targets)
+        shape = (len(unit), k, -1)
+        covariates = self._covariates(unit % n, rows)
+        inputs = ForecastInput(
+            found.z.reshape(*shape[:2], self.window),
+            found.mask.reshape(*shape[:2], self.window),
+            found.extra.reshape(*shape[:2], found.extra.shape[1]),
+            *covariates,
+        )
+        return inputs, found, lane
+
+    def _covariates(self, series: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gather covariates; before its first and after its last row a series keeps those."""
+        static = self.static[series]
+        batch = len(series)
+        if not self.known.shape[1] and not self.past.shape[1]:
+            span = self.window + self.horizon
+            return static.new_zeros(batch, span, 0), static.new_zeros(batch, self.window, 0), static
+        steps = rows[:, None] + self._span
+        steps = torch.maximum(steps, self._offsets[series][:, None])
+        steps = torch.minimum(steps, self._offsets[series + 1][:, None] - 1)
+        past = self.past[torch.minimum(steps[:, : self.window], rows[:, None] - 1).clamp(min=0)]
+        return self.known[steps], past, static

@@ -1,0 +1,577 @@
+"""The forecasting model behind the estimator: panels in, forecasts out; no frames, no time stamps.
+
+Imports torch, nn, the training room and the parts of this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..nn import ForecastNetwork, ForecastNetworkConfig
+from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
+from ._calibration import Calibration, calibrate, coverage, ordered
+from ._closed_form import ClosedForm, batches, priors
+from ._dataset import ForecastData
+from ._design import Design
+from ._lanes import make_lanes
+from ._options import LEVELS, ForecastOptions
+from ._panel import Panel
+from ._selection import Choice, choose, validation_windows
+from ._training import train_network
+
+_SHARES = np.linspace(0.0, 1.0, 11)
+# The validated share counts as much as this many independent windows say for one half.
+_SHARE_DOUBT = 4.0
+_MOST_WINDOWS = 2_000_000
+_PREDICT_BATCH = 2048
+
+
+@dataclass
+class Forecasts:
+    """Forecasts of n origins.
+
+    Attributes
+    ----------
+    point : ndarray of shape (n, h, K)
+    quantiles : ndarray of shape (n, h, K, Q)
+        At `levels`; they do not cross.
+    levels : tuple of float
+    """
+
+    point: np.ndarray
+    quantiles: np.ndarray
+    levels: tuple[float, ...]
+
+
+class ForecastModel:
+    """Networks for a panel, chosen and calibrated on its tail.
+
+    Parameters
+    ----------
+    options : ForecastOptions
+
+    Attributes
+    ----------
+    report_ : dict
+        What the validation tail said: ``window``, ``transform``, ``penalty``, ``share``,
+        ``scaled_error`` of the forecast and of the closed form, and ``coverage`` of the 90 %
+        interval before and after calibration.
+    history_ : list of EpochRecord
+    """
+
+    def __init__(self, options: ForecastOptions) -> None:
+        self.options = options
+        self.networks_: list[ForecastNetwork] = []
+
+    # Fitting.
+
+    def fit(
+        self,
+        panel: Panel,
+        *,
+        weights: np.ndarray | None = None,
+        validation_horizon: int | None = None,
+        seed: int = 0,
+        compute: Compute | None = None,
+        n_threads: int = 1,
+        on_epoch: Callable[[EpochRecord], object] | None = None,
+    ) -> ForecastModel:
+        """Fit on a panel.
+
+        Parameters
+        ----------
+        panel : Panel
+        weights : ndarray of shape (n_series,), default=None
+            Of the series in the loss.
+        validation_horizon : int, default=None
+            Last rows of each series that are held out to choose and calibrate; None is one
+            horizon, or more where the panel is small and its series are long.
+        seed : int, default=0
+        compute : Compute, default=None
+            None is the CPU.
+        n_threads : int, default=1
+        on_epoch : callable, default=None
+            Called with an `EpochRecord` after each epoch; training ends early if it returns True.
+            Epochs are counted through all networks that are trained; `n_epochs_` says how many.
+
+        Returns
+        -------
+        ForecastModel
+        """
+        self.compute = compute or Compute(torch.device("cpu"))
+        self.n_threads = n_threads
+        self.history_: list[EpochRecord] = []
+        self.design_ = Design(panel)
+        self.season_ = max(1, int(panel.season_length))
+        self.calibration_: Calibration | None = None
+        design = self.design_(panel)
+        with cpu_threads(n_threads):
+            choice = choose(panel, design, self.options, validation_horizon, weights)
+        self.choice_ = choice
+        self.report_: dict[str, Any] = choice.report()
+        share = 1.0
+        if choice.validated and (self.trains or self.options.calibrate):
+            data = self._data(panel, design, choice, until=choice.until)
+            network = self._network(data, choice, weights, seed, on_epoch)
+            with cpu_threads(n_threads):
+                share = self._validate(network, data, panel, choice)
+            if not self.options.refit:
+                self.networks_ = [network]
+        elif self.trains:
+            share = 0.5 if self.options.linear else 1.0
+        if not self.networks_ or self.options.refit:
+            data = self._data(panel, design, choice, until=None)
+            self.networks_ = [
+                self._network(data, choice, weights, seed + 1 + index, on_epoch)
+                for index in range(max(1, self.options.n_estimators if self.trains else 1))
+            ]
+        for network in self.networks_:
+            network.share.fill_(share)
+        return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained by gradient."""
+        return self.options.linear != "only"
+
+    def _data(
+        self, panel: Panel, design: Design, choice: Choice, until: np.ndarray | None
+    ) -> ForecastData:
+        """Make the windows of a panel; statistics come from rows before `until`."""
+        lanes = make_lanes(panel, choice.transform, seasonality=choice.seasonality, limit=until)
+        return ForecastData(
+            lanes,
+            design,
+            panel.offsets,
+            choice.window,
+            self.options.horizon,
+            mixed=self.options.channels == "mixed",
+            until=until,
+            device=self.compute.device,
+        )
+
+    def _network(
+        self,
+        data: ForecastData,
+        choice: Choice,
+        weights: np.ndarray | None,
+        seed: int,
+        on_epoch: Callable[[EpochRecord], object] | None,
+    ) -> ForecastNetwork:
+        """Solve and train one network."""
+        options = self.options
+        config = self._config(data)
+        with seeded_globals(seed):
+            network = ForecastNetwork(config)
+        network.start(torch.Generator().manual_seed(seed))
+        windows = data.windows(choice.first, full=False, most=_MOST_WINDOWS, seed=seed)
+        spread = np.ones(options.horizon)
+        if options.linear:
+            with cpu_threads(self.n_threads):
+                chosen = data.windows(choice.first, full=True, most=choice.most, seed=seed)
+                sums = ClosedForm(data, *chosen, weights)
+                solution = sums.solve(priors(data)[choice.prior], choice.penalty)
+                spread = sums.spread(solution)
+            solution.put(network.linear)
+            solution.put(network.closed)
+        else:
+            network.linear.requires_grad_(False)
+        with torch.no_grad():
+            initial = [network.head.initial(float(s))[1:] for s in spread]
+            network.spread.copy_(torch.tensor(initial))
+        network.to(self.compute.device)
+        if self.trains and len(windows[0]):
+            size, epochs = self._budget(len(windows[0]))
+            recipe = Recipe(
+                options.optimizer, options.learning_rate, options.weight_decay,
+                options.schedule, epochs, options.gradient_clip,
+            )  # fmt: skip
+            train_network(
+                network,
+                data,
+                windows,
+                recipe,
+                self.compute,
+                batch_size=size,
+                windows_an_epoch=_WINDOWS_AN_EPOCH,
+                seed=seed,
+                n_threads=self.n_threads,
+                weights=weights,
+                on_epoch=lambda record: self._note(record, on_epoch),
+                guard_globals=isinstance(options.cell, type),
+            )
+        return network.eval()
+
+    def _note(
+        self, record: EpochRecord, on_epoch: Callable[[EpochRecord], object] | None
+    ) -> object:
+        """Keep an epoch's record, counted through all networks."""
+        self.history_.append(replace(record, epoch=len(self.history_) + 1))
+        return on_epoch(self.history_[-1]) if on_epoch is not None else None
+
+    def _budget(self, n_windows: int) -> tuple[int, int]:
+        """Return batch size and epochs."""
+        used = min(n_windows, _WINDOWS_AN_EPOCH)
+        size = self.options.batch_size
+        if isinstance(size, str):
+            size = 16
+            while size < 512 and size * 2 * 40 <= used:
+                size *= 2
+        epochs = self.options.max_epochs
+        if isinstance(epochs, str):
+            epochs = int(np.clip(800 // max(1, used // size), 12, 40))
+        return size, epochs
+
+    def _config(self, data: ForecastData) -> ForecastNetworkConfig:
+        """Describe the network for some data."""
+        options = self.options
+        segment = options.segment_length
+        if isinstance(segment, str):
+            segment = self.season_ if self.season_ > 1 else max(1, data.window // 8)
+        return ForecastNetworkConfig(
+            window=data.window,
+            horizon=options.horizon,
+            n_targets=data.targets_a_unit,
+            n_extra=data.reader.n_extra,
+            n_known=data.known.shape[1],
+            n_past=data.past.shape[1],
+            n_static=data.static.shape[1],
+            season=self.season_,
+            decoder=options.decoder,
+            segment_length=min(segment, data.window),
+            cell=options.cell,
+            hidden_size=options.hidden_size,
+            num_layers=options.num_layers,
+            dropout=options.dropout,
+            recurrent=self.trains,
+            distribution=options.distribution,
+            levels=LEVELS,
+            n_components=options.n_components,
+        )
+
+    def _validate(
+        self, network: ForecastNetwork, data: ForecastData, panel: Panel, choice: Choice
+    ) -> float:
+        """Choose the share of what was trained, and calibrate, on the tail."""
+        unit, cut = validation_windows(data, choice)
+        truth, scale = choice.truth(data, panel, unit, cut)
+        full = self._run([network], data, unit, cut, share=1.0)
+        share = 1.0
+        if self.trains and self.options.linear:
+            closed = self._run([network], data, unit, cut, share=0.0)
+            errors = [
+                _scaled_error(truth, s * full.point + (1 - s) * closed.point, scale)
+                for s in _SHARES
+            ]
+            best = float(_SHARES[int(np.argmin(errors))])
+            n = choice.n_independent
+            share = (n * best + _SHARE_DOUBT * 0.5) / (n + _SHARE_DOUBT)
+            self.report_ |= {
+                "share": share,
+                "scaled_error_closed_form": errors[0],
+                "scaled_error_trained": errors[-1],
+            }
+        found = self._run([network], data, unit, cut, share=share)
+        self.report_["scaled_error"] = _scaled_error(truth, found.point, scale)
+        if self.options.calibrate:
+            self._calibrate(truth, found)
+        return share
+
+    def _calibrate(self, truth: np.ndarray, found: Forecasts) -> None:
+        """Calibrate, and measure the coverage on windows that were not calibrated on."""
+        flat = truth.shape[0] * truth.shape[2], truth.shape[1]
+
+        def rows(values: np.ndarray) -> np.ndarray:
+            return np.moveaxis(values, 2, 1).reshape(*flat, *values.shape[3:])
+
+        y, point, quantiles = rows(truth), rows(found.point), rows(found.quantiles)
+        low, high = found.levels.index(0.05), found.levels.index(0.95)
+        self.calibration_ = calibrate(y, point, quantiles, found.levels)
+        halves = np.arange(len(y)) % 2
+        after = np.empty_like(quantiles)
+        for half in (0, 1):
+            other = halves != half
+            if not other.any():
+                after[halves == half] = self.calibration_(
+                    point[halves == half], quantiles[halves == half]
+                )
+                continue
+            part = calibrate(y[other], point[other], quantiles[other], found.levels)
+            after[~other] = part(point[~other], quantiles[~other])
+        self.report_ |= {
+            "coverage_before": coverage(y, quantiles[..., low], quantiles[..., high]),
+            "coverage": coverage(y, after[..., low], after[..., high]),
+        }
+
+    # Forecasting.
+
+    def predict(
+        self,
+        panel: Panel,
+        horizon: int,
+        future_known: np.ndarray | None = None,
+        *,
+        origins: tuple[np.ndarray, np.ndarray] | None = None,
+        seed: int = 0,
+    ) -> Forecasts:
+        """Forecast from the end of each series, or from given origins.
+
+        Beyond the trained horizon the point forecasts are taken for history and the networks run
+        again; the spread of each further block adds to what the block before ended with.
+
+        Parameters
+        ----------
+        panel : Panel
+            With the columns of the one in `fit`; its series may be others.
+        horizon : int
+        future_known : ndarray of shape (n, horizon, Ck), default=None
+            Known covariates after each series' end.
+        origins : tuple of ndarray of int, default=None
+            Series index and number of rows seen, for each forecast; statistics of a series come
+            from the rows before its first origin.
+        seed : int, default=0
+            Of sampled paths.
+
+        Returns
+        -------
+        Forecasts
+        """
+        lengths = np.diff(panel.offsets)
+        if origins is None:
+            series, cut = np.arange(len(lengths)), lengths
+        else:
+            series, cut = (np.asarray(part, dtype=np.int64) for part in origins)
+        limit = lengths.copy()
+        np.minimum.at(limit, series, cut)
+        step = self.options.horizon
+        n_targets = panel.values.shape[1]
+        levels = tuple(LEVELS)
+        point = np.empty((len(series), horizon, n_targets))
+        quantiles = np.empty((len(series), horizon, n_targets, len(levels)))
+        panel = _extended(panel, step * -(-horizon // step), future_known)
+        wide: np.ndarray | None = None
+        with cpu_threads(self.n_threads):
+            for begin in range(0, horizon, step):
+                if begin:
+                    # Each origin becomes a series of its own that has seen its forecasts.
+                    panel, series, cut = _continued(
+                        panel, series, cut, point[:, begin - step : begin]
+                    )
+                    limit = cut.copy()
+                found = self._forecast(panel, series, cut, limit, seed + begin)
+                if wide is not None:
+                    found = _widened(found, wide)
+                stop = min(begin + step, horizon)
+                point[:, begin:stop] = found.point[:, : stop - begin]
+                quantiles[:, begin:stop] = found.quantiles[:, : stop - begin]
+                wide = found.quantiles[:, -1] - found.point[:, -1, :, None]
+        return Forecasts(point, quantiles, levels)
+
+    def _forecast(
+        self, panel: Panel, series: np.ndarray, cut: np.ndarray, limit: np.ndarray, seed: int
+    ) -> Forecasts:
+        """Forecast one trained horizon."""
+        lanes = make_lanes(
+            panel, self.choice_.transform, seasonality=self.choice_.seasonality, limit=limit
+        )
+        mixed = self.options.channels == "mixed"
+        data = ForecastData(
+            lanes, self.design_(panel), panel.offsets, self.choice_.window, self.options.horizon,
+            mixed=mixed, device=self.compute.device,
+        )  # fmt: skip
+        n_targets = panel.values.shape[1]
+        if mixed:
+            unit, cuts = series, cut
+        else:
+            unit = (series[:, None] + np.arange(n_targets) * data.n_series).reshape(-1)
+            cuts = np.repeat(cut, n_targets)
+        found = self._run(
+            self.networks_, data, torch.from_numpy(unit), torch.from_numpy(cuts), seed=seed
+        )
+        shape = (len(series), n_targets)
+        if not mixed:
+            found.point = found.point[..., 0].reshape(*shape, -1).swapaxes(1, 2)
+            found.quantiles = np.moveaxis(
+                found.quantiles[:, :, 0].reshape(*shape, *found.quantiles.shape[1:2], -1), 1, 2
+            )
+        if self.calibration_ is not None:
+            moved = self.calibration_(
+                found.point.swapaxes(1, 2), np.moveaxis(found.quantiles, 2, 1)
+            )
+            found.quantiles = np.moveaxis(moved, 1, 2)
+        return found
+
+    def _run(
+        self,
+        networks: Sequence[ForecastNetwork],
+        data: ForecastData,
+        unit: Tensor,
+        cut: Tensor,
+        *,
+        share: float | None = None,
+        seed: int = 0,
+    ) -> Forecasts:
+        """Return forecasts (B, H, K) of windows in the user's units, not calibrated."""
+        points, quantiles = [], []
+        generator = torch.Generator().manual_seed(seed)
+        with torch.inference_mode():
+            for part, where in batches(unit, cut, _PREDICT_BATCH):
+                inputs, found, lane = data.read(part, where)
+                shape = (len(part), data.targets_a_unit)
+                lanes = lane.cpu().numpy()
+                level = found.level.cpu().numpy().astype(np.float64).reshape(*shape, 1)
+                scale = found.scale.cpu().numpy().astype(np.float64).reshape(*shape, 1)
+                point_z, quantile_z = [], []
+                for network in networks:
+                    kept = network.share.clone()
+                    if share is not None:
+                        network.share.fill_(share)
+                    p, q = self._one(network, inputs, data, lanes, level, scale, generator)
+                    network.share.copy_(kept)
+                    point_z.append(p)
+                    quantile_z.append(q)
+                p = np.median(point_z, axis=0) if len(networks) > 1 else point_z[0]
+                q = np.median(quantile_z, axis=0) if len(networks) > 1 else quantile_z[0]
+
+                def user(
+                    values: np.ndarray,
+                    lanes: np.ndarray = lanes,
+                    level: np.ndarray = level,
+                    scale: np.ndarray = scale,
+                ) -> np.ndarray:
+                    tail = (1,) * (values.ndim - 3)
+                    moved = values * scale.reshape(*scale.shape, *tail) + level.reshape(
+                        *level.shape, *tail
+                    )
+                    flat = moved.reshape(-1, *moved.shape[2:])
+                    return data.lanes.to_user(flat, lanes).reshape(moved.shape)
+
+                points.append(user(p).swapaxes(1, 2))
+                quantiles.append(np.moveaxis(user(ordered(q, LEVELS)), 1, 2))
+        return Forecasts(np.concatenate(points), np.concatenate(quantiles), tuple(LEVELS))
+
+    def _one(
+        self,
+        network: ForecastNetwork,
+        inputs: Any,
+        data: ForecastData,
+        lanes: np.ndarray,
+        level: np.ndarray,
+        scale: np.ndarray,
+        generator: torch.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return one network's normalised point forecasts (B, K, H) and quantiles."""
+        if network.head.needs_counts:
+            level = level + data.lanes.centre[lanes].reshape(level.shape)
+        if network.recurrence is not None and network.config.decoder == "recursive":
+            units = torch.from_numpy(level[..., 0]).float(), torch.from_numpy(scale[..., 0]).float()
+            paths = np.stack(
+                [
+                    network.sample(inputs, *units, generator).cpu().numpy()
+                    for _ in range(self.options.n_samples)
+                ]
+            )
+            quantiles = np.moveaxis(np.quantile(paths, LEVELS, axis=0), 0, -1)
+            return np.median(paths, axis=0), quantiles
+        raw = network.blended(inputs, network(inputs)).float().cpu().numpy().astype(np.float64)
+        level, scale = (np.broadcast_to(v, raw.shape[:-1]) for v in (level, scale))
+        return (
+            network.head.point(raw, level, scale),
+            network.head.quantiles(raw, LEVELS, level, scale),
+        )
+
+    # Keeping.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["networks_"] = [
+            (net.config, {k: v.cpu().numpy().copy() for k, v in net.state_dict().items()})
+            for net in self.networks_
+        ]
+        state.pop("compute", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        networks = []
+        for config, weights in state["networks_"]:
+            with seeded_globals(0):
+                network = ForecastNetwork(config)
+            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+            networks.append(network.eval())
+        self.__dict__.update(state)
+        self.networks_ = networks
+        self.compute = Compute(torch.device("cpu"))
+
+
+_WINDOWS_AN_EPOCH = 60_000
+
+
+def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
+    """Return the mean absolute error in units of each lane's scale."""
+    error = np.abs(truth - point) / scale[:, None]
+    return float(np.nanmean(error))
+
+
+def _extended(panel: Panel, steps: int, future_known: np.ndarray | None) -> Panel:
+    """Add rows without targets behind every series."""
+    offsets = panel.offsets
+    n = len(offsets) - 1
+    places = np.repeat(offsets[1:], steps)
+    values = np.insert(panel.values.astype(np.float64), places, np.nan, axis=0)
+    known = panel.known
+    if known is not None:
+        if future_known is None:
+            last = np.maximum(offsets[1:] - 1, 0)
+            future_known = np.repeat(known[last][:, None], steps, axis=1)
+        lack = steps - future_known.shape[1]
+        if lack > 0:
+            tail = np.repeat(future_known[:, -1:], lack, axis=1)
+            future_known = np.concatenate([future_known, tail], axis=1)
+        rows = future_known[:, :steps].reshape(n * steps, -1)
+        known = np.insert(known.astype(np.float64), places, rows, axis=0)
+    past = panel.past
+    if past is not None:
+        last = np.repeat(past[np.maximum(offsets[1:] - 1, 0)], steps, axis=0)
+        past = np.insert(past.astype(np.float64), places, last, axis=0)
+    moved = offsets + np.arange(n + 1) * steps
+    return replace(panel, values=values, known=known, past=past, offsets=moved)
+
+
+def _continued(
+    panel: Panel, series: np.ndarray, cut: np.ndarray, point: np.ndarray
+) -> tuple[Panel, np.ndarray, np.ndarray]:
+    """Make each origin a series whose history goes on with its point forecasts."""
+    length = np.diff(panel.offsets)[series]
+    begins = panel.offsets[series]
+    offsets = np.concatenate([[0], np.cumsum(length)])
+    rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - begins, length)
+    values = panel.values[rows].copy()
+    step = point.shape[1]
+    for index, row in enumerate(offsets[:-1] + cut):
+        stop = min(row + step, offsets[index + 1])
+        values[row:stop] = point[index, : stop - row]
+        values[stop : offsets[index + 1]] = np.nan
+    made = replace(
+        panel,
+        values=values,
+        offsets=offsets,
+        start=panel.start[series],
+        known=None if panel.known is None else panel.known[rows],
+        past=None if panel.past is None else panel.past[rows],
+        static=None if panel.static is None else panel.static[series],
+    )
+    return made, np.arange(len(series)), cut + step
+
+
+def _widened(found: Forecasts, wide: np.ndarray) -> Forecasts:
+    """Add the spread (n, K, Q) that the block before ended with, as independent errors do."""
+    distance = found.quantiles - found.point[..., None]
+    more = np.sqrt(distance**2 + wide[:, None] ** 2)
+    quantiles = found.point[..., None] + np.copysign(more, distance + wide[:, None])
+    return Forecasts(found.point, ordered(quantiles, found.levels), found.levels)

@@ -1,0 +1,81 @@
+"""What a forecasting model is told: the estimator's parameters as plain values. Imports nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: The levels at which every model states its quantiles.
+LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+DECODERS = ("segment", "direct", "recursive")
+DISTRIBUTIONS = ("quantile", "normal", "student_t", "negative_binomial", "mixture")
+
+
+@dataclass(frozen=True)
+class ForecastOptions:
+    """How to forecast: the parameters of `SequenceForecaster` that the model reads.
+
+    ``"auto"`` stands for a rule, or for a choice that the validation tail makes.
+
+    Parameters
+    ----------
+    horizon : int
+        Steps that the network is trained to forecast at once.
+    window : int or "auto", default="auto"
+        Steps of history that a forecast is computed from.
+    decoder : {"segment", "direct", "recursive"}, default="segment"
+        How the network gets from the window to the horizon.
+    cell : str or type, default="gru"
+        The recurrence, see :func:`sklearn_rnn.nn.make_layer`.
+    hidden_size, num_layers, dropout
+        Of the recurrence.
+    segment_length : int or "auto", default="auto"
+        Steps that the segment recurrence reads at once; "auto" is the season.
+    linear : {True, False, "only"}, default=True
+        The path in closed form beside the recurrence; "only" trains nothing.
+    transform : {"auto", "log", "box-cox", None}, default="auto"
+        Of each series' values; "auto" takes the logarithm where the validation tail prefers it.
+    seasonality : bool or "auto", default="auto"
+        Give the network each series' own seasonal profile and smoothed levels.
+    channels : {"shared", "mixed"}, default="shared"
+        Treat several targets as series of their own under the same weights, or let the
+        recurrence read them together.
+    distribution : str, default="quantile"
+        What is learned about the uncertainty.
+    n_components : int, default=3
+        Of ``distribution="mixture"``.
+    n_estimators : int, default=1
+        Networks whose median is the forecast.
+    calibrate : bool, default=True
+        Widen or narrow the intervals so that they hold what they say on the validation tail.
+    refit : bool, default=True
+        Train again on everything once the validation tail has decided.
+    n_samples : int, default=200
+        Paths sampled by the recursive decoder.
+    """
+
+    horizon: int
+    window: int | str = "auto"
+    decoder: str = "segment"
+    cell: Any = "gru"
+    hidden_size: int = 64
+    num_layers: int = 1
+    dropout: float = 0.0
+    segment_length: int | str = "auto"
+    linear: bool | str = True
+    transform: str | None = "auto"
+    seasonality: bool | str = "auto"
+    channels: str = "shared"
+    distribution: str = "quantile"
+    n_components: int = 3
+    n_estimators: int = 1
+    calibrate: bool = True
+    refit: bool = True
+    n_samples: int = 200
+    batch_size: int | str = "auto"
+    max_epochs: int | str = "auto"
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    optimizer: Any = "adamw"
+    schedule: str = "one_cycle"
+    gradient_clip: float | None = 1.0

@@ -1,0 +1,224 @@
+"""What the validation tail chooses in closed form: window, transform, prior, penalty.
+
+Every candidate is a ridge regression and takes a second at most; the network is trained for the
+best alone. Imports NumPy, torch and the parts of this room below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._closed_form import PENALTIES, ClosedForm, batches, priors
+from ._dataset import ForecastData
+from ._design import Design
+from ._lanes import make_lanes
+from ._options import ForecastOptions
+from ._panel import Panel
+
+# Seasons in a window, and horizons where there is no season.
+_SEASONS = (2, 4, 7, 14, 30)
+_HORIZONS = (1, 2, 4, 8)
+_LONGEST_WINDOW = 1500
+# Windows that candidates are solved on, and validated on.
+_MOST, _MOST_VALIDATED = 30_000, 3_000
+# Independent windows that the tail should hold, and the share of a series that it may take.
+_WANTED, _TAIL_SHARE = 200, 0.2
+
+
+@dataclass
+class Choice:
+    """What was chosen, and the tail it was chosen on."""
+
+    window: int
+    transform: str | None
+    seasonality: bool
+    prior: str
+    penalty: float
+    first: int
+    most: int
+    # Rows of each series before its tail; the whole series where none is held out.
+    until: np.ndarray
+    held_out: np.ndarray
+    stride: int
+    scaled_error: float | None = None
+
+    @property
+    def validated(self) -> bool:
+        """Whether anything is held out."""
+        return bool(self.held_out.any())
+
+    n_independent: float = 0.0
+
+    def report(self) -> dict[str, Any]:
+        """Say what was chosen."""
+        return {
+            "window": self.window,
+            "transform": self.transform,
+            "prior": self.prior,
+            "penalty": self.penalty,
+            "validated_series": int(self.held_out.sum()),
+        }
+
+    def truth(
+        self, data: ForecastData, panel: Panel, unit: Tensor, cut: Tensor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the targets of windows (B, H, K) in the user's units, and scales (B, K)."""
+        lanes = data.lanes_of(unit.numpy())
+        series, target = lanes[:, 0] % data.n_series, lanes // data.n_series
+        rows = panel.offsets[series] + cut.numpy()
+        rows = rows[:, None] + np.arange(data.horizon)
+        end = panel.offsets[series + 1][:, None]
+        values = panel.values[np.minimum(rows, end - 1)[:, :, None], target[:, None, :]]
+        return np.where((rows < end)[:, :, None], values, np.nan), data.lanes.scale[lanes]
+
+
+def choose(
+    panel: Panel,
+    design: Design,
+    options: ForecastOptions,
+    validation_horizon: int | None,
+    weights: np.ndarray | None,
+) -> Choice:
+    """Choose what is "auto" on the tail of the panel's series."""
+    lengths = np.diff(panel.offsets)
+    season, horizon = max(1, int(panel.season_length)), options.horizon
+    seasonality = options.seasonality is not False
+    until, held_out, tail = _hold_out(lengths, horizon, season, validation_horizon)
+    choice = Choice(
+        window=0,
+        transform=None,
+        seasonality=seasonality,
+        prior="level",
+        penalty=1.0,
+        first=1,
+        most=_MOST,
+        until=until,
+        held_out=held_out,
+        stride=max(1, min(horizon // 4, tail // 50)),
+    )
+    choice.n_independent = float(held_out.sum() * panel.values.shape[1] * tail / horizon)
+    best = np.inf
+    for transform in _transforms(panel, options.transform):
+        lanes = make_lanes(panel, transform, seasonality=seasonality, limit=until)
+        for window in _windows(options.window, lengths, horizon, season):
+            data = ForecastData(
+                lanes, design, panel.offsets, window, horizon, mixed=False, until=until
+            )
+            first = min(window, max(2, season // 2))
+            candidates = priors(data)
+            if not choice.validated or not options.linear:
+                if choice.window == 0:
+                    choice.window, choice.transform, choice.first = window, transform, first
+                    choice.prior = "profile" if "profile" in candidates else list(candidates)[-1]
+                continue
+            sums = ClosedForm(data, *data.windows(first, full=True, most=_MOST, seed=0), weights)
+            errors = _errors(sums, data, panel, choice, candidates)
+            for (prior, penalty), error in errors.items():
+                if error < best:
+                    best = error
+                    choice.window, choice.transform, choice.first = window, transform, first
+                    choice.prior, choice.penalty = prior, penalty
+                    choice.scaled_error = error
+    return choice
+
+
+def _errors(
+    sums: ClosedForm,
+    data: ForecastData,
+    panel: Panel,
+    choice: Choice,
+    candidates: dict[str, np.ndarray],
+) -> dict[tuple[str, float], float]:
+    """Return the scaled error of each prior and penalty on the tail."""
+    maps = {
+        (name, float(penalty)): sums.solve(prior, penalty)
+        for name, prior in candidates.items()
+        for penalty in PENALTIES
+    }
+    total = dict.fromkeys(maps, 0.0)
+    count = 0.0
+    for unit, cut in batches(*validation_windows(data, choice), 1024):
+        truth, scale = choice.truth(data, panel, unit, cut)
+        _, found, lane = data.read(unit, cut)
+        features = torch.cat((found.z, found.extra), 1).double().numpy()
+        level, spread = found.level.double().numpy(), found.scale.double().numpy()
+        known = np.isfinite(truth[..., 0])
+        count += known.sum()
+        for key, solution in maps.items():
+            z = features @ solution.weight + solution.bias
+            point = data.lanes.to_user(z * spread + level, lane.numpy())
+            error = np.abs(truth[..., 0] - point) / scale
+            total[key] += float(error[known].sum())
+    return {key: value / max(count, 1.0) for key, value in total.items()}
+
+
+def validation_windows(data: ForecastData, choice: Choice) -> tuple[Tensor, Tensor]:
+    """List the windows whose targets lie in the tail."""
+    units, cuts = [], []
+    lengths = np.diff(data.offsets)
+    for unit in range(data.n_units):
+        series = unit % data.n_series
+        if choice.held_out[series]:
+            last = lengths[series] - data.horizon
+            found = np.arange(last, choice.until[series] - 1, -choice.stride)[::-1]
+            units.append(np.full(len(found), unit))
+            cuts.append(found)
+    all_units, all_cuts = np.concatenate(units), np.concatenate(cuts)
+    if len(all_units) > _MOST_VALIDATED:
+        draw = np.random.default_rng(0)
+        chosen = np.sort(draw.choice(len(all_units), _MOST_VALIDATED, replace=False))
+        all_units, all_cuts = all_units[chosen], all_cuts[chosen]
+    return torch.from_numpy(all_units), torch.from_numpy(all_cuts)
+
+
+def _hold_out(
+    lengths: np.ndarray, horizon: int, season: int, wanted: int | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the rows before each tail, which series have one, and its usual length."""
+    if wanted is None:
+        long = int(_TAIL_SHARE * np.median(lengths)) if len(lengths) else 0
+        many = max(1, _WANTED // max(1, len(lengths)))
+        tail = max(horizon, min(long, many * horizon))
+    else:
+        tail = max(int(wanted), horizon)
+    least = max(4, min(season + 2, horizon + 2))
+    held_out = lengths - tail >= least
+    if not held_out.any() and wanted is None:
+        tail = horizon
+        held_out = lengths - tail >= least
+    return np.where(held_out, lengths - tail, lengths), held_out, tail
+
+
+def _transforms(panel: Panel, transform: str | None) -> Iterable[str | None]:
+    """List the transforms to try."""
+    if transform != "auto":
+        return (transform,)
+    finite = np.isfinite(panel.values)
+    positive = np.where(finite, panel.values, np.inf).min(initial=np.inf) > 0
+    if positive:
+        return ("log", None)
+    lanes = [
+        (v[np.isfinite(v)] > 0).all()
+        for a, b in zip(panel.offsets[:-1], panel.offsets[1:], strict=True)
+        for v in panel.values[a:b].T
+    ]
+    return ("log", None) if np.mean(lanes) > 0.5 else (None,)
+
+
+def _windows(window: int | str, lengths: np.ndarray, horizon: int, season: int) -> list[int]:
+    """List the windows to try, shortest first."""
+    if not isinstance(window, str):
+        return [int(window)]
+    room = float(np.median(lengths)) - horizon
+    if season > 1:
+        found = [seasons * season for seasons in _SEASONS]
+    else:
+        found = [max(4, times * horizon) for times in _HORIZONS]
+    fitting = [w for w in found if w <= min(0.5 * room, _LONGEST_WINDOW)]
+    return fitting or [int(np.clip(found[0], 2, max(2, room)))]

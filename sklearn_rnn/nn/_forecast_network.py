@@ -1,0 +1,360 @@
+"""Networks that forecast from a normalised window: linear path, recurrence, decoder.
+
+Imports torch only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._dropout import Dropout
+from ._forecast_heads import ForecastHead, make_forecast_head
+from ._initialisation import initialise
+from ._recurrence import Recurrence
+
+# Normalised inputs beyond this are outliers that would only saturate the gates.
+_CLIP = 8.0
+
+
+class ForecastInput(NamedTuple):
+    """A batch of B windows over K targets, W steps back and H ahead.
+
+    Attributes
+    ----------
+    z : Tensor of shape (B, K, W)
+        Normalised targets, zero where masked.
+    mask : Tensor of shape (B, K, W)
+        One where a value was observed.
+    extra : Tensor of shape (B, K, E)
+        What else is known of each target at the cut, in the same units.
+    known : Tensor of shape (B, W + H, D)
+        Covariates known ahead, of the window and of the horizon.
+    past : Tensor of shape (B, W, P)
+        Covariates of the past.
+    static : Tensor of shape (B, S)
+        Covariates of the series.
+    """
+
+    z: Tensor
+    mask: Tensor
+    extra: Tensor
+    known: Tensor
+    past: Tensor
+    static: Tensor
+
+
+@dataclass(frozen=True)
+class ForecastNetworkConfig:
+    """Plain values that describe a :class:`ForecastNetwork`.
+
+    Parameters
+    ----------
+    window, horizon : int
+        Steps back and ahead.
+    n_targets : int, default=1
+        Targets that one window holds.
+    n_extra, n_known, n_past, n_static : int, default=0
+        Sizes of the other parts of :class:`ForecastInput`.
+    season : int, default=1
+        Steps of a season, over which covariates are centred.
+    decoder : {"segment", "direct", "recursive"}, default="segment"
+        See :class:`ForecastNetwork`.
+    segment_length : int, default=1
+        Steps that ``"segment"`` reads at once.
+    cell : str or type, default="gru"
+        See :func:`make_layer`.
+    hidden_size : int, default=64
+        Units of a layer.
+    num_layers : int, default=1
+        Layers of the recurrence.
+    dropout : float, default=0.0
+        Between layers, and before the output.
+    recurrent : bool, default=True
+        False leaves the linear path alone.
+    distribution : str, default="quantile"
+        See :func:`make_forecast_head`.
+    levels : sequence of float, default=(0.05, 0.1, 0.5, 0.9, 0.95)
+        Quantiles that are learned.
+    n_components : int, default=3
+        Of a mixture.
+    """
+
+    window: int
+    horizon: int
+    n_targets: int = 1
+    n_extra: int = 0
+    n_known: int = 0
+    n_past: int = 0
+    n_static: int = 0
+    season: int = 1
+    decoder: str = "segment"
+    segment_length: int = 1
+    cell: Any = "gru"
+    hidden_size: int = 64
+    num_layers: int = 1
+    dropout: float = 0.0
+    recurrent: bool = True
+    distribution: str = "quantile"
+    levels: Sequence[float] = (0.05, 0.1, 0.5, 0.9, 0.95)
+    n_components: int = 3
+
+
+class LinearPath(nn.Module):
+    """A linear map from window, extra numbers and covariates to the horizon.
+
+    Covariates known ahead act on the same step: window and horizon are first freed of what they
+    explain, and it is added back to the forecast (regression with correlated errors).
+
+    Parameters
+    ----------
+    config : ForecastNetworkConfig
+    """
+
+    def __init__(self, config: ForecastNetworkConfig) -> None:
+        super().__init__()
+        self.window, self.season = config.window, min(config.season, config.window)
+        self.map = nn.Linear(config.window + config.n_extra, config.horizon)
+        self.effect = nn.Linear(config.n_known, 1, bias=False) if config.n_known else None
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, inputs: ForecastInput) -> Tensor:
+        """Return locations (B, K, H)."""
+        z = inputs.z
+        ahead: Tensor | float = 0.0
+        if self.effect is not None:
+            effect = self.effect(inputs.known)[:, None, :, 0]
+            behind = effect[..., : self.window]
+            level = behind[..., -self.season :].mean(-1, keepdim=True)
+            z = z - (behind - level) * inputs.mask
+            ahead = effect[..., self.window :] - level
+        result: Tensor = self.map(torch.cat((z, inputs.extra), -1)) + ahead
+        return result
+
+
+class ForecastNetwork(nn.Module):
+    """Forecast a horizon from a window: a linear path, and beside it a recurrence.
+
+    Parameters
+    ----------
+    config : ForecastNetworkConfig
+        ``decoder="segment"`` cuts the window into segments, recurs over those and maps the last
+        state to all steps of the horizon at once; ``"direct"`` recurs over single steps and does
+        the same; ``"recursive"`` recurs over single steps and goes on through the horizon, fed
+        with what came before (teacher forcing in training, samples in :meth:`sample`).
+
+    Attributes
+    ----------
+    head : ForecastHead
+    linear : LinearPath
+        Trained with the rest.
+    closed : LinearPath
+        The solution in closed form, kept as it was set.
+    share : Tensor of shape ()
+        Of what was trained in the location; the rest is the closed form's.
+
+    Notes
+    -----
+    The layers that map states to forecasts start at zero: before the first step of training the
+    network is its linear path. Segment recurrence: Lin et al., SegRNN, 2023; recursion with
+    sampled paths: Salinas et al., DeepAR, 2020.
+    """
+
+    share: Tensor
+
+    def __init__(self, config: ForecastNetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head: ForecastHead = make_forecast_head(
+            config.distribution, config.levels, config.n_components
+        )
+        self.linear, self.closed = LinearPath(config), LinearPath(config)
+        self.closed.requires_grad_(False)
+        self.register_buffer("share", torch.ones(()))
+        self.spread = nn.Parameter(torch.zeros(config.horizon, self.head.n_raw - 1))
+        n_future = config.n_known
+        k, hidden = config.n_targets, config.hidden_size
+        n_step = 2 * k + config.n_known + config.n_past
+        self.context_size = k * config.n_extra + config.n_static
+        self.recurrence: Recurrence | None = None
+        if not config.recurrent:
+            return
+        if config.decoder == "segment":
+            self.embed = nn.Linear(config.segment_length * n_step, hidden)
+            n_input = hidden
+        elif config.decoder == "direct":
+            n_input = n_step
+        elif config.decoder == "recursive":
+            n_input = n_step - config.n_past + self.context_size
+        else:
+            raise ValueError(
+                f"decoder must be one of 'segment', 'direct', 'recursive'; got {config.decoder!r}."
+            )
+        self.recurrence = Recurrence(
+            n_input,
+            hidden,
+            cell=config.cell,
+            num_layers=config.num_layers,
+            dropout=config.dropout,
+        )
+        self.dropout = Dropout(config.dropout)
+        n_raw = k * self.head.n_raw
+        if config.decoder == "recursive":
+            self.output = nn.Linear(hidden, n_raw)
+            return
+        self.context = nn.Linear(hidden + self.context_size, hidden)
+        self.output = nn.Linear(hidden, config.horizon * n_raw)
+        if n_future:
+            self.future = nn.Linear(hidden + n_future, hidden)
+            self.future_output = nn.Linear(hidden, n_raw)
+
+    def start(self, generator: torch.Generator) -> None:
+        """Draw the first weights; what leads to the forecasts is zero, the linear paths stay.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+        """
+        for name, module in self.named_children():
+            if name not in ("linear", "closed", "head"):
+                initialise(module, generator)
+        for layer in (getattr(self, "output", None), getattr(self, "future_output", None)):
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, inputs: ForecastInput, target: Tensor | None = None) -> Tensor:
+        """Return raw numbers of each future step.
+
+        Parameters
+        ----------
+        inputs : ForecastInput
+        target : Tensor of shape (B, K, H), default=None
+            Normalised targets that the recursive decoder is taught with.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H, n_raw)
+        """
+        location = self.linear(inputs)
+        spread = self.spread.expand(*location.shape, -1)
+        raw = torch.cat((location[..., None], spread), -1)
+        if self.recurrence is None:
+            return raw
+        if self.config.decoder == "recursive":
+            if target is None:
+                raise ValueError("The recursive decoder learns from targets, and samples without.")
+            return raw + self._taught(inputs, target)
+        return raw + self._decoded(inputs)
+
+    def blended(self, inputs: ForecastInput, raw: Tensor) -> Tensor:
+        """Move the location from what was trained towards the closed form, by `share`.
+
+        Parameters
+        ----------
+        inputs : ForecastInput
+        raw : Tensor of shape (B, K, H, n_raw)
+            What `forward` returned.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H, n_raw)
+        """
+        location = self.share * raw[..., 0] + (1 - self.share) * self.closed(inputs)
+        return torch.cat((location[..., None], raw[..., 1:]), -1)
+
+    def _steps(self, inputs: ForecastInput) -> Tensor:
+        """Lay the window out as steps (B, W, channels)."""
+        parts = [inputs.z.clamp(-_CLIP, _CLIP), inputs.mask]
+        steps = torch.cat(parts, 1).transpose(1, 2)
+        known = inputs.known[:, : self.config.window]
+        return torch.cat((steps, known, inputs.past), 2)
+
+    def _context(self, inputs: ForecastInput) -> Tensor:
+        """Return what is known beside the window (B, context_size)."""
+        return torch.cat((inputs.extra.clamp(-_CLIP, _CLIP).flatten(1), inputs.static), 1)
+
+    def _decoded(self, inputs: ForecastInput) -> Tensor:
+        """Map the last state to the whole horizon."""
+        assert self.recurrence is not None
+        config = self.config
+        steps = self._steps(inputs)
+        if config.decoder == "segment":
+            length = config.segment_length
+            lack = -steps.shape[1] % length
+            steps = F.pad(steps, (0, 0, lack, 0))
+            steps = F.relu(self.embed(steps.reshape(len(steps), -1, length * steps.shape[2])))
+        state = self.recurrence(steps).final
+        state = torch.cat((state, self._context(inputs)), 1)
+        state = self.dropout(F.relu(self.context(state)))
+        shape = (len(state), config.horizon, config.n_targets, self.head.n_raw)
+        raw: Tensor = self.output(state).reshape(shape)
+        if config.n_known:
+            future = inputs.known[:, config.window :]
+            hidden = state[:, None].expand(-1, config.horizon, -1)
+            hidden = F.relu(self.future(torch.cat((hidden, future), 2)))
+            raw = raw + self.future_output(hidden).reshape(shape)
+        return raw.transpose(1, 2)
+
+    def _taught(self, inputs: ForecastInput, target: Tensor) -> Tensor:
+        """Run over window and horizon, each step fed with the one before."""
+        assert self.recurrence is not None
+        config = self.config
+        z = torch.cat((inputs.z, target), 2)[:, :, :-1].clamp(-_CLIP, _CLIP)
+        mask = torch.cat((inputs.mask, torch.ones_like(target)), 2)[:, :, :-1]
+        steps = torch.cat((z, mask), 1).transpose(1, 2)
+        output = self.recurrence(self._fed(steps, inputs, 1)).output[:, config.window - 1 :]
+        shape = (*output.shape[:2], config.n_targets, self.head.n_raw)
+        raw: Tensor = self.output(self.dropout(output)).reshape(shape)
+        return raw.transpose(1, 2)
+
+    def _fed(self, steps: Tensor, inputs: ForecastInput, first: int) -> Tensor:
+        """Append covariates from step `first` on, and the context, to steps (B, T, 2 K)."""
+        context = self._context(inputs)[:, None].expand(-1, steps.shape[1], -1)
+        known = inputs.known[:, first : first + steps.shape[1]]
+        return torch.cat((steps, known, context), 2)
+
+    @torch.no_grad()
+    def sample(
+        self, inputs: ForecastInput, level: Tensor, scale: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Draw one path for each row with the recursive decoder.
+
+        Parameters
+        ----------
+        inputs : ForecastInput
+        level, scale : Tensor of shape (B, K)
+            What the windows were normalised by.
+        generator : torch.Generator
+            On the CPU.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H)
+            Normalised.
+        """
+        assert self.recurrence is not None
+        config = self.config
+        location = self.linear(inputs) * self.share + self.closed(inputs) * (1 - self.share)
+        steps = torch.cat((inputs.z.clamp(-_CLIP, _CLIP), inputs.mask), 1).transpose(1, 2)
+        found = self.recurrence(self._fed(steps, inputs, 1), return_state=True)
+        path = []
+        for step in range(config.horizon):
+            shape = (len(steps), config.n_targets, self.head.n_raw)
+            added = self.output(found.output[:, -1]).reshape(shape)
+            spread = self.spread[step].expand(*shape[:2], -1)
+            raw = torch.cat((location[:, :, step, None], spread), -1)
+            raw = raw + torch.cat((added[..., :1] * self.share, added[..., 1:]), -1)
+            value = self.head.sample(raw, generator, level, scale)
+            path.append(value)
+            if step + 1 < config.horizon:
+                fed = torch.cat((value.clamp(-_CLIP, _CLIP), torch.ones_like(value)), 1)[:, None]
+                fed = self._fed(fed, inputs, config.window + step + 1)
+                found = self.recurrence(fed, state=found.state)
+        return torch.stack(path, 2)
