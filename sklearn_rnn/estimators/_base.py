@@ -179,7 +179,7 @@ class BaseRNN(
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
         batch_size = batch_size or auto_batch_size(len(rows))
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
-        max_epochs = max_epochs or auto_epochs(len(rows), batch_size)
+        max_epochs = max_epochs or auto_epochs(len(rows) * self._windows(sequences), batch_size)
         recipe = Recipe(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -187,6 +187,8 @@ class BaseRNN(
             schedule="constant" if one_epoch else self.schedule,
             max_epochs=1 if one_epoch else max_epochs,
             gradient_clip=self.gradient_clip,
+            tbptt_steps=None if self.tbptt_steps is None else int(self.tbptt_steps),
+            gradient_checkpointing=self.gradient_checkpointing,
         )
         if reset:
             self._start(
@@ -255,6 +257,18 @@ class BaseRNN(
             X, y, batches, recipe, held_out, weigh_paths, seed=int(seeds[3]), n_threads=n_threads
         )
         return self
+
+    def _windows(self, sequences: Sequences) -> int:
+        """Return the optimizer steps that an average sequence makes: one, or one a window."""
+        if self.tbptt_steps is None or not self._target.per_step:
+            return 1
+        if self.bidirectional:
+            raise ValueError(
+                f"tbptt_steps={self.tbptt_steps} with a target at every step trains on a sequence "
+                "window by window, and a backward recurrence would have to start at windows that "
+                "are still to come; set bidirectional=False."
+            )
+        return max(1, round(float(sequences.lengths.mean()) / int(self.tbptt_steps)))
 
     def _start(
         self,

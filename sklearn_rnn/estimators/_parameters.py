@@ -46,6 +46,8 @@ class ParametersMixin(BaseEstimator, ABC):
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "tbptt_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "gradient_checkpointing": [StrOptions({"auto"}), "boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -80,6 +82,8 @@ class ParametersMixin(BaseEstimator, ABC):
     batch_size: int | str
     max_epochs: int | str
     gradient_clip: float | None
+    tbptt_steps: int | None
+    gradient_checkpointing: bool | str
     early_stopping: bool
     validation_fraction: float
     n_iter_no_change: int

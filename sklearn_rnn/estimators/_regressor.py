@@ -85,6 +85,17 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
+    tbptt_steps : int, default=None
+        Truncated backpropagation through time: the state is carried through the whole sequence,
+        but no gradient flows back over the end of a stretch of so many steps. Pooling sees all
+        steps. With a target at every step the optimizer also makes a step after each such
+        stretch, and the state is carried on to the next: for recordings of any length; it needs
+        ``bidirectional=False``. None lets gradients flow through whole sequences.
+    gradient_checkpointing : bool or "auto", default="auto"
+        Whether long sequences are trained on in pieces whose inside is computed a second time
+        for the gradient, and not kept: the same gradient, in a fraction of the memory. ``"auto"``
+        does so where the activations of a batch would take more than 256 MiB, or a quarter of
+        the free memory of a GPU.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, stop when its score stands still, and
         restore the weights of the best epoch.
@@ -186,6 +197,8 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
         gradient_clip: float | None = 1.0,
+        tbptt_steps: int | None = None,
+        gradient_checkpointing: bool | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -218,6 +231,8 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.gradient_clip = gradient_clip
+        self.tbptt_steps = tbptt_steps
+        self.gradient_checkpointing = gradient_checkpointing
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change

@@ -16,6 +16,7 @@ from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._masking import length_mask, reverse_within
 from ._networks import NetworkConfig, SequenceNetwork, build_network
+from ._pieces import Pieces, features_in_pieces, window_features
 from ._pooling import (
     AttentionPooling,
     ConcatPooling,
@@ -65,6 +66,7 @@ __all__ = [
     "NetworkConfig",
     "NetworkStream",
     "NumericInput",
+    "Pieces",
     "Pooling",
     "Recurrence",
     "RecurrenceOutput",
@@ -77,6 +79,7 @@ __all__ = [
     "StepLoop",
     "TokenInput",
     "build_network",
+    "features_in_pieces",
     "initialise",
     "interpolate_quantiles",
     "is_builtin",
@@ -88,4 +91,5 @@ __all__ = [
     "reservoir_states",
     "reverse_within",
     "set_generator",
+    "window_features",
 ]

@@ -122,17 +122,23 @@ class SequenceNetwork(nn.Module):
             raise ValueError(f"This network {wanted} static features.")
         lengths = ragged_lengths(lengths, x)
         output, final, _ = self._recur(x, lengths)
-        features = self.pooling(output, final, lengths)
+        pooled = self.pooling(output, final, lengths)
+        return output, self.beside_static(pooled, static, x, lengths)
+
+    def beside_static(
+        self, pooled: Tensor, static: Tensor | None, x: Tensor, lengths: Tensor | None
+    ) -> Tensor:
+        """Return what the head reads: what is pooled from x (B, T, ...), static ones beside."""
         if self.head.projection.weight.dtype == torch.float64:
             # The states may be in single precision all the same.
-            features = features.double()
-        if self.static is not None:
-            known = self.static(static)
-            if isinstance(self.pooling, EachStep):
-                repeats = torch.full_like(known[:, 0], x.shape[1], dtype=torch.int64)
-                known = known.repeat_interleave(repeats if lengths is None else lengths, 0)
-            features = torch.cat((features, known), 1)
-        return output, features
+            pooled = pooled.double()
+        if self.static is None:
+            return pooled
+        known = self.static(static)
+        if isinstance(self.pooling, EachStep):
+            repeats = torch.full_like(known[:, 0], x.shape[1], dtype=torch.int64)
+            known = known.repeat_interleave(repeats if lengths is None else lengths, 0)
+        return torch.cat((pooled, known), 1)
 
     def features(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None

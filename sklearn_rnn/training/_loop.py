@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
-from ..nn import CIFG, LSTM, MinGRU, MinLSTM, set_generator
-from ._batches import Step, TrainingBatches
+from ..nn import CIFG, LSTM, MinGRU, MinLSTM, features_in_pieces, set_generator
+from ._batches import Batch, Step, TrainingBatches
 from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
+from ._long_training import PiecePolicy, Window, Windows, memory_budget
 from ._optimization import Schedule, resolve_optimizer
 
 # On a CPU a step whose activations would take more than this is done in parts. What runs as one
@@ -45,6 +46,8 @@ class Recipe:
     schedule: str
     max_epochs: int
     gradient_clip: float | None
+    tbptt_steps: int | None = None
+    gradient_checkpointing: bool | str = "auto"
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Run:
     parameters: list[torch.nn.Parameter]
     schedule: Schedule | None = None
     part_steps: int | None = None
+    pieces: PiecePolicy | None = None
     first_loss: float | None = None
     epoch_loss: float = float("nan")
     # The network in another number type, made when it is first asked for.
@@ -98,16 +102,24 @@ class TrainingNet(NeuralNet):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Leave skorch's history alone."""
 
-    def train_step_single(self, batch: Step, **fit_params: Any) -> dict[str, torch.Tensor]:
+    def train_step_single(self, batch: Step | Window, **fit_params: Any) -> dict[str, torch.Tensor]:
         """Compute the loss of one step's rows and its gradients, clipped.
 
         Where the rows take much memory they come in parts, whose gradients add up to the same.
         """
         network = self.module_
         total: torch.Tensor | None = None
-        for part, share in batch.parts(self.run.part_steps):
+        if isinstance(batch, Window):
             with self.run.compute.autocast_context():
-                raw = network(part.x, part.lengths, part.static)
+                total = batch.loss(network)
+            total.backward()
+            total = total.detach()
+            parts: Any = ()
+        else:
+            parts = batch.parts(self.run.part_steps)
+        for part, share in parts:
+            with self.run.compute.autocast_context():
+                raw = self._forward(part)
                 loss = network.head.loss(raw.float(), part.target, part.weight)
             if share < 1.0:
                 loss = loss * share
@@ -117,6 +129,17 @@ class TrainingNet(NeuralNet):
             torch.nn.utils.clip_grad_norm_(self.run.parameters, self.run.gradient_clip)
         assert total is not None, "a step has rows"
         return {"loss": total}
+
+    def _forward(self, part: Batch) -> torch.Tensor:
+        """Return raw outputs for a batch, in pieces where its sequences are long."""
+        network, policy = self.module_, self.run.pieces
+        pieces = None if policy is None else policy(*part.x.shape[:2])
+        if pieces is None:
+            raw: torch.Tensor = network(part.x, part.lengths, part.static)
+            return raw
+        features = features_in_pieces(network, part.x, part.lengths, part.static, pieces)
+        raw = network.head(network.dropout(features))
+        return raw
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -131,7 +154,8 @@ class TrainingNet(NeuralNet):
         assert schedule is not None, "train() sets the schedule"
         for batch in iterator:
             loss = step_fn(batch)["loss"]
-            schedule.after_batch()
+            if not isinstance(batch, Window) or batch.is_last:
+                schedule.after_batch()
             # An accelerator is asked for the losses once an epoch, a CPU has them at no cost.
             on_cpu = loss.device.type == "cpu"
             losses.append(self._checked(float(loss)) if on_cpu else loss)
@@ -231,6 +255,15 @@ def train(
         group["lr"] = recipe.learning_rate
         group.pop("initial_lr", None)
     run = net.run
+    epoch: TrainingBatches | Windows = batches
+    if recipe.tbptt_steps is not None and batches.per_step:
+        epoch = Windows(batches, recipe.tbptt_steps)
+    run.pieces = PiecePolicy(
+        recipe.tbptt_steps,
+        recipe.gradient_checkpointing,
+        _step_bytes(net.module_),
+        memory_budget(run.compute.device),
+    )
     run.schedule = Schedule(recipe.schedule, net.optimizer_, recipe.max_epochs * len(batches))
     run.first_loss = None
     # What the user brings may depend on the whole batch, so it gets the whole batch.
@@ -241,9 +274,9 @@ def train(
         with cpu_threads(n_threads):
             if guard_globals:
                 with seeded_globals(seed):
-                    _epochs(net, batches, recipe, on_epoch)
+                    _epochs(net, epoch, recipe, on_epoch)
             else:
-                _epochs(net, batches, recipe, on_epoch)
+                _epochs(net, epoch, recipe, on_epoch)
     finally:
         set_generator(net.module_, None)
         net.module_.eval()
@@ -253,16 +286,20 @@ def _part_steps(network: Any, compute: Compute) -> int | None:
     """Return how many padded steps are computed at once, by the memory that they take."""
     if compute.device.type != "cpu":
         return None
+    at_once = isinstance(network.recurrence.layers[0][0], (LSTM, CIFG, MinGRU, MinLSTM))
+    return (_PART_BYTES if at_once else _PART_BYTES_OF_LOOPS) // _step_bytes(network)
+
+
+def _step_bytes(network: Any) -> int:
+    """Return the memory of a step of a row in training, as measured of an LSTM with gradients."""
     recurrence = network.recurrence
-    # Measured of an LSTM, gradients included.
     floats = 18 * recurrence.output_size * recurrence.num_layers + 8 * recurrence.input_size
-    at_once = isinstance(recurrence.layers[0][0], (LSTM, CIFG, MinGRU, MinLSTM))
-    return (_PART_BYTES if at_once else _PART_BYTES_OF_LOOPS) // (4 * floats)
+    return 4 * int(floats)
 
 
 def _epochs(
     net: TrainingNet,
-    batches: TrainingBatches,
+    batches: TrainingBatches | Windows,
     recipe: Recipe,
     on_epoch: Callable[[EpochRecord], bool],
 ) -> None:

@@ -1,0 +1,276 @@
+"""Training over long sequences piece by piece; imports torch only.
+
+Two things can happen at the border of two pieces, and both may. With *checkpoints* only the
+recurrences' states at the borders and the poolings so far are kept, and what happened inside a
+piece is computed again when its gradient is wanted: the same gradient in a fraction of the memory.
+With *detached* states the gradient ends at the border: truncated backpropagation through time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ._chunks import reach
+from ._custom_cells import StepLoop
+from ._dropout import Dropout
+from ._initialisation import is_builtin
+from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+from ._pooling import EachStep
+from ._running import RunningPooling
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How a network in training goes through long sequences.
+
+    Parameters
+    ----------
+    steps : int
+        Steps of a piece.
+    checkpoint : bool, default=True
+        Whether the inside of a piece is computed again for its gradient, and not kept.
+    detach : bool, default=False
+        Whether no gradient flows from a piece into the one before.
+    """
+
+    steps: int
+    checkpoint: bool = True
+    detach: bool = False
+
+
+def features_in_pieces(
+    network: Any, x: Tensor, lengths: Tensor | None, static: Tensor | None, pieces: Pieces
+) -> Tensor:
+    """Return the features that the head reads, as ``network.features`` does, in pieces.
+
+    Parameters
+    ----------
+    network : SequenceNetwork
+    x : Tensor of shape (B, T, C), or (B, T) for tokens
+    lengths : Tensor of shape (B,) or None
+        Steps of each row; None means T.
+    static : Tensor of shape (B, S) or None
+    pieces : Pieces
+
+    Returns
+    -------
+    Tensor of shape (B, F)
+        Or (sum of lengths, F) for a network that answers at every step.
+    """
+    lengths = ragged_lengths(lengths, x)
+    steps = network.input(x)
+    if network.stem is not None:
+        steps = network.stem(steps, lengths)
+    steps = blank_padding(steps, lengths)
+    walk = _Walk(network, lengths, pieces)
+    pooled = walk.both_ways(steps) if network.recurrence.bidirectional else walk.one_way(steps)
+    return network.beside_static(pooled, static, x, lengths)
+
+
+class _Walk:
+    """One batch's way through the recurrence, piece by piece."""
+
+    def __init__(self, network: Any, lengths: Tensor | None, pieces: Pieces) -> None:
+        self.recurrence: Any = network.recurrence
+        self.pooling = network.pooling
+        self.lengths, self.pieces = lengths, pieces
+        each_step = isinstance(self.pooling, EachStep)
+        self.running = None if each_step else RunningPooling(self.pooling)
+        self.call = _Checkpoint(self.recurrence) if pieces.checkpoint else _call
+
+    def one_way(self, steps: Tensor) -> Tensor:
+        """Return what the pooling gives: all layers go through a piece together."""
+        layers = [(index, 0) for index in range(self.recurrence.num_layers)]
+        outputs, pooled = self._through(layers, steps, pool=self.running is not None)
+        if self.running is not None:
+            return self.running.result(pooled).to(steps.dtype)
+        return self._pool_whole(outputs)
+
+    def both_ways(self, steps: Tensor) -> Tensor:
+        """Return what the pooling gives: one layer and direction after the other."""
+        order = None if self.lengths is None else reversal(self.lengths, steps.shape[1])
+        last = self.recurrence.num_layers - 1
+        for index in range(last + 1):
+            if index:
+                steps = self.recurrence.dropout(steps)
+            reverse = reverse_within(steps, self.lengths, order)
+            apart = index == last and self.running is not None and self.running.separable
+            forward = self._through([(index, 0)], steps, pool=apart)
+            backward = self._through([(index, 1)], reverse, pool=apart)
+            if apart:
+                assert self.running is not None, "there is a pooling"
+                return self.running.result(forward[1], backward[1]).to(steps.dtype)
+            ahead = forward[0], reverse_within(backward[0], self.lengths, order)
+            steps = blank_padding(torch.cat(ahead, 2), self.lengths)
+        return self._pool_whole(steps)
+
+    def _pool_whole(self, output: Tensor) -> Tensor:
+        """Pool an output (B, T, H) that is there as a whole."""
+        output = blank_padding(output, self.lengths)
+        units = self.recurrence.hidden_size
+        final = last_step(output[..., :units], self.lengths)
+        if self.recurrence.bidirectional:
+            final = torch.cat((final, output[:, 0, units:]), 1)
+        pooled: Tensor = self.pooling(output, final, self.lengths)
+        return pooled
+
+    def _through(
+        self, layers: list[tuple[int, int]], steps: Tensor, *, pool: bool
+    ) -> tuple[Tensor, Any]:
+        """Run layers, given with their direction, over all pieces; return outputs or pooling."""
+        states: Any = [None] * len(layers)
+        pooled: Any = None
+        outputs = []
+        if pool:
+            assert self.running is not None, "there is a pooling"
+            units = self.recurrence.hidden_size
+            pooled = self.running.start(steps.shape[0], units, steps)
+
+        def piece(
+            x: Tensor, here: Tensor | None, states: list[Any], pooled: Any
+        ) -> tuple[Tensor, list[Any], Any]:
+            after = []
+            for position, ((index, direction), state) in enumerate(
+                zip(layers, states, strict=True)
+            ):
+                if position:
+                    x = self.recurrence.dropout(x)
+                x, state = self.recurrence.advance(index, direction, x, state, here)
+                after.append(state)
+            if not pool:
+                return x, after, None
+            assert self.running is not None, "there is a pooling"
+            return x.new_zeros(()), after, self.running.add(pooled, x, here)
+
+        for start in range(0, steps.shape[1], self.pieces.steps):
+            x = steps[:, start : start + self.pieces.steps]
+            here = None if self.lengths is None else self.lengths - start
+            output, states, pooled = self.call(piece, x, here, states, pooled)
+            if self.pieces.detach:
+                states = detached(states)
+            outputs.append(output)
+        return (torch.cat(outputs, 1) if not pool else outputs[0]), pooled
+
+
+def window_features(
+    network: Any,
+    x: Tensor,
+    lengths: Tensor,
+    static: Tensor | None,
+    window: tuple[int, int],
+    states: list[Any] | None,
+) -> tuple[Tensor, list[Any]]:
+    """Return the features of some steps of a network that answers at every step.
+
+    The network reads in one direction.
+
+    Parameters
+    ----------
+    network : SequenceNetwork
+    x : Tensor of shape (B, T, C), or (B, T) for tokens
+        All steps of the rows.
+    lengths : Tensor of shape (B,)
+        Descending.
+    static : Tensor of shape (B, S) or None
+    window : (int, int)
+        The steps from the first to before the second, which the first row reaches.
+    states : list or None
+        What the call for the steps before returned; None at the beginning.
+
+    Returns
+    -------
+    features : Tensor of shape (N, F)
+        Of the true steps within the window, row after row.
+    states : list
+        After the window, without gradient.
+    """
+    recurrence = network.recurrence
+    start, stop = window
+    before, after = reach(network)
+    first, end = max(0, start - before), min(x.shape[1], stop + after)
+    rows = int((lengths > start).sum())
+    steps, lengths = x[:rows, first:end], lengths[:rows]
+    steps = network.input(steps)
+    if network.stem is not None:
+        steps = network.stem(steps, (lengths - first).clamp(0, end - first))
+    steps = steps[:, start - first : stop - first]
+    here = (lengths - start).clamp(max=stop - start)
+    ragged = ragged_lengths(here, steps)
+    output = blank_padding(steps, ragged)
+    if states is None:
+        states = [None] * recurrence.num_layers
+    behind = []
+    for index, state in enumerate(states):
+        layer = recurrence.layers[index][0]
+        if index:
+            output = recurrence.dropout(output)
+        state = _first_rows(state, rows, 0 if isinstance(layer, StepLoop) else 1)
+        output, state = recurrence.advance(index, 0, output, state, ragged)
+        behind.append(state)
+    features = network.pooling(output, output[:, -1], ragged)
+    known = None if static is None else static[:rows]
+    return network.beside_static(features, known, steps, ragged), detached(behind)
+
+
+def _first_rows(state: Any, rows: int, dim: int) -> Any:
+    """Keep the first rows of a state, or of a tuple of such."""
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return state.narrow(dim, 0, rows)
+    return tuple(_first_rows(part, rows, dim) for part in state)
+
+
+def detached(state: Any) -> Any:
+    """Return a state, or a list or tuple of such, that no gradient flows back through."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, (list, tuple)):
+        return type(state)(detached(part) for part in state)
+    return state
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function, keeping all that its gradient needs."""
+    return function(*arguments)
+
+
+class _Checkpoint:
+    """Call functions whose inside is computed again for the gradient, with the same dropout."""
+
+    def __init__(self, module: nn.Module) -> None:
+        drops = [m for m in module.modules() if isinstance(m, Dropout) and m.p > 0]
+        self.generator = drops[0].generator if drops and module.training else None
+        # A user's own cell may draw from torch's global generator.
+        self.guards_global = not all(is_builtin(m) for m in module.modules())
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        generator = self.generator
+        state = None if generator is None else generator.get_state()
+
+        @contextlib.contextmanager
+        def again() -> Iterator[None]:
+            if generator is None or state is None:
+                yield
+                return
+            now = generator.get_state()
+            generator.set_state(state)
+            try:
+                yield
+            finally:
+                generator.set_state(now)
+
+        return checkpoint(
+            function,
+            *arguments,
+            use_reentrant=False,
+            preserve_rng_state=self.guards_global,
+            context_fn=lambda: (contextlib.nullcontext(), again()),
+        )
