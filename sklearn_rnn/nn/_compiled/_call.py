@@ -1,0 +1,419 @@
+"""Run a compiled cell over a batch: cut it into shards and blocks, call, differentiate. No rule.
+
+Each thread takes a shard of the rows through all steps, so that none waits for another within a
+call. A shard is cut into blocks of rows, whose states fit the cache. The weights' gradients are
+summed shard by shard, in their order.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._cells import CELLS, Cell
+from ._library import Kernels, load_kernels
+from ._loops import FIELDS
+
+_PLACE = {name: index for index, name in enumerate(FIELDS)}
+_Fields = ctypes.c_int64 * len(FIELDS)
+#: Rows of a block at most, and (step, row) pairs worked on at once at least.
+_BLOCK_ROWS, _PAIRS = 32, 64
+_NEVER = np.iinfo(np.int64).max
+
+
+class Weights(NamedTuple):
+    """A cell's weights as torch has them; a bias may be missing."""
+
+    w: Tensor
+    u: Tensor
+    b_w: Tensor | None
+    b_u: Tensor | None
+
+
+class Result(NamedTuple):
+    """What a call gives: (B, T, H), zero at padding, and the last states, (B, H)."""
+
+    out: Tensor
+    h: Tensor
+    c: Tensor | None
+
+
+@dataclass
+class _Block:
+    """Rows that one call of a kernel takes, longest first."""
+
+    place: np.ndarray
+    #: The rows' steps, between a length that no step reaches and one that no step is below.
+    lengths: np.ndarray
+    #: Where in `kept` its steps begin.
+    kept: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.place)
+
+
+def _blocks(batch: int, steps: int, lengths: np.ndarray | None, shards: int) -> list[list[_Block]]:
+    """Deal the rows out to shards, the longest first, and cut each shard into blocks."""
+    if lengths is None:
+        order, sizes = np.arange(batch), np.full(batch, steps, dtype=np.int64)
+    else:
+        order = np.argsort(-lengths, kind="stable")
+        sizes = lengths[order]
+    kept, result = 0, []
+    for shard in range(shards):
+        mine, own = order[shard::shards], sizes[shard::shards]
+        blocks = []
+        count = -(-len(mine) // _BLOCK_ROWS)
+        for part in range(count):
+            chosen = slice(part * len(mine) // count, (part + 1) * len(mine) // count)
+            ends = np.concatenate(([_NEVER], own[chosen], [0])).astype(np.int64)
+            blocks.append(_Block(np.ascontiguousarray(mine[chosen], dtype=np.int64), ends, kept))
+            kept += int(own[chosen].sum())
+        result.append(blocks)
+    return result
+
+
+class _Pool:
+    """Threads for the shards after the first; a forked process makes its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._size = 0
+
+    def run(self, tasks: list[Callable[[], None]]) -> None:
+        """Run all tasks, the first here."""
+        if len(tasks) == 1:
+            tasks[0]()
+            return
+        with self._lock:
+            if self._size < len(tasks) - 1:
+                self._size = len(tasks) - 1
+                self._pool = ThreadPoolExecutor(self._size, thread_name_prefix="sklearn-rnn")
+            assert self._pool is not None
+            futures: list[Future[None]] = [self._pool.submit(task) for task in tasks[1:]]
+        try:
+            tasks[0]()
+        finally:
+            for future in futures:
+                future.result()
+
+
+_pool = _Pool()
+
+
+def _forget_threads() -> None:
+    """Threads do not survive a fork."""
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+class _Area:
+    """A piece of memory, cut into arrays."""
+
+    def __init__(self, sizes: dict[str, int], like: Tensor) -> None:
+        step = 64 // like.element_size()
+        starts, total = {}, 0
+        for name, size in sizes.items():
+            starts[name] = total
+            total += -(-size // step) * step
+        # Zeros: what pads a row to whole vectors is read, and must be finite.
+        self.memory = like.new_zeros(total)
+        begin, size = self.memory.data_ptr(), like.element_size()
+        self.addresses = {name: begin + start * size for name, start in starts.items()}
+        self._starts, self._sizes = starts, sizes
+
+    def part(self, name: str) -> Tensor:
+        """Return one array."""
+        start = self._starts[name]
+        return self.memory[start : start + self._sizes[name]]
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _by_rows(x: Tensor) -> Tensor:
+    """Make the last axis contiguous."""
+    return x if x.stride(2) == 1 else x.contiguous()
+
+
+class Call:
+    """One run of a cell over a batch, forward and, if asked for, back.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``CELLS``.
+    lengths : numpy array of shape (B,) or None
+        Steps of each row; None means all.
+    reverse : bool
+        Start each row at its last step.
+    shards : int
+        Threads to use.
+    """
+
+    def __init__(self, name: str, lengths: np.ndarray | None, reverse: bool, shards: int) -> None:
+        self.cell: Cell = CELLS[name]
+        self.name, self.lengths, self.reverse, self.shards = name, lengths, reverse, shards
+
+    def _fields(self, weights: Weights, x: Tensor) -> dict[str, int]:
+        """Return what both ways have in common."""
+        units, channels = weights.u.shape[1], x.shape[2]
+        pairs = max(_PAIRS, max((b.rows for shard in self.blocks for b in shard), default=1))
+        return {
+            "channels": channels,
+            "units": units,
+            "padded": -(-units // self.kernels.lanes) * self.kernels.lanes,
+            "capacity": pairs,
+            "reverse": int(self.reverse),
+            "x": x.data_ptr(),
+            "x_row": x.stride(0),
+            "x_step": x.stride(1),
+            "w": weights.w.data_ptr(),
+            "u": weights.u.data_ptr(),
+            "b_w": _address(weights.b_w),
+            "b_u": _address(weights.b_u),
+        }
+
+    def _packed_size(self, depth: int, columns: int) -> int:
+        """Return the numbers in a packed right operand."""
+        width = 3 * self.kernels.lanes
+        return depth * -(-columns // width) * width
+
+    def _run(self, function: Any, fields: dict[str, int], areas: list[dict[str, int]]) -> None:
+        """Call a kernel on every block, each shard in its own thread."""
+
+        def task(shard: int) -> None:
+            values = _Fields()
+            for name, value in (fields | areas[shard]).items():
+                values[_PLACE[name]] = value
+            kept = values[_PLACE["kept"]]
+            for block in self.blocks[shard]:
+                values[_PLACE["rows"]] = block.rows
+                values[_PLACE["place"]] = block.place.ctypes.data
+                values[_PLACE["lengths"]] = block.lengths.ctypes.data + 8
+                if kept:
+                    values[_PLACE["kept"]] = kept + block.kept * self.kept_size
+                function(ctypes.addressof(values))
+
+        _pool.run([lambda shard=shard: task(shard) for shard in range(len(self.blocks))])  # type: ignore[misc]
+
+    def forward(
+        self, weights: Weights, x: Tensor, h: Tensor | None, c: Tensor | None, keep: bool
+    ) -> tuple[Result, Tensor | None]:
+        """Run forward; also return what the way back needs, if it is to be kept."""
+        batch, steps, channels = x.shape
+        self.kernels: Kernels = load_kernels(self.name, x.element_size())
+        self.blocks = _blocks(batch, steps, self.lengths, self.shards)
+        cell, x = self.cell, _by_rows(x)
+        fields = self._fields(weights, x)
+        units, padded, pairs = fields["units"], fields["padded"], fields["capacity"]
+        n_x, n_h = len(cell.x_gates), len(cell.h_gates)
+        ragged = self.lengths is not None
+        out = (x.new_zeros if ragged else x.new_empty)(batch, steps, units)
+        h_end = x.new_empty(batch, units)
+        c_end = x.new_empty(batch, units) if cell.n_states == 2 else None
+        kept = None
+        if keep:
+            total = batch * steps if self.lengths is None else int(self.lengths.sum())
+            self.kept_size = cell.n_kept * padded * x.element_size()
+            kept = x.new_empty(total, cell.n_kept * padded)
+        packed = _Area(
+            {
+                "w_packed": self._packed_size(channels, n_x * padded),
+                "u_packed": self._packed_size(units, n_h * padded),
+                "second_packed": 0 if cell.second is None else self._packed_size(units, padded),
+                "b_packed": n_x * padded,
+                "h_packed": n_h * padded,
+            },
+            x,
+        )
+        rows = max((b.rows for shard in self.blocks for b in shard), default=0)
+        sizes = {
+            "gathered": pairs * channels,
+            "shares": pairs * n_x * padded,
+            "gates": rows * n_h * padded,
+            "h": rows * padded,
+            "c": rows * padded * (cell.n_states - 1),
+            "reset": 0 if cell.second is None else rows * padded,
+        }
+        fields |= packed.addresses | {
+            "out": out.data_ptr(),
+            "out_row": out.stride(0),
+            "out_step": out.stride(1),
+            "h_start": _address(h),
+            "c_start": _address(c),
+            "h_end": h_end.data_ptr(),
+            "c_end": _address(c_end),
+            "kept": _address(kept),
+        }
+        self._call(self.kernels.pack_forward, fields)
+        areas = [_Area(sizes, x) for _ in self.blocks]
+        self._run(self.kernels.forward, fields, [area.addresses for area in areas])
+        return Result(out, h_end, c_end), kept
+
+    def _call(self, function: Any, fields: dict[str, int]) -> None:
+        """Call a function once."""
+        values = _Fields()
+        for name, value in fields.items():
+            values[_PLACE[name]] = value
+        function(ctypes.addressof(values))
+
+    def backward(
+        self,
+        weights: Weights,
+        x: Tensor,
+        h: Tensor | None,
+        out: Tensor,
+        kept: Tensor,
+        grads: tuple[Tensor | None, Tensor | None, Tensor | None],
+        wanted: tuple[bool, bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Weights]:
+        """Return the gradients at x, h and c, where `wanted`, and at the weights."""
+        cell, x, (d_out, d_h_end, d_c_end) = self.cell, _by_rows(x), grads
+        if d_out is not None:
+            d_out = _by_rows(d_out)
+        d_h_end = None if d_h_end is None else d_h_end.contiguous()
+        d_c_end = None if d_c_end is None else d_c_end.contiguous()
+        fields = self._fields(weights, x)
+        channels, units = fields["channels"], fields["units"]
+        padded, pairs = fields["padded"], fields["capacity"]
+        n_x, n_h, n_grads = len(cell.x_gates), len(cell.h_gates), cell.n_grads
+        ragged = self.lengths is not None
+        d_x = (torch.zeros_like if ragged else torch.empty_like)(
+            x, memory_format=torch.contiguous_format
+        ) if wanted[0] else None  # fmt: skip
+        d_h = x.new_empty(x.shape[0], units) if wanted[1] else None
+        d_c = x.new_empty(x.shape[0], units) if wanted[2] else None
+        packed = _Area(
+            {
+                "u_back": self._packed_size(n_h * padded, padded),
+                "second_back": 0 if cell.second is None else self._packed_size(padded, padded),
+                "w_back": self._packed_size(n_x * padded, channels) if wanted[0] else 0,
+                "h_packed": padded,
+                "one": 1,
+            },
+            x,
+        )
+        packed.part("one").fill_(1)
+        addresses = packed.addresses
+        if not wanted[0]:
+            addresses["w_back"] = 0
+        if cell.second is None:
+            addresses["second_back"] = 0
+        wide = -(-channels // self.kernels.lanes) * self.kernels.lanes
+        rows = max((b.rows for shard in self.blocks for b in shard), default=0)
+        sums = {
+            "d_w": channels * n_x * padded,
+            "d_u": units * n_h * padded,
+            "d_second": 0 if cell.second is None else units * padded,
+            "d_b": n_grads * padded,
+        }
+        sizes = {
+            "gathered": pairs * channels,
+            "gates": rows * padded,
+            "h": rows * padded,
+            "c": rows * padded * (cell.n_states - 1),
+            "reset": 0 if cell.second is None else pairs * padded,
+            "before": pairs * padded,
+            "d_gates": pairs * n_grads * padded,
+            "d_x_rows": (pairs + 1) * wide if wanted[0] else 0,
+            "addresses": pairs * 8 // x.element_size(),
+        }
+        fields |= addresses | {
+            "out": out.data_ptr(),
+            "out_row": out.stride(0),
+            "out_step": out.stride(1),
+            "h_start": _address(h),
+            "kept": kept.data_ptr(),
+            "d_out": _address(d_out),
+            "d_out_row": 0 if d_out is None else d_out.stride(0),
+            "d_out_step": 0 if d_out is None else d_out.stride(1),
+            "d_h_end": _address(d_h_end),
+            "d_c_end": _address(d_c_end),
+            "d_x": _address(d_x),
+            "d_x_row": 0 if d_x is None else d_x.stride(0),
+            "d_x_step": 0 if d_x is None else d_x.stride(1),
+            "d_h_start": _address(d_h),
+            "d_c_start": _address(d_c),
+        }
+        self._call(self.kernels.pack_backward, fields)
+        areas = [_Area(sizes | sums, x) for _ in self.blocks]
+        self._run(self.kernels.backward, fields, [area.addresses for area in areas])
+
+        def total(name: str) -> Tensor:
+            result = areas[0].part(name)
+            for area in areas[1:]:
+                result = result + area.part(name)
+            return result
+
+        def gates(name: str, columns: int, order: tuple[int, ...], into: Tensor) -> None:
+            parts = total(name).view(columns, len(order), padded)
+            for place, gate in enumerate(order):
+                into[gate * units : (gate + 1) * units] = parts[:, place, :units].t()
+
+        d_w, d_u = torch.empty_like(weights.w), torch.empty_like(weights.u)
+        gates("d_w", channels, cell.x_gates, d_w)
+        gates("d_u", units, cell.h_gates, d_u)
+        if cell.second is not None:
+            gates("d_second", units, (cell.second,), d_u)
+        d_b = total("d_b").view(n_grads, padded)[:, :units]
+
+        def bias(given: Tensor | None, first: int, order: tuple[int, ...]) -> Tensor | None:
+            if given is None:
+                return None
+            result = torch.empty_like(given)
+            for place, gate in enumerate(order):
+                result[gate * units : (gate + 1) * units] = d_b[first + place]
+            return result
+
+        d_b_w = bias(weights.b_w, 0, cell.x_gates)
+        d_b_u = bias(weights.b_u, cell.h_first, cell.h_gates)
+        return d_x, d_h, d_c, Weights(d_w, d_u, d_b_w, d_b_u)
+
+
+class Compiled(torch.autograd.Function):
+    """A :class:`Call` as a step that torch can differentiate, once."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, x: Tensor, h: Any, c: Any, *weights: Any) -> Any:
+        result, kept = call.forward(Weights(*weights), x, h, c, keep=True)
+        ctx.call = call
+        ctx.save_for_backward(x, h, c, *weights, result.out, kept)
+        ctx.set_materialize_grads(False)
+        return tuple(result)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, h, _, *weights, out, kept = ctx.saved_tensors
+        d_x, d_h, d_c, d_weights = ctx.call.backward(
+            Weights(*weights), x, h, out, kept, grads, ctx.needs_input_grad[1:4]
+        )
+        return None, d_x, d_h, d_c, *d_weights
+
+
+def run(
+    call: Call, x: Tensor, h: Tensor | None, c: Tensor | None, weights: Weights
+) -> Result:
+    """Run a call, differentiably where torch would."""
+    tensors = (x, h, c, *weights)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        return Result(*Compiled.apply(call, *tensors))
+    result, _ = call.forward(weights, x, h, c, keep=False)
+    return result

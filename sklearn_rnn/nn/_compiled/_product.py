@@ -1,0 +1,135 @@
+"""Matrix products, the packing of their right operands, and copies of rows. Imports the builder.
+
+A product C = I + A B runs over tiles of a few rows by PANEL vectors, whose sums stay in registers.
+Every sum is taken in the order of k, whatever the tile: what a row gives does not depend on the
+rows beside it, to the last bit.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from ._builder import INDEX, POINTER, Code, Pointer, Real, Value, Variable
+
+#: Vectors in a panel, the columns of B that stand together when it is packed.
+PANEL = 3
+
+
+def _tile(
+    code: Code, rows: int, vectors: int, depth: Value, operands: tuple[Pointer | Value, ...]
+) -> None:
+    """Write the product of one tile: `rows` rows by `vectors` vectors."""
+    a, a_row, a_k, b, b_k, start, start_row, c, c_row = operands
+    assert isinstance(a, Pointer) and isinstance(b, Pointer)
+    assert isinstance(start, Pointer) and isinstance(c, Pointer)
+    lefts = [a + a_row * m for m in range(rows)]
+    sums = [
+        [Variable(code, (start + (start_row * m + v * code.lanes)).load(True)) for v in range(vectors)]
+        for m in range(rows)
+    ]
+    with code.loop(depth) as k:
+        right = b + k * b_k
+        columns = [(right + v * code.lanes).load(True) for v in range(vectors)]
+        at = k * a_k
+        for left, line in zip(lefts, sums, strict=True):
+            scalar = code.splat((left + at).load())
+            for total, column in zip(line, columns, strict=True):
+                total.set(code.fma(scalar, column, total.get()))
+    for m, line in enumerate(sums):
+        for v, total in enumerate(line):
+            (c + (c_row * m + v * code.lanes)).store(total.get())
+
+
+def product(module: ir.Module, real: Real) -> ir.Function:
+    """Write ``product(M, N, K, A, a_row, a_k, B, b_panel, b_k, I, i_row, C, c_row)``.
+
+    C (M, N vectors) = I + A B with A (M, K) and B (K, N vectors). Element (m, k) of A stands at
+    A + m a_row + k a_k, panel p of B's row k at B + p b_panel + k b_k; I and C are rows of vectors,
+    i_row = 0 repeats one. I and C may be the same.
+    """
+    kinds = [INDEX, INDEX, INDEX, POINTER, INDEX, INDEX, POINTER, INDEX, INDEX]
+    code = Code(module, real, "product", [*kinds, POINTER, INDEX, POINTER, INDEX])
+    given = code.function.args
+    m, n, depth, a_row, a_k = (Value(code, given[i]) for i in (0, 1, 2, 4, 5))
+    b_panel, b_k, start_row, c_row = (Value(code, given[i]) for i in (7, 8, 10, 12))
+    a, b, start, c = (code.reals(given[i]) for i in (3, 6, 9, 11))
+    heights = (8, 4, 2, 1) if real.registers >= 32 else (4, 2, 1)
+
+    def panel(index: Value, vectors: int) -> None:
+        """Go down the rows of one panel."""
+        right = b + index * b_panel
+        column = index * (PANEL * real.lanes)
+        row = Variable(code, code.integer(0))
+        for height in heights:
+            # Rows are fewer than twice the next height after the loop of this one.
+            with code.repeat(lambda height=height: (row.get() + height).compare("<=", m)):
+                at = row.get()
+                left, base, to = a + at * a_row, start + at * start_row, c + at * c_row
+                _tile(
+                    code,
+                    height,
+                    vectors,
+                    depth,
+                    (left, a_row, a_k, right, b_k, base + column, start_row, to + column, c_row),
+                )
+                row.set(at + height)
+
+    full = n / PANEL
+    with code.loop(full) as index:
+        panel(index, PANEL)
+    rest = n % PANEL
+    for vectors in range(1, PANEL):
+        with code.when(rest.compare("==", vectors)):
+            panel(full, vectors)
+    return code.finish()
+
+
+def pack(module: ir.Module, real: Real, across: bool) -> ir.Function:
+    """Write ``pack(source, rows, columns, target, K, k0, n0)``.
+
+    Puts a matrix, (rows, columns) in memory, into panels of a right operand with K rows, at row k0
+    and column n0: as it is, or, if `across`, transposed.
+    """
+    kinds = [POINTER, INDEX, INDEX, POINTER, INDEX, INDEX, INDEX]
+    code = Code(module, real, "pack_across" if across else "pack", kinds)
+    source, target = (code.reals(code.function.args[i]) for i in (0, 3))
+    rows, columns, depth, k0, n0 = (Value(code, code.function.args[i]) for i in (1, 2, 4, 5, 6))
+    width = PANEL * real.lanes
+    with code.loop(rows) as i:
+        line = source + i * columns
+        if across:
+            n = n0 + i
+            to = target + ((n / width) * depth + k0) * width + n % width
+            with code.loop(columns) as j:
+                (to + j * width).store((line + j).load())
+        else:
+            with code.loop(columns) as j:
+                n = n0 + j
+                to = target + ((n / width) * depth + (k0 + i)) * width + n % width
+                to.store((line + j).load())
+    return code.finish()
+
+
+def copy(module: ir.Module, real: Real, add: bool) -> ir.Function:
+    """Write ``copy(to, from, n)``: copy n numbers, or add them if `add`."""
+    code = Code(module, real, "add_row" if add else "copy_row", [POINTER, POINTER, INDEX])
+    to, source = (code.reals(code.function.args[i]) for i in (0, 1))
+    n = Value(code, code.function.args[2])
+    whole = n / real.lanes * real.lanes
+    with code.loop(whole, step=real.lanes) as j:
+        value = (source + j).load(True)
+        (to + j).store((to + j).load(True) + value if add else value)
+    with code.loop(n, start=whole) as j:
+        value = (source + j).load()
+        (to + j).store((to + j).load() + value if add else value)
+    return code.finish()
+
+
+def clear(module: ir.Module, real: Real) -> ir.Function:
+    """Write ``clear(to, n)``: set n numbers to zero; n is a multiple of the lanes."""
+    code = Code(module, real, "clear", [POINTER, INDEX])
+    to = code.reals(code.function.args[0])
+    zero = code.constant(0.0)
+    with code.loop(Value(code, code.function.args[1]), step=real.lanes) as j:
+        (to + j).store(zero)
+    return code.finish()
