@@ -1,8 +1,11 @@
-"""Recurrences of one layer and one direction, each with its equations; imports torch only.
+"""Recurrences of one layer and one direction, each with its equations. Imports torch only.
 
 Every class has the signature of ``torch.nn.GRU(input_size, hidden_size, batch_first=True)``:
 ``forward(x, state=None) -> (output, state)`` with x (B, T, C), output (B, T, H) and a state of
 shape (1, B, H), or a tuple of two such. None is a state of zeros.
+
+Those with a `compiled_form` run compiled on a CPU where that is faster and llvmlite is installed;
+their numbers are the same.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._compiled import Form, Weights, recur
 from ._scan import linear_scan
 
 Pair = tuple[Tensor, Tensor]
@@ -26,6 +30,12 @@ def _for_kernel(weights: list[Tensor], x: Tensor) -> list[Tensor]:
     flat = torch.cat([weight.flatten() for weight in weights])
     parts = torch.split(flat, [weight.numel() for weight in weights])
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+
+def _torch_weights(layer: nn.RNNBase) -> Weights:
+    """Return the weights of a layer of torch's."""
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    return Weights(*(getattr(layer, name) for name in names))
 
 
 class _Weights(nn.Module):
@@ -75,7 +85,14 @@ class LSTM(nn.LSTM):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Any, Pair]:
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        return Form("lstm", _torch_weights(self))
+
+    def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+        compiled = recur(self.compiled_form(), x, state)
+        if compiled is not None:
+            return compiled
         if x.is_cuda:
             result: tuple[Any, Pair] = super().forward(x, state)
             return result
@@ -101,6 +118,14 @@ class GRU(nn.GRU):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
+
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        return Form("gru", _torch_weights(self))
+
+    def forward(self, x: Any, state: Any = None) -> Any:
+        compiled = recur(self.compiled_form(), x, state)
+        return super().forward(x, state) if compiled is None else compiled
 
 
 class RNN(nn.Module):
@@ -129,9 +154,16 @@ class RNN(nn.Module):
         self.nonlinearity = nonlinearity
         self.core = nn.RNN(input_size, hidden_size, nonlinearity=kernel, batch_first=True)
 
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        return Form(f"rnn_{self.nonlinearity}", _torch_weights(self.core))
+
     def forward(
         self, x: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> Pair:
+        result = recur(self.compiled_form(), x, state, lengths)
+        if result is not None:
+            return result
         if self.nonlinearity == "sigmoid":
             return self._sigmoid(x, state)
         if self.nonlinearity == "relu" and lengths is not None:
@@ -179,7 +211,14 @@ class GRUResetBefore(_Weights):
 
     gate_bias = (0.0, 0.0, 0.0)
 
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        return Form("gru_reset_before", Weights(self.weight_ih, self.weight_hh, self.bias))
+
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        result = recur(self.compiled_form(), x, state)
+        if result is not None:
+            return result
         size = self.hidden_size
         h = self.start(x, state)[0]
         gate_u, candidate_u = self.weight_hh.t().split((2 * size, size), 1)
@@ -210,7 +249,14 @@ class CIFG(_Weights):
 
     gate_bias = (-1.0, 0.0, 0.0)
 
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        return Form("cifg", Weights(self.weight_ih, self.weight_hh, self.bias))
+
     def forward(self, x: Tensor, state: Pair | None = None) -> tuple[Tensor, Pair]:
+        result = recur(self.compiled_form(), x, state)
+        if result is not None:
+            return result
         if state is None:
             zero = self.start(x, None)
             state = (zero, zero)

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._cells import CIFG, LSTM, RNN
+from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore
+from ._compiled import recur
 from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
 from ._dropout import Dropout
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+
+_COMPILED = (LSTM, GRU, RNN, GRUResetBefore, CIFG)
 
 
 class RecurrenceOutput(NamedTuple):
@@ -57,6 +60,37 @@ def _put(state: Any, part: Any, rows: Tensor) -> Any:
     if isinstance(state, Tensor):
         return state.index_copy(1, rows, part)
     return tuple(_put(s, p, rows) for s, p in zip(state, part, strict=True))
+
+
+def _run_compiled(
+    layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, reverse: bool
+) -> tuple[Tensor, Any] | None:
+    """Run a layer compiled, or return None. Whoever hooks into the layer wants it called."""
+    if type(layer) not in _COMPILED or layer._forward_hooks or layer._forward_pre_hooks:
+        return None
+    form: Any = layer.compiled_form
+    return recur(form(), x, state, lengths, reverse)
+
+
+class _Padding:
+    """What torch's own kernels need done about the padding of one batch, each thing once."""
+
+    def __init__(self, lengths: Tensor | None, steps: int) -> None:
+        self.lengths, self.steps = lengths, steps
+        self._blank = False
+        self._order: Tensor | None = None
+
+    def blank(self, x: Tensor) -> Tensor:
+        """Zero the padding of the network's input; the second direction finds it done."""
+        if not self._blank:
+            x, self._blank = blank_padding(x, self.lengths), True
+        return x
+
+    def reverse(self, x: Tensor) -> Tensor:
+        """Reverse each row in its length."""
+        if self._order is None and self.lengths is not None:
+            self._order = reversal(self.lengths, self.steps)
+        return reverse_within(x, self.lengths, self._order)
 
 
 class Recurrence(nn.Module):
@@ -167,33 +201,44 @@ class Recurrence(nn.Module):
         if return_state and self.bidirectional:
             raise ValueError("A bidirectional recurrence has no state to carry on from.")
         lengths = ragged_lengths(lengths, x)
-        x = blank_padding(x, lengths)
-        order = None
-        if lengths is not None and self.bidirectional:
-            order = reversal(lengths, x.shape[1])
+        padding = _Padding(lengths, x.shape[1])
         states = []
         outputs: list[Tensor] = []
+        ends: list[Tensor | None] = []
         for index in range(self.num_layers):
             if index:
                 x = self.dropout(outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2))
             layers: Any = self.layers[index]
             before = None if state is None else state[index]
-            outputs = []
+            outputs, ends = [], []
             for direction, layer in enumerate(layers):
-                steps = x if direction == 0 else reverse_within(x, lengths, order)
-                output, after = self._run(layer, steps, before, lengths, return_state)
+                result = _run_compiled(layer, x, before, lengths, reverse=direction == 1)
+                if result is None:
+                    x = padding.blank(x) if index == 0 else x
+                    steps = x if direction == 0 else padding.reverse(x)
+                    output, after = self._run(layer, steps, before, lengths, return_state)
+                else:
+                    output, after = result
                 if self.norms:
                     norms: Any = self.norms[index]
                     output = norms[direction](output)
-                if direction == 1:
-                    output = reverse_within(output, lengths, order)
+                if direction == 1 and result is None:
+                    output = padding.reverse(output)
                 outputs.append(output)
+                # Compiled, the padding is zero and the last output is at hand.
+                known = result is not None and not self.norms
+                ends.append(
+                    (after if isinstance(after, Tensor) else after[0])[0] if known else None
+                )
                 states.append(after)
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
-        output = blank_padding(output, lengths)
-        final = last_step(output[..., : self.hidden_size], lengths)
-        if self.bidirectional:
-            final = torch.cat((final, output[:, 0, self.hidden_size :]), 1)
+        if any(end is None for end in ends):
+            output = blank_padding(output, lengths)
+        finals = [
+            end if end is not None else self._final(output, lengths, direction)
+            for direction, end in enumerate(ends)
+        ]
+        final = finals[0] if len(finals) == 1 else torch.cat(finals, 1)
         return RecurrenceOutput(output, final, tuple(states) if return_state else None)
 
     def advance(
@@ -210,6 +255,12 @@ class Recurrence(nn.Module):
             norms: Any = self.norms[index]
             output = norms[direction](output)
         return output, after
+
+    def _final(self, output: Tensor, lengths: Tensor | None, direction: int) -> Tensor:
+        """Return a direction's output where it ends: at the last step, or at the first."""
+        if direction == 0:
+            return last_step(output[..., : self.hidden_size], lengths)
+        return output[:, 0, self.hidden_size :]
 
     def _run(
         self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, return_state: bool

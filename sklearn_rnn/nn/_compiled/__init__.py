@@ -1,1 +1,12 @@
-"""Recurrences compiled for the CPU: loops over time that torch leaves slow. See ``_call``."""
+"""Recurrences compiled for the CPU, where torch's own loop over time is slow; extra ``fast``.
+
+The way through the files: ``_choice`` decides and is all that the rest of the room sees; ``_call``
+cuts a batch into shards and blocks and makes the result differentiable; ``_library`` compiles and
+keeps what ``_loops`` (the loop over time), ``_cells`` (each cell's formulas), ``_product`` and
+``_functions`` write in the language of ``_builder``. Only ``_choice`` is imported before it is
+needed.
+"""
+
+from ._choice import Form, Weights, is_available, recur
+
+__all__ = ["Form", "Weights", "is_available", "recur"]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ._cells import CELLS, Cell
+from ._choice import Weights
 from ._library import Kernels, load_kernels
 from ._loops import FIELDS
 
@@ -28,15 +29,6 @@ _Fields = ctypes.c_int64 * len(FIELDS)
 #: Rows of a block at most, and (step, row) pairs worked on at once at least.
 _BLOCK_ROWS, _PAIRS = 32, 64
 _NEVER = np.iinfo(np.int64).max
-
-
-class Weights(NamedTuple):
-    """A cell's weights as torch has them; a bias may be missing."""
-
-    w: Tensor
-    u: Tensor
-    b_w: Tensor | None
-    b_u: Tensor | None
 
 
 class Result(NamedTuple):
@@ -149,7 +141,7 @@ def _address(tensor: Tensor | None) -> int:
 
 def _by_rows(x: Tensor) -> Tensor:
     """Make the last axis contiguous."""
-    return x if x.stride(2) == 1 else x.contiguous()
+    return x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
 
 
 class Call:
@@ -356,35 +348,15 @@ class Call:
         areas = [_Area(sizes | sums, x) for _ in self.blocks]
         self._run(self.kernels.backward, fields, [area.addresses for area in areas])
 
-        def total(name: str) -> Tensor:
-            result = areas[0].part(name)
-            for area in areas[1:]:
-                result = result + area.part(name)
-            return result
-
-        def gates(name: str, columns: int, order: tuple[int, ...], into: Tensor) -> None:
-            parts = total(name).view(columns, len(order), padded)
-            for place, gate in enumerate(order):
-                into[gate * units : (gate + 1) * units] = parts[:, place, :units].t()
-
-        d_w, d_u = torch.empty_like(weights.w), torch.empty_like(weights.u)
-        gates("d_w", channels, cell.x_gates, d_w)
-        gates("d_u", units, cell.h_gates, d_u)
-        if cell.second is not None:
-            gates("d_second", units, (cell.second,), d_u)
-        d_b = total("d_b").view(n_grads, padded)[:, :units]
-
-        def bias(given: Tensor | None, first: int, order: tuple[int, ...]) -> Tensor | None:
-            if given is None:
-                return None
-            result = torch.empty_like(given)
-            for place, gate in enumerate(order):
-                result[gate * units : (gate + 1) * units] = d_b[first + place]
-            return result
-
-        d_b_w = bias(weights.b_w, 0, cell.x_gates)
-        d_b_u = bias(weights.b_u, cell.h_first, cell.h_gates)
-        return d_x, d_h, d_c, Weights(d_w, d_u, d_b_w, d_b_u)
+        sums_of = areas[0]
+        for area in areas[1:]:
+            for name in sums:
+                sums_of.part(name).add_(area.part(name))
+        result = weights.empty_like()
+        fields |= {name: sums_of.addresses[name] for name in sums}
+        fields |= {f"to_{name}": _address(grad) for name, grad in result._asdict().items()}
+        self._call(self.kernels.unpack_grads, fields)
+        return d_x, d_h, d_c, result
 
 
 class Compiled(torch.autograd.Function):
@@ -408,10 +380,10 @@ class Compiled(torch.autograd.Function):
         return None, d_x, d_h, d_c, *d_weights
 
 
-def run(
-    call: Call, x: Tensor, h: Tensor | None, c: Tensor | None, weights: Weights
-) -> Result:
+def run(call: Call, x: Tensor, h: Tensor | None, c: Tensor | None, weights: Weights) -> Result:
     """Run a call, differentiably where torch would."""
+    h, c = (None if t is None else t.contiguous() for t in (h, c))
+    weights = weights.contiguous()
     tensors = (x, h, c, *weights)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
         return Result(*Compiled.apply(call, *tensors))

@@ -27,7 +27,7 @@ from ._builder import Real
 from ._cells import CELLS
 from ._loops import write_module
 
-NAMES = ("pack_forward", "forward", "pack_backward", "backward")
+NAMES = ("pack_forward", "forward", "pack_backward", "backward", "unpack_grads")
 _lock = threading.Lock()
 
 
@@ -37,13 +37,15 @@ class Kernels(NamedTuple):
     They run without Python's lock.
     """
 
+    #: Lanes of a vector.
+    lanes: int
+    #: Owns the machine code.
+    engine: Any
     pack_forward: Any
     forward: Any
     pack_backward: Any
     backward: Any
-    lanes: int
-    #: Owns the machine code.
-    engine: Any
+    unpack_grads: Any
 
 
 @cache
@@ -172,7 +174,7 @@ def _load(body: bytes, lanes: int) -> Kernels:
     engine.add_object_file(llvm.ObjectFileRef.from_data(body))
     engine.finalize_object()
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    return Kernels(*(kind(engine.get_function_address(n)) for n in NAMES), lanes, engine)
+    return Kernels(lanes, engine, *(kind(engine.get_function_address(n)) for n in NAMES))
 
 
 _loaded: dict[tuple[str, int], Kernels] = {}

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from ._builder import POINTER, Code, Pointer, Real, Value, Variable
 from ._cells import Cell, reset_backward_second, reset_second
-from ._product import PANEL, clear, copy, pack, product
+from ._product import PANEL, clear, copy, pack, product, unpack
 
 #: The fields of a call, 64-bit integers one after the other; addresses are among them.
 FIELDS = (
@@ -33,6 +33,8 @@ FIELDS = (
     *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
     *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_second", "d_b"),
     *("u_back", "second_back", "w_back", "before", "d_gates", "d_x_rows", "addresses", "one"),
+    # The weights' gradients as torch has them.
+    *("to_w", "to_u", "to_b_w", "to_b_u"),
 )
 _PLACE = {name: index for index, name in enumerate(FIELDS)}
 _POINTERS = {"place", "lengths", "addresses"}
@@ -46,7 +48,7 @@ class _Kernel:
         self.product = product(module, real)
         self.pack, self.pack_across = pack(module, real, False), pack(module, real, True)
         self.copy, self.add = copy(module, real, False), copy(module, real, True)
-        self.clear = clear(module, real)
+        self.clear, self.unpack = clear(module, real), unpack(module, real)
 
     def open(self, name: str) -> Code:
         """Begin an exported function of one argument, the address of the fields."""
@@ -164,9 +166,29 @@ class _Kernel:
                 depth = padded * len(gates)
                 for place, gate in enumerate(gates):
                     start = self.at(source) + units * columns * gate
-                    code.call(
-                        self.pack, start, units, columns, target, depth, padded * place, 0
-                    )
+                    code.call(self.pack, start, units, columns, target, depth, padded * place, 0)
+        code.finish()
+
+    def unpack_grads(self) -> None:
+        """Write the weights' gradients, summed as they are, into torch's layout."""
+        code, cell = self.open("unpack_grads"), self.cell
+        units, channels, padded = (self.number(n) for n in ("units", "channels", "padded"))
+        groups = [("d_w", channels, "to_w", cell.x_gates), ("d_u", units, "to_u", cell.h_gates)]
+        if cell.second is not None:
+            groups.append(("d_second", units, "to_u", (cell.second,)))
+        for name, rows, to, gates in groups:
+            for place, gate in enumerate(gates):
+                source, target = self.at(name) + padded * place, self.at(to) + units * rows * gate
+                code.call(self.unpack, source, rows, padded * len(gates), units, target)
+        for to, first, gates in (
+            ("to_b_w", 0, cell.x_gates),
+            ("to_b_u", cell.h_first, cell.h_gates),
+        ):
+            bias = self.at(to)
+            with code.when(code.exists(bias)):
+                for place, gate in enumerate(gates, first):
+                    source = self.at("d_b") + padded * place
+                    code.call(self.copy, bias + units * gate, source, units)
         code.finish()
 
     # ------------------------------------------------------------------ forward
@@ -304,7 +326,7 @@ class _Kernel:
     def backward(self) -> None:
         """Write the way back."""
         code, cell = self.open("backward"), self.cell
-        rows, padded = self.number("rows"), self.number("padded")
+        rows = self.number("rows")
         h, c, lengths = self.at("h"), self.at("c"), self.at("lengths")
         total = Variable(code, code.integer(0))
         with code.loop(rows) as i:
@@ -319,9 +341,7 @@ class _Kernel:
         with code.repeat(lambda: step.get().compare(">", 0)):
             step.set(step.get() - 1)
             # Rows whose last step this is join; entry `rows` is a length no step is below.
-            with code.repeat(
-                lambda: (lengths + n.get()).load().compare(">", step.get())
-            ):
+            with code.repeat(lambda: (lengths + n.get()).load().compare(">", step.get())):
                 n.set(n.get() + 1)
             total.set(total.get() - n.get())
             with code.when((filled.get() + n.get()).compare(">", self.number("capacity"))):
@@ -437,9 +457,11 @@ class _Kernel:
             total = (self.at(name), padded * groups)
             right = (d_gates + padded * first, vectors, width)
             self.multiply(rows, padded * groups, m, (left, 1, stride), right, total, total)
-        total = (self.at("d_b"), 0)
+        biases = (self.at("d_b"), 0)
         one = code.integer(1)
-        self.multiply(one, width, m, (self.at("one"), 0, 0), (d_gates, vectors, width), total, total)
+        self.multiply(
+            one, width, m, (self.at("one"), 0, 0), (d_gates, vectors, width), biases, biases
+        )
         d_x = self.at("d_x")
         with code.when(code.exists(d_x)):
             depth = padded * len(cell.x_gates)
@@ -457,12 +479,12 @@ class _Kernel:
 
 
 def write_module(real: Real, cell: Cell, name: str) -> ir.Module:
-    """Write a cell's four functions, ``pack_`` and the way itself, forward and backward."""
+    """Write a cell's functions: the packing and the loop of each way, and what follows them."""
     module = ir.Module(name)
     kernel = _Kernel(module, real, cell)
     kernel.pack_forward()
     kernel.forward()
     kernel.pack_backward()
     kernel.backward()
+    kernel.unpack_grads()
     return module
-

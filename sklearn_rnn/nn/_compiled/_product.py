@@ -16,23 +16,31 @@ PANEL = 3
 
 
 def _tile(
-    code: Code, rows: int, vectors: int, depth: Value, operands: tuple[Pointer | Value, ...]
+    code: Code,
+    rows: int,
+    vectors: int,
+    depth: Value,
+    left: tuple[Pointer, Value, Value],
+    right: tuple[Pointer, Value],
+    begin: tuple[Pointer, Value],
+    to: tuple[Pointer, Value],
 ) -> None:
     """Write the product of one tile: `rows` rows by `vectors` vectors."""
-    a, a_row, a_k, b, b_k, start, start_row, c, c_row = operands
-    assert isinstance(a, Pointer) and isinstance(b, Pointer)
-    assert isinstance(start, Pointer) and isinstance(c, Pointer)
+    (a, a_row, a_k), (b, b_k), (start, start_row), (c, c_row) = left, right, begin, to
     lefts = [a + a_row * m for m in range(rows)]
     sums = [
-        [Variable(code, (start + (start_row * m + v * code.lanes)).load(True)) for v in range(vectors)]
+        [
+            Variable(code, (start + (start_row * m + v * code.lanes)).load(True))
+            for v in range(vectors)
+        ]
         for m in range(rows)
     ]
     with code.loop(depth) as k:
-        right = b + k * b_k
-        columns = [(right + v * code.lanes).load(True) for v in range(vectors)]
+        row = b + k * b_k
+        columns = [(row + v * code.lanes).load(True) for v in range(vectors)]
         at = k * a_k
-        for left, line in zip(lefts, sums, strict=True):
-            scalar = code.splat((left + at).load())
+        for line_start, line in zip(lefts, sums, strict=True):
+            scalar = code.splat((line_start + at).load())
             for total, column in zip(line, columns, strict=True):
                 total.set(code.fma(scalar, column, total.get()))
     for m, line in enumerate(sums):
@@ -55,24 +63,23 @@ def product(module: ir.Module, real: Real) -> ir.Function:
     a, b, start, c = (code.reals(given[i]) for i in (3, 6, 9, 11))
     heights = (8, 4, 2, 1) if real.registers >= 32 else (4, 2, 1)
 
+    def go_down(right: Pointer, column: Value, row: Variable, height: int, vectors: int) -> None:
+        """Take as many tiles of `height` rows as there are rows left for."""
+        with code.repeat(lambda: (row.get() + height).compare("<=", m)):
+            at = row.get()
+            left = (a + at * a_row, a_row, a_k)
+            begin = (start + at * start_row + column, start_row)
+            to = (c + at * c_row + column, c_row)
+            _tile(code, height, vectors, depth, left, (right, b_k), begin, to)
+            row.set(at + height)
+
     def panel(index: Value, vectors: int) -> None:
         """Go down the rows of one panel."""
         right = b + index * b_panel
         column = index * (PANEL * real.lanes)
         row = Variable(code, code.integer(0))
         for height in heights:
-            # Rows are fewer than twice the next height after the loop of this one.
-            with code.repeat(lambda height=height: (row.get() + height).compare("<=", m)):
-                at = row.get()
-                left, base, to = a + at * a_row, start + at * start_row, c + at * c_row
-                _tile(
-                    code,
-                    height,
-                    vectors,
-                    depth,
-                    (left, a_row, a_k, right, b_k, base + column, start_row, to + column, c_row),
-                )
-                row.set(at + height)
+            go_down(right, column, row, height, vectors)
 
     full = n / PANEL
     with code.loop(full) as index:
@@ -107,6 +114,21 @@ def pack(module: ir.Module, real: Real, across: bool) -> ir.Function:
                 n = n0 + j
                 to = target + ((n / width) * depth + (k0 + i)) * width + n % width
                 to.store((line + j).load())
+    return code.finish()
+
+
+def unpack(module: ir.Module, real: Real) -> ir.Function:
+    """Write ``unpack(source, rows, width, columns, target)``, which transposes.
+
+    source (rows, columns) stands in memory with `width` numbers to a row; target (columns, rows)
+    without gaps.
+    """
+    code = Code(module, real, "unpack", [POINTER, INDEX, INDEX, INDEX, POINTER])
+    source, target = (code.reals(code.function.args[i]) for i in (0, 4))
+    rows, width, columns = (Value(code, code.function.args[i]) for i in (1, 2, 3))
+    with code.loop(columns) as j:
+        with code.loop(rows) as i:
+            (target + (j * rows + i)).store((source + (i * width + j)).load())
     return code.finish()
 
 

@@ -1,0 +1,151 @@
+"""Whether a recurrence runs compiled, and on how many threads. Imports torch; llvmlite when used.
+
+:func:`recur` is the door: it takes a layer's weights and a batch and gives the result, or None
+where torch's own path is to be taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+#: Multiplications that a thread of its own must be worth; see `benchmarks/cells.py`.
+_WORTH_A_THREAD = 2_000_000
+
+_usable: bool | None = None
+
+
+class Weights(NamedTuple):
+    """A cell's weights as torch has them; a bias may be missing."""
+
+    w: Tensor
+    u: Tensor
+    b_w: Tensor | None = None
+    b_u: Tensor | None = None
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Weights:
+        b_w, b_u = (None if b is None else change(b) for b in (self.b_w, self.b_u))
+        return Weights(change(self.w), change(self.u), b_w, b_u)
+
+    def contiguous(self) -> Weights:
+        """Return the weights without gaps."""
+        return self._each(Tensor.contiguous)
+
+    def empty_like(self) -> Weights:
+        """Return uninitialised tensors of the same shapes."""
+        return self._each(torch.empty_like)
+
+
+class Form(NamedTuple):
+    """What a layer computes: a name of the compiled cells, and its weights."""
+
+    name: str
+    weights: Weights
+
+
+def is_available() -> bool:
+    """Tell whether kernels can be compiled: with llvmlite, unless SKLEARN_RNN_COMPILED=0."""
+    global _usable
+    if os.environ.get("SKLEARN_RNN_COMPILED") == "0":
+        return False
+    if _usable is None:
+        _usable = find_spec("llvmlite") is not None
+    return _usable
+
+
+def _is_plain(tensor: Tensor | None, like: Tensor) -> bool:
+    """Tell a tensor in memory, of the same type, from everything cleverer."""
+    return tensor is None or (
+        type(tensor) in (Tensor, torch.nn.Parameter)
+        and tensor.device.type == "cpu"
+        and tensor.dtype == like.dtype
+        and tensor.layout == torch.strided
+    )
+
+
+def _is_traced() -> bool:
+    """Tell whether torch is looking at the operations rather than wanting a result."""
+    transformed = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch.is_autocast_enabled("cpu")
+        or (transformed is not None and transformed())
+    )
+
+
+def n_shards(form: Form, x: Tensor, steps: int) -> int:
+    """Return the threads worth using for so many steps of all rows together."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return 1
+    rows, units = form.weights.u.shape
+    work = steps * rows * (units + x.shape[2])
+    return max(1, min(threads, x.shape[0], work // _WORTH_A_THREAD))
+
+
+def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:
+    """Tell whether the kernels know these inputs; what is wrong with others is for torch to say."""
+    weights = form.weights
+    if x.dtype not in (torch.float32, torch.float64) or x.ndim != 3 or 0 in x.shape:
+        return False
+    if x.shape[2] != weights.w.shape[1]:
+        return False
+    expected = (1, x.shape[0], weights.u.shape[1])
+    tensors = (x, *states, *weights)
+    return all(_is_plain(t, x) for t in tensors) and all(s.shape == expected for s in states)
+
+
+def recur(
+    form: Form, x: Tensor, state: Any, lengths: Tensor | None = None, reverse: bool = False
+) -> tuple[Tensor, Any] | None:
+    """Run one layer in one direction by compiled code, or return None for torch to do it.
+
+    Parameters
+    ----------
+    form : Form
+    x : Tensor of shape (B, T, C)
+        Its padding is not read.
+    state : Tensor of shape (1, B, H), a pair of such, or None
+    lengths : Tensor of shape (B,), default=None
+        Steps of each row.
+    reverse : bool, default=False
+        Start each row at its last step.
+
+    Returns
+    -------
+    output : Tensor of shape (B, T, H)
+        Zero at padding.
+    state : Tensor of shape (1, B, H), or a pair of such
+        After each row's last step; its first in reverse.
+    """
+    if not isinstance(x, Tensor) or x.device.type != "cpu" or not is_available() or _is_traced():
+        return None
+    pair = form.name in ("lstm", "cifg")
+    states: Any = () if state is None else state if pair else (state,)
+    if not (isinstance(states, tuple) and all(isinstance(s, Tensor) for s in states)):
+        return None
+    if not _takes(form, x, states):
+        return None
+    return _run(form, x, states, lengths, reverse)
+
+
+def _run(
+    form: Form, x: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None, reverse: bool
+) -> tuple[Tensor, Any] | None:
+    """Call the kernels, unless they cannot be had on this machine after all."""
+    global _usable
+    from . import _call
+
+    steps = None if lengths is None else lengths.detach().clamp(0, x.shape[1]).numpy()
+    total = x.shape[0] * x.shape[1] if steps is None else int(steps.sum())
+    call = _call.Call(form.name, steps, reverse, n_shards(form, x, total))
+    h = states[0][0] if states else None
+    c = states[1][0] if len(states) > 1 else None
+    out, h_end, c_end = _call.run(call, x, h, c, form.weights)
+    return out, h_end[None] if c_end is None else (h_end[None], c_end[None])
