@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ._cells import CELLS, Cell
 from ._choice import Weights
-from ._library import Kernels, load_kernels
+from ._library import Kernels
 from ._loops import FIELDS
 
 _PLACE = {name: index for index, name in enumerate(FIELDS)}
@@ -151,6 +151,8 @@ class Call:
     ----------
     name : str
         A key of ``CELLS``.
+    kernels : Kernels
+        Its compiled functions.
     lengths : numpy array of shape (B,) or None
         Steps of each row; None means all.
     reverse : bool
@@ -159,9 +161,17 @@ class Call:
         Threads to use.
     """
 
-    def __init__(self, name: str, lengths: np.ndarray | None, reverse: bool, shards: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        kernels: Kernels,
+        lengths: np.ndarray | None,
+        reverse: bool,
+        shards: int,
+    ) -> None:
         self.cell: Cell = CELLS[name]
-        self.name, self.lengths, self.reverse, self.shards = name, lengths, reverse, shards
+        self.kernels, self.lengths = kernels, lengths
+        self.reverse, self.shards = reverse, shards
 
     def _fields(self, weights: Weights, x: Tensor) -> dict[str, int]:
         """Return what both ways have in common."""
@@ -210,7 +220,6 @@ class Call:
     ) -> tuple[Result, Tensor | None]:
         """Run forward; also return what the way back needs, if it is to be kept."""
         batch, steps, channels = x.shape
-        self.kernels: Kernels = load_kernels(self.name, x.element_size())
         self.blocks = _blocks(batch, steps, self.lengths, self.shards)
         cell, x = self.cell, _by_rows(x)
         fields = self._fields(weights, x)
@@ -359,6 +368,21 @@ class Call:
         return d_x, d_h, d_c, result
 
 
+class _Last(torch.autograd.Function):
+    """Pass gradients on that cannot be differentiated again, and say so if that is tried."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> Any:
+        return tuple(tensor.clone() for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError(
+            "The compiled recurrences have no second derivatives. Set the environment variable "
+            "SKLEARN_RNN_COMPILED=0 to compute them by torch."
+        )
+
+
 class Compiled(torch.autograd.Function):
     """A :class:`Call` as a step that torch can differentiate, once."""
 
@@ -371,13 +395,22 @@ class Compiled(torch.autograd.Function):
         return tuple(result)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Any) -> Any:
-        x, h, _, *weights, out, kept = ctx.saved_tensors
-        d_x, d_h, d_c, d_weights = ctx.call.backward(
-            Weights(*weights), x, h, out, kept, grads, ctx.needs_input_grad[1:4]
-        )
-        return None, d_x, d_h, d_c, *d_weights
+        x, h, c, *weights, out, kept = ctx.saved_tensors
+        with torch.no_grad():
+            *others, d_weights = ctx.call.backward(
+                Weights(*weights), x, h, out, kept, grads, ctx.needs_input_grad[1:4]
+            )
+        results = [None, *others, *d_weights]
+        if torch.is_grad_enabled():
+            places = [i for i, result in enumerate(results) if result is not None]
+            sources = [t for t in (x, h, c, *weights, *grads) if t is not None]
+            tensors = [results[i] for i in places]
+            for place, last in zip(
+                places, _Last.apply(len(tensors), *tensors, *sources), strict=True
+            ):
+                results[place] = last
+        return tuple(results)
 
 
 def run(call: Call, x: Tensor, h: Tensor | None, c: Tensor | None, weights: Weights) -> Result:

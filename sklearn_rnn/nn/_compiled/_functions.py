@@ -7,6 +7,7 @@ where the Taylor series of e^f - 1 is as exact as the type after 7 terms, or 13 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 from ._builder import Code, Value
 
@@ -21,7 +22,8 @@ def _power(code: Code, y: Value) -> tuple[Value, Value]:
     # ln 2 in two parts, the first so short that its product with n is exact.
     digits = 2.0 ** (15 if real.size == 4 else 40)
     high = round(math.log(2) * digits) / digits
-    f = code.fma(n, high - math.log(2), code.fma(n, -high, y))
+    low = float(Decimal(2).ln() - Decimal(high))
+    f = code.fma(n, -low, code.fma(n, -high, y))
     terms = 7 if real.size == 4 else 13
     series = code.constant(1 / math.factorial(terms))
     for k in range(terms - 1, 1, -1):
