@@ -3,10 +3,11 @@
 The way through the files: ``_choice`` decides and is all that the rest of the room sees; ``_call``
 cuts a batch into shards and blocks and makes the result differentiable; ``_library`` compiles and
 keeps what ``_loops`` (the loop over time), ``_cells`` (each cell's formulas), ``_product`` and
-``_functions`` write in the language of ``_builder``. Only ``_choice`` is imported before it is
-needed.
+``_functions`` write in the language of ``_builder``. Only ``_choice`` and ``_form`` are
+imported before they are needed.
 """
 
-from ._choice import Form, Weights, is_available, recur
+from ._choice import is_available, recur
+from ._form import Form, Weights
 
 __all__ = ["Form", "Weights", "is_available", "recur"]

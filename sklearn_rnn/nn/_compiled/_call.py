@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ._cells import CELLS, Cell
-from ._choice import Weights
+from ._form import Weights
 from ._library import Kernels
 from ._loops import FIELDS
 

@@ -7,45 +7,18 @@ where torch's own path is to be taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from ._form import Form
 
 #: Multiplications that a thread of its own must be worth; see `benchmarks/cells.py`.
 _WORTH_A_THREAD = 2_000_000
 
 _usable: bool | None = None
-
-
-class Weights(NamedTuple):
-    """A cell's weights as torch has them; a bias may be missing."""
-
-    w: Tensor
-    u: Tensor
-    b_w: Tensor | None = None
-    b_u: Tensor | None = None
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Weights:
-        b_w, b_u = (None if b is None else change(b) for b in (self.b_w, self.b_u))
-        return Weights(change(self.w), change(self.u), b_w, b_u)
-
-    def contiguous(self) -> Weights:
-        """Return the weights without gaps."""
-        return self._each(Tensor.contiguous)
-
-    def empty_like(self) -> Weights:
-        """Return uninitialised tensors of the same shapes."""
-        return self._each(torch.empty_like)
-
-
-class Form(NamedTuple):
-    """What a layer computes: a name of the compiled cells, and its weights."""
-
-    name: str
-    weights: Weights
 
 
 def is_available() -> bool:
