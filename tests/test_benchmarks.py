@@ -178,3 +178,13 @@ def test_every_set_at_hand_is_read(script):
         assert len(part.X_train) == len(part.y_train) > 0, name
         assert len(part.X_test) == len(part.y_test) > 0, name
         assert part.X_train.n_channels == part.X_test.n_channels, name
+
+
+def test_shuffling_runs_on_ragged_forms_of_a_set(script, capsys):
+    if "ItalyPowerDemand" not in script("_data").available():
+        pytest.skip("ItalyPowerDemand is not in the data folder")
+    options = "--sets ItalyPowerDemand --seeds 1 --units 2 --epochs 1 --no-page".split()
+    found = script("shuffling").main(options)
+    assert list(found) == ["ItalyPowerDemand, shortened", "ItalyPowerDemand, shortened by class"]
+    assert all(len(scores) == 3 for ways in found.values() for scores in ways.values())
+    assert "| mean" in capsys.readouterr().out

@@ -12,6 +12,10 @@ from ._compiled import recur
 from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
 from ._dropout import Dropout
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+from ._segments import Segment, plan_segments, run_segments
+
+# Layers that compute padding as well, unless they run in segments.
+_AT_ONCE = (LSTM, GRU, CIFG)
 
 _COMPILED = (LSTM, GRU, RNN, GRUResetBefore, CIFG)
 
@@ -79,6 +83,7 @@ class _Padding:
         self.lengths, self.steps = lengths, steps
         self._blank = False
         self._order: Tensor | None = None
+        self._segments: list[Segment] | None = None
 
     def blank(self, x: Tensor) -> Tensor:
         """Zero the padding of the network's input; the second direction finds it done."""
@@ -91,6 +96,19 @@ class _Padding:
         if self._order is None and self.lengths is not None:
             self._order = reversal(self.lengths, self.steps)
         return reverse_within(x, self.lengths, self._order)
+
+    def can_be_cut(self, layer: nn.Module, x: Tensor) -> bool:
+        """Tell whether a layer may run in segments, and computes padding where it does not."""
+        hooked = layer._forward_hooks or layer._forward_pre_hooks
+        return self.lengths is not None and type(layer) in _AT_ONCE and not (x.is_cuda or hooked)
+
+    def run_segments(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """Run a layer without the rows that have ended; its output is zero at padding."""
+        assert self.lengths is not None, "there is padding"
+        if self._segments is None:
+            units: Any = layer.hidden_size
+            self._segments = plan_segments(self.lengths, self.steps, units)
+        return run_segments(layer, x, self.lengths, self._segments)
 
 
 class Recurrence(nn.Module):
@@ -202,6 +220,7 @@ class Recurrence(nn.Module):
             raise ValueError("A bidirectional recurrence has no state to carry on from.")
         lengths = ragged_lengths(lengths, x)
         padding = _Padding(lengths, x.shape[1])
+        clean = True
         states = []
         outputs: list[Tensor] = []
         ends: list[Tensor | None] = []
@@ -213,12 +232,17 @@ class Recurrence(nn.Module):
             outputs, ends = [], []
             for direction, layer in enumerate(layers):
                 result = _run_compiled(layer, x, before, lengths, reverse=direction == 1)
-                if result is None:
+                if result is not None:
+                    output, after = result
+                    clean = True
+                else:
                     x = padding.blank(x) if index == 0 else x
                     steps = x if direction == 0 else padding.reverse(x)
-                    output, after = self._run(layer, steps, before, lengths, return_state)
-                else:
-                    output, after = result
+                    clean = not return_state and padding.can_be_cut(layer, x)
+                    if clean:
+                        output, after = padding.run_segments(layer, steps), None
+                    else:
+                        output, after = self._run(layer, steps, before, lengths, return_state)
                 if self.norms:
                     norms: Any = self.norms[index]
                     output = norms[direction](output)
@@ -232,7 +256,7 @@ class Recurrence(nn.Module):
                 )
                 states.append(after)
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
-        if any(end is None for end in ends):
+        if not clean or self.norms:
             output = blank_padding(output, lengths)
         finals = [
             end if end is not None else self._final(output, lengths, direction)
