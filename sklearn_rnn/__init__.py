@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         RNNRegressor,
         SequenceStream,
     )
+    from .forecasting import SequenceForecaster
     from .sequences import Sequences
 
 # Public name -> the subpackage it lives in.
@@ -24,9 +25,18 @@ _NAMES = {
     "ReservoirRegressor": "estimators",
     "ReservoirTransformer": "estimators",
     "SequenceStream": "estimators",
+    "SequenceForecaster": "forecasting",
     "Sequences": "sequences",
 }
-_SUBPACKAGES = ("datasets", "inspection", "nn", "preprocessing", "testing")
+_SUBPACKAGES = (
+    "datasets",
+    "inspection",
+    "metrics",
+    "model_selection",
+    "nn",
+    "preprocessing",
+    "testing",
+)
 
 __all__ = [
     "RNNClassifier",
@@ -35,10 +45,13 @@ __all__ = [
     "ReservoirRegressor",
     "ReservoirTransformer",
     "SequenceStream",
+    "SequenceForecaster",
     "Sequences",
     "__version__",
     "datasets",
     "inspection",
+    "metrics",
+    "model_selection",
     "nn",
     "preprocessing",
     "testing",

@@ -5,8 +5,9 @@ Imports torch, nn, the training room and the parts of this room.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ._calibration import Calibration, calibrate, coverage, ordered
 from ._closed_form import ClosedForm, batches, priors
 from ._dataset import ForecastData
 from ._design import Design
+from ._forecasts import Forecasts, kept_tail
 from ._lanes import make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
@@ -30,23 +32,6 @@ _SHARES = np.linspace(0.0, 1.0, 11)
 _SHARE_DOUBT = 4.0
 _MOST_WINDOWS = 2_000_000
 _PREDICT_BATCH = 2048
-
-
-@dataclass
-class Forecasts:
-    """Forecasts of n origins.
-
-    Attributes
-    ----------
-    point : ndarray of shape (n, h, K)
-    quantiles : ndarray of shape (n, h, K, Q)
-        At `levels`; they do not cross.
-    levels : tuple of float
-    """
-
-    point: np.ndarray
-    quantiles: np.ndarray
-    levels: tuple[float, ...]
 
 
 class ForecastModel:
@@ -63,6 +48,8 @@ class ForecastModel:
         ``scaled_error`` of the forecast and of the closed form, and ``coverage`` of the 90 %
         interval before and after calibration.
     history_ : list of EpochRecord
+    validation_ : tuple of ndarray, ndarray and Forecasts, or None
+        Series, cuts and forecasts of the tail, by the model that did not see it.
     """
 
     def __init__(self, options: ForecastOptions) -> None:
@@ -110,6 +97,7 @@ class ForecastModel:
         self.design_ = Design(panel)
         self.season_ = max(1, int(panel.season_length))
         self.calibration_: Calibration | None = None
+        self.validation_: tuple[np.ndarray, np.ndarray, Forecasts] | None = None
         design = self.design_(panel)
         with cpu_threads(n_threads):
             choice = choose(panel, design, self.options, validation_horizon, weights)
@@ -278,6 +266,7 @@ class ForecastModel:
                 "scaled_error_trained": errors[-1],
             }
         found = self._run([network], data, unit, cut, share=share)
+        self.validation_ = kept_tail(data, unit, cut, found)
         self.report_["scaled_error"] = _scaled_error(truth, found.point, scale)
         if self.options.calibrate:
             self._calibrate(truth, found)
@@ -318,6 +307,7 @@ class ForecastModel:
         future_known: np.ndarray | None = None,
         *,
         origins: tuple[np.ndarray, np.ndarray] | None = None,
+        limit: np.ndarray | None = None,
         seed: int = 0,
     ) -> Forecasts:
         """Forecast from the end of each series, or from given origins.
@@ -334,7 +324,10 @@ class ForecastModel:
             Known covariates after each series' end.
         origins : tuple of ndarray of int, default=None
             Series index and number of rows seen, for each forecast; statistics of a series come
-            from the rows before its first origin.
+            from the rows before its first origin, or before its limit.
+        limit : ndarray of int of shape (n_series,), default=None
+            Number of rows of each series that its statistics come from; set, forecasts do not
+            depend on what other origins are asked for.
         seed : int, default=0
             Of sampled paths.
 
@@ -347,8 +340,9 @@ class ForecastModel:
             series, cut = np.arange(len(lengths)), lengths
         else:
             series, cut = (np.asarray(part, dtype=np.int64) for part in origins)
-        limit = lengths.copy()
-        np.minimum.at(limit, series, cut)
+        if limit is None:
+            limit = lengths.copy()
+            np.minimum.at(limit, series, cut)
         step = self.options.horizon
         n_targets = panel.values.shape[1]
         levels = tuple(LEVELS)
@@ -419,10 +413,16 @@ class ForecastModel:
     ) -> Forecasts:
         """Return forecasts (B, H, K) of windows in the user's units, not calibrated."""
         points, quantiles = [], []
+        dtype = torch.float32
+        if self.compute.device.type == "cpu":
+            # In double precision no forecast depends on its batch by a digit that shows.
+            dtype = torch.float64
+            networks = [copy.deepcopy(network).double() for network in networks]
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             for part, where in batches(unit, cut, _PREDICT_BATCH):
                 inputs, found, lane = data.read(part, where)
+                inputs = type(inputs)(*(block.to(dtype) for block in inputs))
                 shape = (len(part), data.targets_a_unit)
                 lanes = lane.cpu().numpy()
                 level = found.level.cpu().numpy().astype(np.float64).reshape(*shape, 1)
@@ -470,7 +470,10 @@ class ForecastModel:
         if network.head.needs_counts:
             level = level + data.lanes.centre[lanes].reshape(level.shape)
         if network.recurrence is not None and network.config.decoder == "recursive":
-            units = torch.from_numpy(level[..., 0]).float(), torch.from_numpy(scale[..., 0]).float()
+            units = (
+                torch.from_numpy(level[..., 0]).to(inputs.z.dtype),
+                torch.from_numpy(scale[..., 0]).to(inputs.z.dtype),
+            )
             paths = np.stack(
                 [
                     network.sample(inputs, *units, generator).cpu().numpy()
@@ -479,7 +482,7 @@ class ForecastModel:
             )
             quantiles = np.moveaxis(np.quantile(paths, LEVELS, axis=0), 0, -1)
             return np.median(paths, axis=0), quantiles
-        raw = network.blended(inputs, network(inputs)).float().cpu().numpy().astype(np.float64)
+        raw = network.blended(inputs, network(inputs)).double().cpu().numpy().astype(np.float64)
         level, scale = (np.broadcast_to(v, raw.shape[:-1]) for v in (level, scale))
         return (
             network.head.point(raw, level, scale),

@@ -1,0 +1,487 @@
+"""SequenceForecaster: forecasting by recurrent networks under scikit-learn's contract.
+
+Imports the rooms below and the parts of this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import cpu_count
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+
+from ..sequences import DOC_LINK_TEMPLATE, public_module
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ..sequences._step_table import StepTable
+from ..training import (
+    OPTIMIZERS,
+    SCHEDULES,
+    DivergenceError,
+    EpochRecord,
+    Progress,
+    resolve_compute,
+)
+from ._history import begin, places_of
+from ._levels import check_levels
+from ._model import ForecastModel
+from ._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
+from ._outputs import ForecastOutputMixin
+from ._reading import find_clock, read_X, read_y, split_y, times_of_y, without
+from ._report import make_report, warn_if_beaten
+from ._unusual import warn_of_constant
+
+_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
+
+
+class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
+    """Forecast one series, many, or panels of thousands, inside scikit-learn.
+
+    One row is one (series, time) step. ``predict`` knows the targets up to the end of training and
+    nothing after it, so that ``TimeSeriesSplit``, ``cross_val_score`` and ``GridSearchCV`` score
+    honestly, and it finds out from the rows' times how far ahead they are, so that gaps count.
+    The model is a linear map from the recent past, solved in closed form, and a recurrent network
+    that learns what it leaves; a held-out tail decides how much of the network to take.
+
+    Parameters
+    ----------
+    horizon : int or "auto", default="auto"
+        Steps ahead that the model is trained for; forecasts beyond them feed on forecasts.
+        ``"auto"`` is what is usual for the frequency (hours 48, days 14, business days 10, weeks
+        13, months 18, quarters 8, years 6, else two seasons, or 12 without one), but at most a
+        quarter of the median length of the series.
+    window : int or "auto", default="auto"
+        Steps of history that a forecast is computed from. Series may be shorter.
+    id_col : str, default=None
+        Column that says which series a row belongs to; for an array, its number. An index of
+        (id, time) needs none.
+    time_col : str, default=None
+        Column of times; for an array, its number. A time index, or a sole column of dates, needs
+        none.
+    freq : str, offset, timedelta or number, default=None
+        Distance of the steps, as pandas spells it ("15min", "h", "D", "B", "W", "MS", ...), or a
+        number for times that are numbers. None infers it. Given, rows between two steps count to
+        the step before them, and their mean is taken. For rows without time, 1 says that they
+        follow on.
+    season_length : int or "auto", default="auto"
+        Steps in a season; 1 for none. ``"auto"`` is that of the frequency: hours 24, days 7,
+        business days 5, weeks 52, months 12, quarters 4.
+    time_features : {"auto", None} or list of str, default="auto"
+        Features of the calendar that are added to the covariates: some of "minute", "hour",
+        "dayofweek" and "dayofyear". ``"auto"`` takes the cycles that are longer than two steps
+        and that training saw twice.
+    past_covariates : list of str, default=None
+        Columns that are known only up to the present. Values may be missing.
+    static_covariates : list of str, default=None
+        Columns that are the same in all rows of a series. All others are known ahead.
+    quantiles : tuple of float, default=(0.05, 0.25, 0.5, 0.75, 0.95)
+        Levels that `forecast` and `predict_quantiles` give.
+    decoder : {"segment", "direct", "recursive"}, default="segment"
+        How the network gets from the window to the horizon: by segments of a season, read
+        recurrently and decoded in parallel; all steps from one state; or step by step, with
+        sampled paths.
+    cell : str or torch module class, default="gru"
+        Any cell of the package, as for `RNNRegressor`.
+    hidden_size : int, default=64
+        Units of the recurrence.
+    num_layers : int, default=1
+        Layers of the recurrence.
+    dropout : float, default=0.0
+        Dropout between layers and before the head.
+    segment_length : int or "auto", default="auto"
+        Steps that the segment decoder reads at once; ``"auto"`` is a season.
+    linear : bool or "only", default=True
+        Whether the closed-form path stands beside the recurrence; ``"only"`` trains nothing.
+    target_transform : {"auto", "log", "box-cox", None}, default="auto"
+        What is done to the values of each series first; ``"auto"`` takes the logarithm where the
+        held-out tail prefers it.
+    seasonality : bool or "auto", default="auto"
+        Whether the network is given each series' own seasonal profile and level.
+    channels : {"shared", "mixed"}, default="shared"
+        Several targets: series of their own under the same weights, or read together.
+    distribution : {"quantile", "normal", "student_t", "negative_binomial", "mixture"}, \
+            default="quantile"
+        What is learned about the uncertainty.
+    n_components : int, default=3
+        Components of ``distribution="mixture"``.
+    n_estimators : int, default=1
+        Networks, the median of which is the forecast.
+    calibrate : bool, default=True
+        Whether intervals are widened or narrowed to hold what they promise on the held-out tail.
+    refit : bool, default=True
+        Whether to train again on everything after the held-out tail has decided.
+    n_samples : int, default=200
+        Paths that the recursive decoder samples.
+    batch_size : int or "auto", default="auto"
+        Windows a step.
+    max_epochs : int or "auto", default="auto"
+        Passes over the windows.
+    learning_rate : float, default=3e-3
+        Learning rate, the peak of the schedule.
+    weight_decay : float, default=0.01
+        Weight decay.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
+        A name or any torch optimizer class.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        Learning rate over the epochs.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None does not clip.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Number type of the products.
+    n_jobs : int, default=None
+        CPU threads; None means one, -1 all.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, shuffling and sampled paths.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    horizon_ : int
+        The horizon that was trained.
+    freq_ : str
+        The frequency, in words.
+    season_length_ : int
+        Steps in a season.
+    series_ : ndarray of object
+        Ids of the series; 0 where there was none.
+    target_names_ : list of str
+        Names of the targets.
+    report_ : pandas.DataFrame
+        The held-out tail: MASE of the forecast, of naive, seasonal naive and drift forecasts and
+        of ridge regression on lags, and the forecast's skill, the share of their error it saves.
+        Empty where the series are too short to hold anything out.
+    validation_ : dict
+        What the held-out tail decided: window, transform, the recurrence's share, and the
+        coverage of the 90 % interval before and after calibration.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, when X was a frame with string names.
+    n_iter_ : int
+        Epochs trained.
+
+    See Also
+    --------
+    sklearn_rnn.model_selection.PanelTimeSeriesSplit : Folds in order of time.
+    sklearn_rnn.model_selection.backtest : The forecasts of every origin as one frame.
+
+    Notes
+    -----
+    Silently wrong elsewhere, refused or warned of here: training rows out of order, duplicate
+    times, test rows between training rows, rows without time, missing covariates, values of
+    past-only covariates after the cutoff, a change of time zone, constant series, and a model that
+    a trivial forecast beats.
+
+    Examples
+    --------
+    >>> from sklearn_rnn import SequenceForecaster
+    >>> from sklearn_rnn.datasets import load_air_passengers
+    >>> y = load_air_passengers(as_frame=True).target
+    >>> forecaster = SequenceForecaster(horizon=12, linear="only").fit(None, y)
+    >>> forecaster.freq_, forecaster.season_length_
+    ('every month', 12)
+    >>> forecast = forecaster.forecast(12, quantiles=[0.1, 0.9])
+    >>> list(forecast.columns), len(forecast)
+    (['month', 'forecast', 'q0.1', 'q0.9'], 12)
+    """
+
+    _parameter_constraints: dict[str, list] = {
+        "horizon": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "window": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "id_col": "no_validation",  # type: ignore[dict-item]
+        "time_col": "no_validation",  # type: ignore[dict-item]
+        "freq": "no_validation",  # type: ignore[dict-item]
+        "season_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "time_features": [str, "array-like", None, "boolean"],
+        "past_covariates": [str, Integral, "array-like", None],
+        "static_covariates": [str, Integral, "array-like", None],
+        "quantiles": ["array-like"],
+        "decoder": [StrOptions(set(DECODERS))],
+        "cell": [StrOptions(_CELLS), type],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "segment_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "linear": ["boolean", StrOptions({"only"})],
+        "target_transform": [StrOptions({"auto", "log", "box-cox"}), None],
+        "seasonality": ["boolean", StrOptions({"auto"})],
+        "channels": [StrOptions({"shared", "mixed"})],
+        "distribution": [StrOptions(set(DISTRIBUTIONS))],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "calibrate": ["boolean"],
+        "refit": ["boolean"],
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        horizon: int | str = "auto",
+        *,
+        window: int | str = "auto",
+        id_col: Any = None,
+        time_col: Any = None,
+        freq: Any = None,
+        season_length: int | str = "auto",
+        time_features: Any = "auto",
+        past_covariates: Any = None,
+        static_covariates: Any = None,
+        quantiles: Any = (0.05, 0.25, 0.5, 0.75, 0.95),
+        decoder: str = "segment",
+        cell: Any = "gru",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        segment_length: int | str = "auto",
+        linear: bool | str = True,
+        target_transform: str | None = "auto",
+        seasonality: bool | str = "auto",
+        channels: str = "shared",
+        distribution: str = "quantile",
+        n_components: int = 3,
+        n_estimators: int = 1,
+        calibrate: bool = True,
+        refit: bool = True,
+        n_samples: int = 200,
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        optimizer: Any = "adamw",
+        schedule: str = "one_cycle",
+        gradient_clip: float | None = 1.0,
+        device: str = "auto",
+        precision: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.horizon = horizon
+        self.window = window
+        self.id_col = id_col
+        self.time_col = time_col
+        self.freq = freq
+        self.season_length = season_length
+        self.time_features = time_features
+        self.past_covariates = past_covariates
+        self.static_covariates = static_covariates
+        self.quantiles = quantiles
+        self.decoder = decoder
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.segment_length = segment_length
+        self.linear = linear
+        self.target_transform = target_transform
+        self.seasonality = seasonality
+        self.channels = channels
+        self.distribution = distribution
+        self.n_components = n_components
+        self.n_estimators = n_estimators
+        self.calibrate = calibrate
+        self.refit = refit
+        self.n_samples = n_samples
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.gradient_clip = gradient_clip
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> SequenceForecaster:
+        """Fit to the history of one or several series.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features), or None
+            One row a (series, time) step, each series in order of time; see the class for what
+            its columns may be. Steps without a row count as missing. Rows of an array follow on,
+            unless one column rises by the same step throughout, which is then read as time. None
+            where y is all there is: a series with a time index, a frame with id and time
+            columns, or an array.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            The targets; NaN is missing.
+
+        Returns
+        -------
+        self : SequenceForecaster
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are out of order, the frequency cannot be inferred, a covariate is
+            missing, or a parameter cannot be used; the message names it, with the remedy.
+        """
+        compute = resolve_compute(self.device, self.precision)
+        check_levels(self.quantiles)
+        table, values, bare = self._read_rows(X, y)
+        if np.isnan(values).all():
+            raise ValueError("y holds no value: every target is missing.")
+        options = {
+            "freq": self.freq,
+            "time_features": self.time_features,
+            "past": self.past_covariates,
+            "static": self.static_covariates,
+            "season_length": self.season_length,
+        }
+        history = begin(table, values, **options)
+        clock = find_clock(table, places_of(history)) if bare else None
+        if clock is not None:
+            history = begin(without(table, clock.column), values, **options)
+            history.clock = clock
+        panel = history.panel
+        if len(panel.values) < 2:
+            raise ValueError(
+                f"Found array with 1 sample(s) while a minimum of 2 is required by "
+                f"{type(self).__name__}: one step is no history."
+            )
+        warn_of_constant(history)
+        usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))
+        horizon = usual if self.horizon == "auto" else int(self.horizon)
+        seed = self._draw_seed()
+        model = self._train(history.panel, horizon, seed, compute)
+
+        self.model_, self.history_, self.horizon_ = model, history, horizon
+        self.freq_, self.season_length_ = history.grid.describe(), panel.season_length
+        self.series_ = np.empty(len(history.labels), dtype=object)
+        self.series_[:] = history.labels
+        self.validation_ = dict(model.report_)
+        self.n_iter_ = max(1, len(model.history_))
+        self._seed, self._levels = seed, tuple(LEVELS)
+        self._trained = panel.lengths.copy()
+        self._means = np.nan_to_num(np.nanmean(values, axis=0))
+        self._report: dict[str, dict] = {}
+        if model.validation_ is not None:
+            series, cuts, forecasts = model.validation_
+            self._report = make_report(panel, series, cuts, forecasts.point)
+            warn_if_beaten(self._report, type(self).__name__)
+        return self
+
+    def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
+        """Read X and y; return the table, the targets, and whether X was a bare array."""
+        given = X
+        if X is None and y is not None:
+            X, y = split_y(y, self)
+        bare = False
+        if X is None:
+            values, names, self._flat = read_y(y, None, self)
+            table = StepTable(len(values), None, None, {})
+        else:
+            table, bare = read_X(X, self, fitting=True)
+            values, names, self._flat = read_y(y, table.n_rows, self)
+            table = times_of_y(table, y)
+            if given is not None:
+                self._note_features(X, bare, max(1, len(table.columns)))
+        self.target_names_ = names or [f"y{k}" for k in range(values.shape[1])]
+        return table, values, bare
+
+    def _note_features(self, X: Any, bare: bool, n_columns: int) -> None:
+        """Set `n_features_in_` and `feature_names_in_`."""
+        self.__dict__.pop("feature_names_in_", None)
+        names = None if bare else getattr(X, "columns", None)
+        if names is None:
+            self.n_features_in_ = n_columns
+            return
+        # A table of pyarrow has its columns there, and their names elsewhere.
+        columns = list(getattr(X, "column_names", names))
+        self.n_features_in_ = len(columns)
+        if columns and all(isinstance(name, str) for name in columns):
+            self.feature_names_in_ = np.asarray(columns, dtype=object)
+
+    def _train(self, panel: Any, horizon: int, seed: int, compute: Any) -> ForecastModel:
+        """Fit the model, with a bar where one is wanted; say what to do when it diverges."""
+        own = self.get_params(deep=False)
+        # A parameter named transform would make a transformer of us in scikit-learn's eyes.
+        own |= {"transform": self.target_transform, "horizon": horizon}
+        chosen = {f.name: own[f.name] for f in fields(ForecastOptions) if f.name in own}
+        model = ForecastModel(ForecastOptions(**chosen))
+        progress = Progress(0, type(self).__name__, show=bool(self.verbose))
+
+        def on_epoch(record: EpochRecord) -> bool:
+            progress.update(record)
+            return False
+
+        try:
+            return model.fit(
+                panel, seed=seed, compute=compute, n_threads=self._n_threads(), on_epoch=on_epoch
+            )
+        except DivergenceError as error:
+            raise ValueError(
+                f"Training diverged: {error}. Lower learning_rate (now {self.learning_rate:g}), "
+                f"set gradient_clip (now {self.gradient_clip}), or look for extreme values in y "
+                "and the covariates."
+            ) from error
+        finally:
+            progress.close()
+
+    def _draw_seed(self) -> int:
+        """Return the seed of this fit."""
+        if self.random_state is None:
+            return int(np.random.SeedSequence().generate_state(1)[0] // 2)
+        return int(check_random_state(self.random_state).randint(0, 2**31 - 1))
+
+    def _n_threads(self) -> int:
+        """Return the number of CPU threads: one unless asked."""
+        if self.n_jobs is None:
+            return 1
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
+        wanted = self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
+        return int(min(wanted, cpu_count()))
+
+    @property
+    def report_(self) -> Any:
+        """MASE and skill on the held-out tail, as a frame."""
+        if not hasattr(self, "_report"):
+            raise AttributeError("report_ is there after fit.")
+        import pandas as pd
+
+        columns = ["mase", "skill"]
+        return pd.DataFrame.from_dict(self._report, orient="index").reindex(columns=columns)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.input_tags.allow_nan = False
+        return tags
+
+    @property
+    def _doc_link_module(self) -> str:
+        return "sklearn_rnn"
+
+    @property
+    def _doc_link_template(self) -> str:
+        return DOC_LINK_TEMPLATE
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        kind = type(self)
+        return {"estimator_module": public_module(kind), "estimator_name": kind.__name__}

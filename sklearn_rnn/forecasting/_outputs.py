@@ -1,0 +1,573 @@
+"""What a fitted forecaster answers: rows, frames, quantiles, intervals, new history.
+
+Imports the rooms below and the parts of this one; the fit is in `_forecaster`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from ..metrics._scale import naive_scale
+from ..sequences._frames import column_role
+from ..sequences._sklearn import _check_feature_names
+from ..sequences._step_table import StepTable
+from ..sequences._values import is_missing
+from ._calendar import calendar
+from ._covariates import encode
+from ._grid import Array
+from ._history import History, extend, locate
+from ._levels import at_levels, check_levels, interval_levels
+from ._model import ForecastModel
+from ._reading import read_clock, read_X, read_y, split_y, times_of_y
+
+
+class ForecastOutputMixin:
+    """Prediction, for `SequenceForecaster`."""
+
+    history_: History
+    model_: ForecastModel
+    horizon_: int
+    series_: Array
+    quantiles: Any
+    id_col: Any
+    time_col: Any
+    _flat: bool
+    target_names_: list[str]
+    _trained: Array
+
+    # ---------------------------------------------------------------- a row each
+
+    def predict(self, X: Any) -> Array:
+        """Forecast every row of X.
+
+        Rows after the end of the history are forecast from its end, however many steps ahead
+        they are; nothing of X but covariates that are known ahead is used. Rows of training get
+        in-sample forecasts, one step ahead of the rows before them, by a model that was fitted on
+        all of them.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            Rows with times, and with ids where fit had them, in any order. Past-only covariates
+            need not be there. Arrays without time are rows of training where they equal them,
+            and else follow on.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_rows,) or (n_rows, n_targets)
+            The point forecasts.
+
+        Raises
+        ------
+        ValueError
+            If a row belongs to an unknown series, lies before its first row or between two steps
+            of the grid, or lacks a covariate; the message names it.
+        """
+        point, _ = self._forecast_rows(X)
+        return point[:, 0] if self._flat else point
+
+    def predict_quantiles(self, X: Any, quantiles: Any = None) -> Array:
+        """Forecast quantiles of every row of X.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+        quantiles : array-like of float, default=None
+            Levels, between 0 and 1; None means the parameter of the same name.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_quantiles) or (n_rows, n_targets, n_quantiles)
+            Quantiles in the order of the levels; they never cross.
+        """
+        wanted = check_levels(self.quantiles if quantiles is None else quantiles)
+        _, found = self._forecast_rows(X)
+        answer = at_levels(found, self.model_levels_, wanted)
+        return answer[:, 0] if self._flat else answer
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:
+        """Forecast an interval for every row of X.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+        coverage : float, default=0.9
+            The share of outcomes that should fall into it.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 2) or (n_rows, n_targets, 2)
+            Lower and upper ends.
+        """
+        return self.predict_quantiles(X, interval_levels(coverage))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², for several series in units of each one's scale.
+
+        Of one series it is scikit-learn's R². Over series of different scale, R² of the pooled
+        rows says only that large series are larger than small ones; so every series is divided by
+        the mean absolute seasonal difference of its history, and compared with its own mean.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            What happened; rows where it is missing do not count.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1; 0 is as good as the mean of what happened.
+        """
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        truth, _, _ = read_y(y, table.n_rows, self)
+        point, _ = self._forecast_table(table)
+        weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+        seen = ~np.isnan(truth).any(axis=1)
+        truth, point, weights = truth[seen], point[seen], weights[seen]
+        if not seen.any():
+            raise ValueError("y holds no value that was seen; there is nothing to score.")
+        if len(self.history_.labels) == 1:
+            return float(r2_score(truth, point, sample_weight=weights))
+        codes = locate(self.history_, table)[0][seen]
+        scale = self._naive_scales()[codes]
+        weights = weights[:, None] / np.where(scale > 0, scale, np.inf) ** 2
+        sums = np.zeros((len(self.history_.labels), truth.shape[1]))
+        counts = np.bincount(codes, minlength=len(sums))[:, None]
+        np.add.at(sums, codes, truth)
+        own_mean = (sums / np.maximum(counts, 1))[codes]
+        spread = (weights * (truth - own_mean) ** 2).sum()
+        error = (weights * (truth - point) ** 2).sum()
+        return float(1 - error / spread) if spread > 0 else float("nan")
+
+    # ---------------------------------------------------------------- a frame
+
+    def forecast(self, horizon: int | None = None, X: Any = None, quantiles: Any = None) -> Any:
+        """Forecast every series from the end of its history, as a frame.
+
+        Parameters
+        ----------
+        horizon : int, default=None
+            Steps ahead; None means the horizon that was trained. Beyond it the forecast is fed
+            back as history.
+        X : frame or array, default=None
+            Rows with the covariates that are known ahead, for every step of the horizon; needed
+            where fit had such covariates.
+        quantiles : array-like of float, default=None
+            Levels of the quantile columns; None means the parameter of the same name.
+
+        Returns
+        -------
+        frame
+            Of the library that X came from in fit. One row a series, step and target, with the
+            columns id (for a panel), time, target (for several), "forecast" and one for each
+            quantile, such as "q0.05".
+
+        Raises
+        ------
+        ValueError
+            If the horizon is not positive, or covariates of its steps are missing.
+        """
+        check_is_fitted(self)
+        steps = self.horizon_ if horizon is None else horizon
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise ValueError(f"horizon must be a whole number of at least 1; got {horizon!r}.")
+        wanted = check_levels(self.quantiles if quantiles is None else quantiles)
+        history = self.history_
+        series = np.arange(len(history.labels))
+        known = np.full((len(series), steps, history.n_own), np.nan)
+        if history.n_own:
+            self._read_future(X, known)
+        point, found = self._ahead(series, known)
+        answer = at_levels(found, self.model_levels_, wanted)
+        places = history.ends[:, None] + np.arange(steps)
+        return self._as_frame(series, places, point, answer, wanted)
+
+    def _read_future(self, X: Any, known: Array) -> None:
+        """Fill in the covariates of the steps ahead, or say which are missing."""
+        history, steps = self.history_, known.shape[1]
+        names = [column.name for column in history.schema.known]
+        if X is None:
+            raise ValueError(
+                f"The model was fitted with the covariates {names}, which are known ahead: pass "
+                "their values for the steps to forecast as X, or list them in past_covariates."
+            )
+        table, _ = self._table(X)
+        codes, places = locate(history, table)
+        ahead = places - history.ends[codes]
+        fits = (ahead >= 0) & (ahead < steps)
+        known[codes[fits], ahead[fits]] = encode(history.schema.known, table)[fits]
+        if np.isnan(known).any():
+            code, step = np.argwhere(np.isnan(known))[0][:2]
+            when = history.grid.times(history.ends[[code]] + step)[0]
+            raise ValueError(
+                f"X has no row for series {history.labels[code]!r} at {when}, step {step + 1} of "
+                f"{steps}; {names} are needed for every step."
+            )
+
+    def _as_frame(
+        self, series: Array, places: Array, point: Array, quantiles: Array, levels: Any
+    ) -> Any:
+        """Lay forecasts (n, h, K[, Q]) out as a long frame."""
+        history = self.history_
+        n, steps, n_targets = point.shape
+        columns: dict[str, Any] = {}
+        if history.has_ids:
+            labels = np.repeat(np.arange(n), steps * n_targets)
+            columns[history.id_name] = [history.labels[series[k]] for k in labels]
+        columns[history.time_name] = history.grid.times(np.repeat(places.ravel(), n_targets))
+        if n_targets > 1:
+            columns["target"] = np.tile(np.array(self.target_names_, dtype=object), n * steps)
+        columns["forecast"] = point.ravel()
+        flat = quantiles.reshape(-1, quantiles.shape[-1])
+        for place, level in enumerate(levels):
+            columns[f"q{level:g}"] = flat[:, place]
+        return make_frame(columns, history.backend)
+
+    # ---------------------------------------------------------------- new history
+
+    def update(self, X: Any, y: Any) -> Any:
+        """Take in what happened since, without fitting again; forecasts then start after it.
+
+        Parameters
+        ----------
+        X : frame, pandas index, array or None
+            The new rows, as for `fit`: after the history, or where it had missing targets. They
+            may begin new series. None where y bears the times, or follows on.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their targets; NaN is missing.
+
+        Returns
+        -------
+        self : estimator
+            With the longer history; the weights are the same.
+
+        Raises
+        ------
+        ValueError
+            If a row is not new.
+        """
+        check_is_fitted(self)
+        if X is None:
+            X, y = split_y(y, self)
+        if X is None:
+            values, _, _ = read_y(y, None, self)
+            table = StepTable(len(values), None, None, {})
+        else:
+            table, bare = read_X(X, self, fitting=False)
+            if bare and self.history_.clock is not None:
+                table = read_clock(table, self.history_.clock, self.history_.grid)
+            values, _, _ = read_y(y, table.n_rows, self)
+            table = times_of_y(table, y)
+        if values.shape[1] != len(self.target_names_):
+            raise ValueError(
+                f"y has {values.shape[1]} targets, but fit had {len(self.target_names_)}."
+            )
+        before = len(self.history_.labels)
+        self.history_ = extend(self.history_, table, values)
+        fresh = self.history_.panel.lengths[before:]
+        self._trained = np.concatenate([self._trained, fresh])
+        self.series_ = np.empty(len(self.history_.labels), dtype=object)
+        self.series_[:] = self.history_.labels
+        return self
+
+    # ---------------------------------------------------------------- inside
+
+    def training_scale(
+        self,
+        X: Any,
+        *,
+        season_length: int | None = None,
+        squared: bool = False,
+        inverse: Callable[[Array], Array] | None = None,
+    ) -> Array:
+        """Return, for every row of X, the scale of its series: what MASE and RMSSE divide by.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+        season_length : int, default=None
+            Steps between the values compared; None means the season of the fit.
+        squared : bool, default=False
+            Whether to return the mean squared difference instead of the absolute one.
+        inverse : callable, default=None
+            Takes the history, of shape (n_steps, n_targets), back to the units of y, where the
+            forecaster was fitted on transformed targets.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_targets)
+            The mean seasonal difference of the history that the row's forecast starts from.
+        """
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        codes, _ = locate(self.history_, table)
+        scales = self._naive_scales(season_length, squared, inverse)[codes]
+        return scales[:, 0] if scales.shape[1] == 1 else scales
+
+    def series_of(self, X: Any) -> Array:
+        """Return the id of every row's series.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of object of shape (n_rows,)
+            The ids; 0 where fit had none.
+        """
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        codes, _ = locate(self.history_, table)
+        labels = np.empty(len(self.history_.labels), dtype=object)
+        labels[:] = self.history_.labels
+        return labels[codes]
+
+    def steps_ahead(self, X: Any) -> Array:
+        """Return how many steps after the end of its history every row of X lies.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array of shape (n_rows, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of int of shape (n_rows,)
+            1 for the first step ahead; 0 and less for rows of the history.
+        """
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        codes, places = locate(self.history_, table)
+        return np.asarray(places - self.history_.ends[codes] + 1)
+
+    def _naive_scales(
+        self,
+        season_length: int | None = None,
+        squared: bool = False,
+        inverse: Callable[[Array], Array] | None = None,
+    ) -> Array:
+        """Return the scale of every series, (n_series, n_targets)."""
+        panel = self.history_.panel
+        season = panel.season_length if season_length is None else season_length
+        values = panel.values if inverse is None else inverse(panel.values)
+        pieces = np.split(values, panel.offsets[1:-1])
+        return np.array([naive_scale(piece, season, squared=squared) for piece in pieces])
+
+    @property
+    def model_levels_(self) -> tuple[float, ...]:
+        """Levels at which the model itself states quantiles; others lie between them."""
+        return tuple(self._levels)
+
+    _levels: tuple[float, ...]
+
+    def _table(self, X: Any) -> tuple[StepTable, bool]:
+        """Read X after fit."""
+        table, bare = read_X(X, self, fitting=False)
+        self._check_names(X, table, bare)
+        if bare and self.history_.clock is not None:
+            table = read_clock(table, self.history_.clock, self.history_.grid)
+        return table, bare
+
+    def _check_names(self, X: Any, table: StepTable, bare: bool) -> None:
+        """Compare column names with those of fit; past-only columns may be left out."""
+        names = getattr(self, "feature_names_in_", None)
+        if bare:
+            _check_feature_names(self, X, reset=False)
+        elif names is not None:
+            known = {column.name for column in self.history_.schema.known}
+            if len(X.columns) == len(names) or not known <= set(table.columns):
+                _check_feature_names(self, X, reset=False)
+
+    def _forecast_rows(self, X: Any) -> tuple[Array, Array]:
+        """Return point forecasts (n, K) and quantiles (n, K, Q) of rows."""
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        return self._forecast_table(table)
+
+    def _forecast_table(self, table: StepTable) -> tuple[Array, Array]:
+        """Return point forecasts (n, K) and quantiles (n, K, Q) of the rows of a table."""
+        history = self.history_
+        codes, places = locate(history, table)
+        own = encode(history.schema.known, table)
+        relative = places - history.panel.start[codes]
+        if (relative < 0).any():
+            row = int(np.argmin(relative >= 0))
+            raise ValueError(
+                f"Row {row} lies before the first row of its series "
+                f"({history.grid.times(history.panel.start[codes[[row]]])[0]}); there is no "
+                "history to forecast it from."
+            )
+        ahead = places - history.ends[codes]
+        future = ahead >= 0
+        shape = (len(codes), history.panel.n_targets)
+        point, quantiles = np.empty(shape), np.empty((*shape, len(self.model_levels_)))
+        if (~future).any():
+            self._warn_of_gaps(codes[~future], relative[~future])
+            point[~future], quantiles[~future] = self._in_sample(
+                codes[~future], relative[~future], own[~future]
+            )
+        if future.any():
+            self._warn_of_future(table, future)
+            series, back = np.unique(codes[future], return_inverse=True)
+            steps = int(ahead[future].max()) + 1
+            known = np.full((len(series), steps, history.n_own), np.nan)
+            known[back, ahead[future]] = own[future]
+            found, spread = self._ahead(series, known)
+            point[future] = found[back, ahead[future]]
+            quantiles[future] = spread[back, ahead[future]]
+        return point, quantiles
+
+    def _ahead(self, series: Array, known: Array) -> tuple[Array, Array]:
+        """Forecast series from their ends; steps without covariates take those before them."""
+        history = self.history_
+        panel = history.panel.select(series)
+        n, steps = known.shape[:2]
+        future = None
+        if history.panel.known is not None:
+            last = history.panel.known[panel_ends(history)[series] - 1, : history.n_own]
+            for step in range(steps):
+                before = last if step == 0 else known[:, step - 1]
+                known[:, step] = np.where(np.isnan(known[:, step]), before, known[:, step])
+            places = history.ends[series][:, None] + np.arange(steps)
+            dates = calendar(history.features, history.grid, places.ravel())
+            future = np.concatenate([known, dates.reshape(n, steps, -1)], axis=2)
+        return self._finite(self.model_.predict(panel, steps, future, seed=self._seed))
+
+    def _in_sample(self, codes: Array, relative: Array, own: Array) -> tuple[Array, Array]:
+        """Forecast rows of the history one step ahead, under the covariates given."""
+        history = self.history_
+        panel = history.panel
+        slots = panel.offsets[codes] + relative
+        if history.n_own and panel.known is not None:
+            known = panel.known.copy()
+            known[slots, : history.n_own] = own
+            panel = replace(panel, known=known)
+        # Always in the same order, so that the order of the rows changes no digit.
+        order = np.argsort(slots, kind="stable")
+        origins = codes[order], relative[order]
+        point, quantiles = self._finite(
+            self.model_.predict(panel, 1, origins=origins, limit=self._trained, seed=self._seed)
+        )
+        back = np.argsort(order)
+        return point[back, 0], quantiles[back, 0]
+
+    def _finite(self, found: Any) -> tuple[Array, Array]:
+        """Put the mean of training where a model without any history has no answer."""
+        point = np.asarray(found.point, dtype=np.float64)
+        quantiles = np.asarray(found.quantiles, dtype=np.float64)
+        if not np.isfinite(point).all():
+            point = np.where(np.isfinite(point), point, self._means)
+        if not np.isfinite(quantiles).all():
+            quantiles = np.where(np.isfinite(quantiles), quantiles, point[..., None])
+        return point, quantiles
+
+    _means: Array
+    _seed: int
+
+    def _warn_of_gaps(self, codes: Array, relative: Array) -> None:
+        """Warn of rows that training skipped but has seen the future of."""
+        panel = self.history_.panel
+        skipped = ~self.history_.present[panel.offsets[codes] + relative]
+        skipped &= relative < self._trained[codes]
+        if skipped.any():
+            warnings.warn(
+                f"{int(skipped.sum())} rows of X lie between rows of training, but were not among "
+                "them: the training rows are shuffled or not contiguous, and the model has seen "
+                "what came after. Their score is not that of a forecast. Split with "
+                "TimeSeriesSplit or PanelTimeSeriesSplit.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+    def _warn_of_future(self, table: StepTable, future: Array) -> None:
+        """Warn of past-only covariates after the cutoff, and of rows that bear no time."""
+        for column in self.history_.schema.past:
+            if column.name not in table.columns:
+                continue
+            cells = table.columns[column.name]
+            if column_role(cells) == "numeric":
+                given = ~np.isnan(np.asarray(cells.to_numpy(), dtype=np.float64))
+            else:
+                given = np.array([not is_missing(cell) for cell in cells.to_list()])
+            if (given & future).any():
+                row = int(np.flatnonzero(given & future)[0])
+                warnings.warn(
+                    f"Column {column.name!r} is a past-only covariate, but X has values of it "
+                    f"after the end of the history (row {row}). They are ignored: a forecast "
+                    "cannot know them.",
+                    UserWarning,
+                    stacklevel=6,
+                )
+        if table.times is None and self._says_no_gap is False:
+            warnings.warn(
+                "X has no time, so its rows are taken to follow on from the last row of training. "
+                "If rows lie between (a gap of the splitter, shuffled folds), the forecasts are "
+                "for other steps. Index X by time; freq=1 says that rows follow on, and "
+                "silences this.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+    @property
+    def _says_no_gap(self) -> bool:
+        """Whether the user has said that rows follow on."""
+        freq = getattr(self, "freq", None)
+        return not isinstance(freq, str) and freq == 1
+
+
+def panel_ends(history: History) -> Array:
+    """Return the row after the last of every series in the flat panel."""
+    return history.panel.offsets[1:]
+
+
+def make_frame(columns: dict[str, Any], backend: str) -> Any:
+    """Build a frame of the library that the data came from: polars, pyarrow, or else pandas."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns)
+    if backend not in ("polars", "pyarrow"):
+        return frame
+    for name, column in columns.items():
+        if isinstance(column, pd.PeriodIndex):
+            frame[name] = column.to_timestamp()
+    if backend == "pyarrow":
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    import polars as pl
+
+    times = {name: c for name, c in columns.items() if isinstance(c, pd.DatetimeIndex)}
+    made = pl.DataFrame(
+        {
+            name: frame[name].to_list()
+            if frame[name].dtype == object or str(frame[name].dtype).startswith("str")
+            else frame[name].dt.tz_localize(None).to_numpy()
+            if name in times and times[name].tz is None
+            else frame[name].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+            if name in times
+            else frame[name].to_numpy()
+            for name in columns
+        }
+    )
+    for name, index in times.items():
+        if index.tz is not None:
+            zone = pl.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(str(index.tz))
+            made = made.with_columns(zone)
+    return made

@@ -1,0 +1,208 @@
+"""X and y as users have them, to a table of steps and a block of targets. Imports `sequences`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array
+
+from ..sequences._frames import is_frame, is_series
+from ..sequences._step_table import StepTable, is_time_index, read_step_table
+from ._grid import Array, Grid
+from ._history import Clock
+
+# Rows from which on a column of equal steps is taken for a clock.
+_FEWEST_TICKS = 4
+
+
+def is_table(X: Any) -> bool:
+    """Tell whether `X` can bear times and names: a frame, an index or a column of times."""
+    import pandas as pd
+
+    if is_frame(X) or isinstance(X, pd.Index) or is_series(X):
+        return True
+    pyarrow_batch = type(X).__name__ == "RecordBatch"
+    dates = getattr(getattr(X, "dtype", None), "kind", "") in "mM"
+    return pyarrow_batch or bool(dates)
+
+
+def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
+    """Return the table of `X`, and whether it is a bare array, without names and times."""
+    id_col, time_col = estimator.id_col, estimator.time_col
+    if is_table(X) or id_col is not None or time_col is not None or _has_dates(X):
+        table = read_step_table(X, id_col=id_col, time_col=time_col)
+        if not table.n_rows:
+            raise ValueError(
+                f"Found array with 0 sample(s) while a minimum of 1 is required by "
+                f"{type(estimator).__name__}."
+            )
+        return table, False
+    array = check_array(
+        X,
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_min_samples=1,
+        estimator=estimator,
+        input_name="X",
+    )
+    if not fitting and array.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {array.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+    return _bare_table(array), True
+
+
+def _has_dates(X: Any) -> bool:
+    """Tell whether an array of objects holds dates."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind != "O" or getattr(X, "ndim", 0) != 2 or not len(X):
+        return False
+    return any(hasattr(cell, "year") for cell in np.asarray(X)[0])
+
+
+def _bare_table(array: Array) -> StepTable:
+    """Wrap an array of numbers, its columns named by their numbers."""
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    columns = {
+        place: nw.from_native(pd.Series(array[:, place]), series_only=True)
+        for place in range(array.shape[1])
+    }
+    return StepTable(len(array), None, None, dict(columns))
+
+
+def find_clock(table: StepTable, places: Array) -> Clock | None:
+    """Return the first column that rises by the same amount from place to place, or None."""
+    if table.n_rows < _FEWEST_TICKS or places[-1] <= places[0]:
+        return None
+    for name, column in table.columns.items():
+        numbers = np.asarray(column.to_numpy(), dtype=np.float64)
+        step = (numbers[-1] - numbers[0]) / (places[-1] - places[0])
+        if step > 0 and np.isfinite(step):
+            expected = numbers[0] + step * (places - places[0])
+            if (np.abs(numbers - expected) <= 1e-6 * step * table.n_rows).all():
+                return Clock(name, float(numbers[0] - step * places[0]), float(step))
+    return None
+
+
+def without(table: StepTable, column: Any) -> StepTable:
+    """Return the table without a column."""
+    columns = {name: block for name, block in table.columns.items() if name != column}
+    return replace(table, columns=columns)
+
+
+def read_clock(table: StepTable, clock: Clock, grid: Grid) -> StepTable:
+    """Return the table with the times that its column of counts says."""
+    numbers = np.asarray(table.columns[clock.column].to_numpy(), dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise ValueError(
+            f"Input X contains NaN or infinity: row {row}, column {clock.column!r}, the time."
+        )
+    exact = (numbers - clock.origin) / clock.step
+    places = np.rint(exact)
+    if (np.abs(exact - places) > 0.01).any():
+        raise ValueError(
+            f"Column {clock.column!r} of X rose by {clock.step:g} from row to row of training, and "
+            "was read as time; now it stands between two steps. Pass a frame whose index is "
+            "the time if it is something else."
+        )
+    return replace(without(table, clock.column), times=grid.times(places.astype(np.int64)))
+
+
+def split_y(y: Any, estimator: Any) -> tuple[Any, Any]:
+    """Make an X of the times that a y without X bears; return X (or None) and y."""
+    import pandas as pd
+
+    id_col, time_col = estimator.id_col, estimator.time_col
+    if isinstance(y, (pd.Series, pd.DataFrame)):
+        named = [name for name in (id_col, time_col) if name is not None]
+        if isinstance(y, pd.DataFrame) and named and set(named) <= set(y.columns):
+            return y[named], y.drop(columns=named)
+        return pd.DataFrame(index=y.index), y
+    if is_frame(y):
+        import narwhals.stable.v2 as nw
+
+        frame = nw.from_native(y, eager_only=True)
+        named = [name for name in (id_col, time_col) if name in frame.columns]
+        if not named:
+            named = [name for name in frame.columns if frame.schema[name].is_temporal()]
+        if named:
+            return frame.select(named).to_native(), frame.drop(named).to_native()
+    return None, y
+
+
+def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str] | None, bool]:
+    """Return targets as float64 of shape (n, n_targets), their names, and whether y was flat."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    names = None
+    if is_frame(y):
+        import narwhals.stable.v2 as nw
+
+        frame = nw.from_native(y, eager_only=True)
+        names = [str(name) for name in frame.columns]
+        y = np.column_stack([frame.get_column(name).to_numpy() for name in frame.columns])
+    elif is_series(y):
+        name = getattr(y, "name", None)
+        names = None if name is None else [str(name)]
+        y = np.asarray(y)
+    checked = check_array(
+        y,
+        ensure_2d=False,
+        dtype="numeric",
+        ensure_all_finite="allow-nan",
+        input_name="y",
+        estimator=estimator,
+        ensure_min_samples=0,
+    )
+    flat = checked.ndim == 1
+    if checked.ndim == 2 and checked.shape[1] == 1:
+        if names is None:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Please change the "
+                "shape of y to (n_samples,), for example using ravel().",
+                DataConversionWarning,
+                stacklevel=4,
+            )
+        flat = True
+    if checked.ndim > 2 or checked.shape[1:] == (0,):
+        raise ValueError(f"y should be of shape (n,) or (n, n_targets); got {checked.shape}.")
+    values = np.asarray(checked, dtype=np.float64).reshape(len(checked), -1)
+    if n_rows is not None and len(values) != n_rows:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: X has "
+            f"{n_rows}, y has {len(values)}: [{n_rows}, {len(values)}]"
+        )
+    return values, names, flat
+
+
+def times_of_y(table: StepTable, y: Any) -> StepTable:
+    """Give a table without times those that y bears; refuse a y whose times are others."""
+    import pandas as pd
+
+    index = y.index if isinstance(y, (pd.Series, pd.DataFrame)) else None
+    if index is None or not is_time_index(index) or len(index) != table.n_rows:
+        return table
+    own = read_step_table(index)
+    if table.times is None or table.counted:
+        table.times, table.time_name, table.counted = own.times, own.time_name, False
+        table.ids = own.ids if table.ids is None else table.ids
+        return table
+    if type(own.times) is type(table.times):
+        differs = np.asarray(own.times != table.times)
+        if differs.any():
+            row = int(np.argmax(differs))
+            raise ValueError(
+                f"X and y are at different times: row {row} of X is at {table.times[row]}, that "
+                f"of y at {own.times[row]}. Align them, or pass y without its index."
+            )
+    return table

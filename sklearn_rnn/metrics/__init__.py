@@ -1,0 +1,37 @@
+"""Metrics of forecasts, and scorers that read the training scale from the estimator."""
+
+from ._point import (
+    mean_absolute_percentage_error,
+    mean_absolute_scaled_error,
+    root_mean_squared_scaled_error,
+    symmetric_mean_absolute_percentage_error,
+)
+from ._quantile import interval_coverage, mean_interval_score, weighted_quantile_loss
+from ._scorers import (
+    ForecastScorer,
+    coverage_scorer,
+    interval_score_scorer,
+    mape_scorer,
+    mase_scorer,
+    quantile_loss_scorer,
+    rmsse_scorer,
+    smape_scorer,
+)
+
+__all__ = [
+    "ForecastScorer",
+    "coverage_scorer",
+    "interval_coverage",
+    "interval_score_scorer",
+    "mape_scorer",
+    "mase_scorer",
+    "mean_absolute_percentage_error",
+    "mean_absolute_scaled_error",
+    "mean_interval_score",
+    "quantile_loss_scorer",
+    "rmsse_scorer",
+    "root_mean_squared_scaled_error",
+    "smape_scorer",
+    "symmetric_mean_absolute_percentage_error",
+    "weighted_quantile_loss",
+]
