@@ -2,6 +2,7 @@
 
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
+from ._crf import LinearChainCRF
 from ._custom_cells import StepLoop, make_layer
 from ._dropout import Dropout, set_generator
 from ._forecast_heads import ForecastHead, interpolate_quantiles, make_forecast_head
@@ -57,6 +58,7 @@ __all__ = [
     "JointHead",
     "LastPooling",
     "LinearPath",
+    "LinearChainCRF",
     "MaxPooling",
     "MeanPooling",
     "MinGRU",
