@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         RNNClassifier,
         RNNRegressor,
         SequenceStream,
+        SequenceTagger,
     )
     from .forecasting import SequenceForecaster
     from .sequences import Sequences
@@ -37,6 +38,10 @@ _SUBPACKAGES = (
     "preprocessing",
     "testing",
 )
+    "SequenceTagger": "estimators",
+    "Sequences": "sequences",
+}
+_SUBPACKAGES = ("datasets", "inspection", "metrics", "nn", "preprocessing", "testing")
 
 __all__ = [
     "RNNClassifier",
@@ -46,6 +51,7 @@ __all__ = [
     "ReservoirTransformer",
     "SequenceStream",
     "SequenceForecaster",
+    "SequenceTagger",
     "Sequences",
     "__version__",
     "datasets",

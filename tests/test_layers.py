@@ -22,6 +22,8 @@ ALLOWED = {
     "training": {"sequences", "nn"},
     "estimators": BELOW_ESTIMATORS,
     "forecasting": {*BELOW_ESTIMATORS, "metrics"},
+    "estimators": {*BELOW_ESTIMATORS, "metrics"},
+    "forecasting": BELOW_ESTIMATORS,
     "persistence": {*BELOW_ESTIMATORS, "estimators", "forecasting"},
     "preprocessing": {"sequences"},
     "model_selection": {"sequences", "metrics"},

@@ -6,6 +6,7 @@ from ._reservoir_classifier import ReservoirClassifier
 from ._reservoir_regressor import ReservoirRegressor
 from ._reservoir_transformer import ReservoirTransformer
 from ._stream import SequenceStream
+from ._tagger import SequenceTagger
 
 __all__ = [
     "RNNClassifier",
@@ -14,4 +15,5 @@ __all__ = [
     "ReservoirRegressor",
     "ReservoirTransformer",
     "SequenceStream",
+    "SequenceTagger",
 ]

@@ -17,7 +17,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 
 from ..nn import NetworkConfig, build_network
-from ..sequences import Sequences, check_missing, check_weights, check_X
+from ..sequences import Sequences, check_missing, check_weights
 from ..sequences._sklearn import _fit_context
 from ..training import (
     BestWeights,
@@ -27,8 +27,6 @@ from ..training import (
     Progress,
     Recipe,
     TrainingBatches,
-    auto_batch_size,
-    auto_epochs,
     configure,
     make_net,
     resolve_compute,
@@ -132,7 +130,7 @@ class BaseRNN(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        sequences = check_X(self, X, reset=reset)
+        sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
         prepared = self._prepare_y(y, sequences)
@@ -177,9 +175,10 @@ class BaseRNN(
             )
 
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
-        batch_size = batch_size or auto_batch_size(len(rows))
+        batch_size = batch_size or self._auto_batch_size(len(rows))
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
         max_epochs = max_epochs or auto_epochs(len(rows) * self._windows(sequences), batch_size)
+        max_epochs = max_epochs or self._auto_epochs(len(rows), batch_size)
         recipe = Recipe(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -306,6 +305,7 @@ class BaseRNN(
             if self.initial_scale is None:
                 # The first prediction is the mean, and not noise around it.
                 torch.nn.init.zeros_(network.head.projection.weight)
+        self._finish_network(network)
         network.to(compute.device)
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []
@@ -403,7 +403,7 @@ class BaseRNN(
 
     def _read_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple:
         """Check the user's validation set against the training set."""
-        sequences = check_X(self, X_val, reset=False)
+        sequences = self._read_X(X_val, reset=False)
         prepared = self._prepare_y(y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))
@@ -429,6 +429,8 @@ def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
 
 def _pick(y: Any, rows: np.ndarray) -> Any:
     """Select rows of y, whatever holds it."""
+    if hasattr(y, "pick"):
+        return y.pick(rows)
     return [y[i] for i in rows] if isinstance(y, list) else y[rows]
 
 

@@ -42,7 +42,11 @@ class DescribedNetworkMixin:
     def input_(self) -> Description:
         """What goes in, in words."""
         config = self._fitted_config()
-        if config.vocabulary_size is not None:
+        if config.words is not None:
+            text = f"{config.words.n_words} words"
+            if config.character_size:
+                text += f" of {config.words.n_characters} characters"
+        elif config.vocabulary_size is not None:
             text = f"{config.vocabulary_size} tokens"
         else:
             text = f"{config.n_channels} channel" + "s" * (config.n_channels != 1)
@@ -76,6 +80,9 @@ class DescribedNetworkMixin:
         if config.head == "joint":
             sizes = outputs if isinstance(outputs, tuple) else (outputs,)
             return Description("joint, " + "+".join(map(str, sizes)) + " classes")
+        if config.head == "tags":
+            text = f"{outputs} tags a step" + (", CRF" if config.crf else "")
+            return Description(text + (f"; {config.n_labels} labels" if config.n_labels else ""))
         unit = {"multiclass": "classes", "multilabel": "labels"}.get(config.head, "outputs")
         text = f"{outputs} {unit if outputs != 1 else unit.removesuffix('s')}"
         return Description(text + (" a step" if config.per_step else ""))

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from ..sequences import Sequences
+from ..sequences import Sequences, check_X
 from ..sequences._sklearn import Interval, StrOptions
-from ..training import OPTIMIZERS, SCHEDULES
+from ..training import OPTIMIZERS, SCHEDULES, auto_batch_size, auto_epochs
 from ._targets import Target
 from ._threads import n_threads
 
@@ -116,6 +116,13 @@ class ParametersMixin(BaseEstimator, ABC):
     ) -> tuple[float, float]:
         """Return score (higher is better) and loss of the network as it is."""
 
+    def _read_X(self, X: Any, *, reset: bool) -> Sequences:
+        """Return X as `Sequences`, having checked it, or against what the model was fitted on."""
+        return check_X(self, X, reset=reset)
+
+    def _finish_network(self, network: Any) -> None:
+        """Set what of a new network depends on the targets; most need nothing."""
+
     def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
         """Return the architecture for these data as plain values."""
         categories = sequences.static_categories or ()
@@ -141,6 +148,14 @@ class ParametersMixin(BaseEstimator, ABC):
             "loss": self.loss,
             "per_step": self._target.per_step,
         }
+
+    def _auto_batch_size(self, n_sequences: int) -> int:
+        """Return what ``batch_size="auto"`` is."""
+        return auto_batch_size(n_sequences)
+
+    def _auto_epochs(self, n_sequences: int, batch_size: int) -> int:
+        """Return what ``max_epochs="auto"`` is."""
+        return auto_epochs(n_sequences, batch_size)
 
     def _stratify(self) -> bool:
         """Whether the held-out rows should keep the proportions of the classes."""

@@ -15,7 +15,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import ChunkedRun, NetworkConfig, length_mask
-from ..sequences import Sequences, check_missing, check_X
+from ..sequences import Sequences, check_missing
 from ..training import (
     Batch,
     FlatStorage,
@@ -42,6 +42,7 @@ class PredictionMixin(TransformerMixin):
     reservoir: str | bool
     _target: Target
     _n_threads: Callable[[], int]
+    _read_X: Callable[..., Sequences]
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return the number type in which the network predicts."""
@@ -51,7 +52,7 @@ class PredictionMixin(TransformerMixin):
         """Check X against what the model was fitted on."""
         if "net_" not in self.__dict__:
             check_is_fitted(self)
-        sequences = check_X(self, X, reset=False)
+        sequences = self._read_X(X, reset=False)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
         return sequences

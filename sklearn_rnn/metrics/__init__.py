@@ -35,3 +35,8 @@ __all__ = [
     "symmetric_mean_absolute_percentage_error",
     "weighted_quantile_loss",
 ]
+"""Metrics of taggers."""
+
+from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
+
+__all__ = ["entity_f1_score", "entity_report", "find_entities", "token_accuracy_score"]

@@ -252,7 +252,9 @@ def entity_report(
     lines["macro avg"] = (means[0], means[1], means[2], total[2])
     names = ("precision", "recall", "f1", "support")
     if output_dict:
-        return {kind: dict(zip(names, map(float, line), strict=True)) for kind, line in lines.items()}
+        return {
+            kind: dict(zip(names, map(float, line), strict=True)) for kind, line in lines.items()
+        }
     width = max(map(len, lines))
     text = [" " * width + "  precision  recall      f1  support"]
     text += [

@@ -35,6 +35,8 @@ from ._running import RunningPooling
 from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
 from ._streaming import NetworkStream
+from ._tagging_head import TaggingHead
+from ._words import CharacterEncoder, WordColumns, WordInput
 
 __all__ = [
     "CIFG",
@@ -43,6 +45,7 @@ __all__ = [
     "RNN",
     "AttentionPooling",
     "BinaryHead",
+    "CharacterEncoder",
     "ChunkedRun",
     "ConcatPooling",
     "ContinuousHead",
@@ -79,7 +82,10 @@ __all__ = [
     "StaticInput",
     "StepBatchNorm",
     "StepLoop",
+    "TaggingHead",
     "TokenInput",
+    "WordColumns",
+    "WordInput",
     "build_network",
     "features_in_pieces",
     "initialise",

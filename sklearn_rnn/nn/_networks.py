@@ -21,6 +21,8 @@ from ._pooling import EachStep, Pooling, make_pooling
 from ._recurrence import Recurrence, RecurrenceOutput
 from ._reservoir import ReservoirPath
 from ._stem import ConvStem
+from ._tagging_head import TaggingHead
+from ._words import WordColumns, WordInput
 
 
 class SequenceNetwork(nn.Module):
@@ -227,7 +229,14 @@ class NetworkConfig:
     layer_norm : bool, default=False
     pooling : str or tuple of str, default=("mean", "max", "last")
         See :func:`make_pooling`. Ignored if `per_step`.
-    head : {"binary", "multiclass", "multilabel", "joint", "continuous"}, default="continuous"
+    words : WordColumns, default=None
+        Set for steps that are words with their characters; `n_channels` is then ignored.
+    character_size : int, default=64
+        Of what is made from the characters of a word; 0 leaves them out.
+    word_dropout : float, default=0.0
+        Share of words that training takes as unknown.
+    head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"}, \
+            default="continuous"
     n_outputs : int or tuple of int, default=1
         Classes, labels or numbers to predict; for ``"joint"`` the classes of each target. Not
         read for ``"binary"``.
@@ -239,6 +248,10 @@ class NetworkConfig:
         Of binary, multiclass and joint targets.
     per_step : bool, default=False
         Answer at every step instead of once a sequence.
+    crf : bool, default=False
+        Whether ``"tags"`` are drawn together; see :class:`TaggingHead`.
+    n_labels : int, default=0
+        Labels of whole sequences beside ``"tags"``.
     reservoir_units : int, default=0
         Units of each reservoir of a closed-form path beside the recurrence; 0 for none. It reads
         backwards too if `bidirectional`. Not with tokens, per step or joint targets.
@@ -264,12 +277,17 @@ class NetworkConfig:
     dropout: float = 0.0
     layer_norm: bool = False
     pooling: str | tuple[str, ...] = ("mean", "max", "last")
+    words: WordColumns | None = None
+    character_size: int = 64
+    word_dropout: float = 0.0
     head: str = "continuous"
     n_outputs: int | tuple[int, ...] = 1
     loss: Loss | None = None
     quantile: float = 0.5
     label_smoothing: float = 0.0
     per_step: bool = False
+    crf: bool = False
+    n_labels: int = 0
     reservoir_units: int = 0
 
 
@@ -293,10 +311,13 @@ def _make_head(config: NetworkConfig, in_features: int) -> Head:
         return MulticlassHead(in_features, outputs[0], loss, smoothing)
     if kind == "multilabel":
         return MultilabelHead(in_features, outputs[0], loss)
+    if kind == "tags":
+        return TaggingHead(in_features, outputs[0], config.crf, config.n_labels, smoothing)
     if kind == "joint":
         return JointHead(in_features, outputs, loss, smoothing)
     raise ValueError(
-        f"head must be 'binary', 'multiclass', 'multilabel', 'joint' or 'continuous'; got {kind!r}."
+        "head must be 'binary', 'multiclass', 'multilabel', 'joint', 'continuous' or 'tags'; got "
+        f"{kind!r}."
     )
 
 
@@ -333,8 +354,16 @@ def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
 
 def _build(config: NetworkConfig) -> SequenceNetwork:
     """Put the parts together."""
-    input: NumericInput | TokenInput
-    if config.vocabulary_size is None:
+    input: NumericInput | TokenInput | WordInput
+    if config.words is not None:
+        input = WordInput(
+            config.words,
+            config.embedding_size,
+            config.character_size,
+            config.embedding_dropout,
+            config.word_dropout,
+        )
+    elif config.vocabulary_size is None:
         input = NumericInput(config.n_channels, config.indicator)
     else:
         input = TokenInput(config.vocabulary_size, config.embedding_size, config.embedding_dropout)

@@ -108,6 +108,7 @@ class TrainingNet(NeuralNet):
         Where the rows take much memory they come in parts, whose gradients add up to the same.
         """
         network = self.module_
+        reads_lengths = getattr(network.head, "reads_lengths", False)
         total: torch.Tensor | None = None
         if isinstance(batch, Window):
             with self.run.compute.autocast_context():
@@ -121,6 +122,10 @@ class TrainingNet(NeuralNet):
             with self.run.compute.autocast_context():
                 raw = self._forward(part)
                 loss = network.head.loss(raw.float(), part.target, part.weight)
+                raw = network(part.x, part.lengths, part.static)
+                # Most losses are a sum over steps or rows; that of tags is of whole sequences.
+                lengths = (part.lengths,) if reads_lengths else ()
+                loss = network.head.loss(raw.float(), part.target, part.weight, *lengths)
             if share < 1.0:
                 loss = loss * share
             loss.backward()

@@ -1,0 +1,475 @@
+"""`SequenceTagger`. Imports the shared base, metrics and layers 0 to 2."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..metrics import entity_f1_score, token_accuracy_score
+from ..metrics._tagging import scheme_of
+from ..sequences import Sequences, check_X
+from ..sequences._sklearn import Interval, StrOptions
+from ..sequences._word_rows import read_words
+from ..training import cpu_threads
+from ._base import BaseRNN
+from ._tags import TagLists, TagRows, TagTarget, allowed_transitions, read_tags
+from ._word_encoder import WordEncoder
+
+# What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
+_LARGEST_BATCH, _STEPS, _EPOCHS = 32, 3000, (8, 100)
+# Steps that are decoded at once, padding counted, for every tag of theirs.
+_DECODED_AT_ONCE = 2**20
+
+
+class SequenceTagger(BaseRNN):
+    """Give every step of a sequence a label: parts of speech, entities, chunks, states.
+
+    Use it when y has one label for each step of X: a tag for every word of a sentence, a phase for
+    every frame of a recording. Words are read with their characters, and the tags of a sentence
+    are decided together by a conditional random field (CRF).
+
+    Parameters
+    ----------
+    hidden_size : int, default=128
+        Units of the recurrence, in each direction.
+    cell : {"lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm"} or type, \
+            default="lstm"
+        The recurrence, as in `RNNClassifier`.
+    num_layers : int, default=1
+        Stacked recurrent layers.
+    bidirectional : bool, default=True
+        Whether a second recurrence reads each sequence from its end.
+    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
+        Activation of ``cell="rnn"``; the other cells have their own.
+    decoder : {"auto", "crf", "softmax"}, default="auto"
+        Whether the tags of a sequence are decided together, by a linear-chain CRF, or each by
+        itself. ``"auto"`` is a CRF for words and tokens, and softmax for numbers.
+    constraints : {"auto", None}, default="auto"
+        Whether a CRF forbids what the labels' scheme forbids, such as ``I-PER`` after ``B-LOC``.
+        ``"auto"`` does so when all labels are of the scheme BIO or BIOES, and no training row
+        breaks it.
+    stem : {"conv", None}, default=None
+        ``"conv"`` puts a small convolution over time before the recurrence.
+    dropout : float, default=0.5
+        Share of the inputs of words or tokens, of the outputs between stacked layers and of the
+        recurrence's outputs that training sets to zero at random; in [0, 1).
+    layer_norm : bool, default=False
+        Whether the outputs of every recurrent layer are normalised over its units.
+    embedding_size : int, default=100
+        Size of the vector learned for each word or token.
+    character_size : int, default=64
+        Size of the vector made from the characters of a word; 0 leaves characters out.
+    word_dropout : float, default=0.1
+        Share of the words that training takes as unknown, so that unknown ones are learned too.
+    initial_scale : float, default=None
+        Standard deviation of normally distributed initial weights. None starts as `RNNClassifier`
+        does.
+    missing : {"auto", "indicator", "mean", "error"}, default="auto"
+        What to do with NaN in sequences of numbers, as in `RNNClassifier`.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
+        A name or any torch optimizer class.
+    learning_rate : float, default=3e-3
+        Learning rate, the peak of the schedule.
+    weight_decay : float, default=0.01
+        Weight decay; biases are left out.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        Learning rate over the epochs.
+    batch_size : int or "auto", default="auto"
+        Sequences a step. ``"auto"`` is a sixteenth of them, as a power of two from 16 to 32.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. ``"auto"`` makes about 3,000 steps, in 8 to 100 epochs.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient; None does not clip.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the training data, stop when its score stands still, and
+        restore the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share held out for early stopping; in (0, 1).
+    n_iter_no_change : int, default=10
+        Epochs without improvement before early stopping.
+    tol : float, default=1e-4
+        Smallest improvement of the validation score that counts.
+    scoring : {"token_accuracy", "entity_f1"}, default="token_accuracy"
+        What `score`, and with it a grid search, and early stopping go by.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    device : str, default="auto"
+        ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Number type of the products.
+    n_jobs : int, default=None
+        CPU threads. None means one; -1 means all.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling, dropout and the validation split.
+    verbose : int, default=0
+        1 shows a progress bar with loss, score and time left.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The tags, sorted.
+    sequence_classes_ : ndarray of shape (n_labels,) or None
+        The labels of whole sequences, sorted, where y had them.
+    scheme_ : {"BIO", "BIOES"} or None
+        The scheme whose rules the CRF keeps.
+    n_features_in_ : int
+        Columns of words and of what stands beside them; otherwise as in `RNNClassifier`.
+    feature_names_in_ : ndarray of str
+        Column names, when X was a frame.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of every epoch.
+    validation_scores_ : list of float or None
+        Score on the validation set after every epoch, where there is one.
+    best_validation_score_ : float or None
+        The best of them.
+    history_ : pandas.DataFrame
+        One row an epoch: losses, score, learning rate, seconds.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch network.
+    input_, core_, head_ : str
+        The network in words.
+    n_weights_ : int
+        Number of trained weights.
+
+    See Also
+    --------
+    RNNClassifier : One label for a whole sequence.
+    sklearn_rnn.metrics.entity_f1_score : The score of entities.
+
+    Notes
+    -----
+    X is a list of lists of words; a list of lists of tuples, a word first, then strings and numbers
+    that belong to it; a data frame whose first column of lists of strings holds the words, other
+    columns of lists being further inputs; `Sequences` of tokens; or sequences of numbers in any of
+    the forms that `RNNClassifier` takes. A column that marks the predicate makes semantic role
+    labelling a tagging problem.
+
+    y is a list with a list of labels for each sequence. If its rows are pairs of a label and a
+    list of labels, one model learns both (intent and slots), and `predict` returns such pairs.
+
+    References
+    ----------
+    G. Lample et al., "Neural architectures for named entity recognition", NAACL 2016.
+
+    Examples
+    --------
+    >>> from sklearn_rnn import SequenceTagger
+    >>> X = [["fly", "to", "Rome"], ["to", "New", "York"], ["fly", "now"], ["Rome", "please"]] * 5
+    >>> y = [["O", "O", "B-city"], ["O", "B-city", "I-city"], ["O", "O"], ["B-city", "O"]] * 5
+    >>> tagger = SequenceTagger(hidden_size=16, random_state=0).fit(X, y)
+    >>> tagger.predict([["to", "Rome"], ["fly", "to", "New", "York"]])
+    [['O', 'B-city'], ['O', 'O', 'B-city', 'I-city']]
+    >>> tagger.predict([["to"], []])
+    Traceback (most recent call last):
+    ...
+    ValueError: Row 1 has no words; drop the row from X and y.
+    """
+
+    _parameter_constraints = {
+        **{
+            name: bounds
+            for name, bounds in BaseRNN._parameter_constraints.items()
+            if name not in ("pooling", "reservoir")
+        },
+        "decoder": [StrOptions({"auto", "crf", "softmax"})],
+        "constraints": [StrOptions({"auto"}), None],
+        "character_size": [Interval(Integral, 0, None, closed="left")],
+        "word_dropout": [Interval(Real, 0, 1, closed="left")],
+        "scoring": [StrOptions({"token_accuracy", "entity_f1"})],
+    }
+
+    # What other estimators offer as parameters.
+    reservoir = False
+    loss = None
+    pooling = "none"
+
+    _target: TagTarget
+    _words: WordEncoder | None
+
+    def __init__(
+        self,
+        hidden_size: int = 128,
+        *,
+        cell: str | type = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        nonlinearity: str = "tanh",
+        decoder: str = "auto",
+        constraints: str | None = "auto",
+        stem: str | None = None,
+        dropout: float = 0.5,
+        layer_norm: bool = False,
+        embedding_size: int = 100,
+        character_size: int = 64,
+        word_dropout: float = 0.1,
+        initial_scale: float | None = None,
+        missing: str = "auto",
+        optimizer: Any = "adamw",
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        gradient_clip: float | None = 1.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        scoring: str = "token_accuracy",
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.nonlinearity = nonlinearity
+        self.decoder = decoder
+        self.constraints = constraints
+        self.stem = stem
+        self.dropout = dropout
+        self.layer_norm = layer_norm
+        self.embedding_size = embedding_size
+        self.character_size = character_size
+        self.word_dropout = word_dropout
+        self.initial_scale = initial_scale
+        self.missing = missing
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.scoring = scoring
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---------------------------------------------------------------- inputs and targets
+
+    def _read_X(self, X: Any, *, reset: bool) -> Sequences:
+        rows = read_words(X)
+        if reset:
+            self._words = None if rows is None else WordEncoder(rows)
+        elif (rows is None) != (self._words is None):
+            forms = ("rows of words", "other sequences")
+            raise TypeError(
+                f"X holds {forms[rows is None]}, but {type(self).__name__} was fitted on "
+                f"{forms[self._words is None]}."
+            )
+        if rows is None:
+            return check_X(self, X, reset=reset)
+        assert self._words is not None, "there are vocabularies for words"
+        if reset:
+            self.n_features_in_ = 1 + len(rows.categories) + len(rows.numbers)
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+            if rows.names is not None:
+                self.feature_names_in_ = np.array(rows.names, dtype=object)
+        return self._words.encode(rows)
+
+    def _prepare_y(self, y: Any, sequences: Sequences) -> TagRows:
+        return read_tags(y, sequences)
+
+    def _make_target(self, y: TagRows, sequences: Sequences, classes: Any = None) -> TagTarget:
+        target = TagTarget(y, classes)
+        self.classes_ = target.tags.classes
+        self.sequence_classes_ = None if target.labels is None else target.labels.classes
+        wanted = scheme_of(self.classes_) if self.constraints == "auto" else None
+        rows = [target.tags.encode(row[1] if y.joint else row, sequences) for row in y]
+        self._allowed = allowed_transitions(self.classes_.tolist(), rows, wanted)
+        self.scheme_ = wanted if self._allowed is not None and self._crf(sequences) else None
+        return target
+
+    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        return weights
+
+    def _crf(self, sequences: Sequences) -> bool:
+        """Tell whether tags are decided together."""
+        if self.decoder == "auto":
+            return self._words is not None or sequences.is_tokens
+        return self.decoder == "crf"
+
+    def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
+        """Add what only tagging has."""
+        reads_text = self._words is not None or sequences.is_tokens
+        return {
+            **super()._architecture(sequences, indicator=indicator and self._words is None),
+            "words": None if self._words is None else self._words.columns,
+            "embedding_dropout": float(self.dropout) if reads_text else 0.0,
+            "character_size": int(self.character_size),
+            "word_dropout": float(self.word_dropout),
+            "crf": self._crf(sequences),
+            "n_labels": self._target.n_labels,
+        }
+
+    def _auto_batch_size(self, n_sequences: int) -> int:
+        return min(_LARGEST_BATCH, super()._auto_batch_size(n_sequences))
+
+    def _auto_epochs(self, n_sequences: int, batch_size: int) -> int:
+        steps = -(-n_sequences // batch_size)
+        return int(np.clip(_STEPS // steps, *_EPOCHS))
+
+    def _finish_network(self, network: Any) -> None:
+        """Put the constraints in."""
+        if network.head.crf is not None and self._allowed is not None:
+            network.head.crf.constrain(*map(torch.from_numpy, self._allowed))
+
+    # ---------------------------------------------------------------- prediction
+
+    def _raw(self, sequences: Sequences) -> torch.Tensor:
+        """Return the head's raw scores, flat by step."""
+        network: Any = self.net_.network_for(torch.float32)
+        found = self._run_over(
+            sequences,
+            lambda b: network.answer(b.x, b.lengths, b.static).float(),
+            lambda run: run.answer(),
+            network=network,
+            per_step=True,
+        )
+        return torch.from_numpy(found)
+
+    def _decode(
+        self, sequences: Sequences, what: str, raw: torch.Tensor | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return tags or their probabilities, flat by step, and the labels of the sequences."""
+        raw = self._raw(sequences) if raw is None else raw
+        head: Any = self.net_.module_.head.to("cpu")
+        lengths = np.asarray(sequences.lengths)
+        offsets = np.asarray(sequences.offsets)
+        order = np.argsort(lengths, kind="stable")
+        tags: np.ndarray | None = None
+        labels = np.empty(len(lengths), dtype=np.int64)
+        with torch.inference_mode(), cpu_threads(self._n_threads()):
+            start = 0
+            while start < len(order):
+                stop = start + 1
+                limit = _DECODED_AT_ONCE // raw.shape[1]
+                while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= limit:
+                    stop += 1
+                part = order[start:stop]
+                steps = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in part])
+                own, counts = raw[torch.from_numpy(steps)], torch.from_numpy(lengths[part])
+                found = (head.best_tags if what == "tags" else head.decode)(own, counts).numpy()
+                if tags is None:
+                    tags = np.empty((len(raw), *found.shape[1:]), dtype=found.dtype)
+                tags[steps] = found
+                if head.n_labels:
+                    labels[part] = head.label_scores(own, counts).argmax(1).numpy()
+                start = stop
+        self.net_.module_.to(self.net_.run.compute.device)
+        assert tags is not None, "there is at least one row"
+        return tags, labels
+
+    def predict(self, X: Any) -> list[Any]:
+        """Return the tags of every sequence.
+
+        Parameters
+        ----------
+        X : list of lists of words, frame, Sequences, or sequences of numbers
+            As in `fit`.
+
+        Returns
+        -------
+        tags : list of lists
+            One label for each step; pairs of a label and such a list if y held pairs. With a CRF
+            the most probable sequence of tags as a whole.
+        """
+        sequences = self._read_for_prediction(X)
+        tags, labels = self._decode(sequences, "tags")
+        return self._named(sequences, tags, labels)
+
+    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> TagLists:
+        """Return labels in the place of indices, by row."""
+        names = self.classes_[tags].tolist()
+        bounds = np.asarray(sequences.offsets).tolist()
+        rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        if self.sequence_classes_ is None:
+            return TagLists(rows)
+        return TagLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
+
+    def predict_proba(self, X: Any) -> list[np.ndarray]:
+        """Return the probability of every tag at every step.
+
+        Parameters
+        ----------
+        X : list of lists of words, frame, Sequences, or sequences of numbers
+            As in `fit`.
+
+        Returns
+        -------
+        probabilities : list of ndarray of shape (n_steps_i, n_classes), float32
+            With a CRF the marginal probabilities, over all sequences of tags. Columns are in the
+            order of `classes_`.
+        """
+        sequences = self._read_for_prediction(X)
+        found, _ = self._decode(sequences, "probabilities")
+        return np.split(found, np.asarray(sequences.offsets)[1:-1])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return token accuracy or the F1 of entities, as `scoring` says.
+
+        Parameters
+        ----------
+        X : list of lists of words, frame, Sequences, or sequences of numbers
+            As in `fit`.
+        y : list of lists of labels
+            The true tags. Of pairs, only the tags are scored.
+        sample_weight : array-like of shape (n_sequences,), default=None
+            Weight of each sequence.
+
+        Returns
+        -------
+        score : float
+            From 0 to 1; higher is better.
+        """
+        sequences = self._read_for_prediction(X)
+        rows = read_tags(y, sequences)
+        return self._score(sequences, rows, self._decode(sequences, "tags")[0], sample_weight)
+
+    def _score(
+        self, sequences: Sequences, y: TagRows, tags: np.ndarray, weights: np.ndarray | None
+    ) -> float:
+        """Return the score of tags, flat by step."""
+        true = [(row[1] if y.joint else row).tolist() for row in y]
+        found = np.split(self.classes_[tags], np.asarray(sequences.offsets)[1:-1])
+        metric: Any = entity_f1_score if self.scoring == "entity_f1" else token_accuracy_score
+        return float(metric(true, [row.tolist() for row in found], sample_weight=weights))
+
+    def _score_sequences(
+        self, sequences: Sequences, y: Any, weights: np.ndarray | None
+    ) -> tuple[float, float]:
+        """Return score and loss a step of the network as it is."""
+        raw = self._raw(sequences)
+        tags, _ = self._decode(sequences, "tags", raw)
+        score = self._score(sequences, y, tags, weights)
+        probabilities, _ = self._decode(sequences, "probabilities", raw)
+        encoded = self._target.encode(y, sequences)
+        own = encoded if encoded.ndim == 1 else encoded[:, 0]
+        chosen = probabilities[np.arange(len(own)), own]
+        each = None if weights is None else np.repeat(weights, sequences.lengths)
+        return score, float(np.average(-np.log(np.clip(chosen, 1e-12, 1)), weights=each))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
