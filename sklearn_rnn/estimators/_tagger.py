@@ -189,6 +189,7 @@ class SequenceTagger(BaseRNN):
     loss = None
     pooling = "none"
 
+    feature_names_in_: np.ndarray
     _target: TagTarget
     _words: WordEncoder | None
 

@@ -1,4 +1,4 @@
-"""Rows that are split into words already, with columns beside the words; imports NumPy and narwhals.
+"""Rows split into words already, with columns beside the words; imports NumPy and narwhals.
 
 `read_words` tells such rows from all others by looking at the first word.
 """
@@ -172,7 +172,8 @@ def _assemble(columns: dict[str, list[Any]], *, named: bool) -> WordRows:
         for name, cells in columns.items()
         if name not in texts
     }
-    for name, rows in [*read.items(), *numbers.items()]:
+    beside: dict[str, list[Any]] = {**read, **numbers}
+    for name, rows in beside.items():
         for number, (row, own) in enumerate(zip(words, rows, strict=True)):
             if len(row) != len(own):
                 raise ValueError(
