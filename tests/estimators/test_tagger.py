@@ -1,0 +1,246 @@
+"""SequenceTagger: forms of X and y, the scheme, joint labels, scikit-learn's tools."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sklearn_rnn import Sequences, SequenceTagger
+from sklearn_rnn.metrics import entity_f1_score, token_accuracy_score
+from sklearn_rnn.preprocessing import TextTokenizer
+
+SMALL = {
+    "hidden_size": 16,
+    "embedding_size": 12,
+    "character_size": 8,
+    "dropout": 0.2,
+    "learning_rate": 0.02,
+    "max_epochs": 15,
+    "random_state": 0,
+}
+SHORT = {**SMALL, "max_epochs": 2}
+CITIES = [["Rome"], ["New", "York"], ["Oslo"], ["San", "Jose", "City"]]
+PEOPLE = [["Ann"], ["Mary", "Jane"], ["Bob"]]
+FILLERS = ["fly", "to", "see", "with", "now", "please", "today", "12:30"]
+
+
+def sentences(n=60, seed=0):
+    """Return sentences of places and people, with BIO labels."""
+    rng = np.random.default_rng(seed)
+    X, y = [], []
+    for _ in range(n):
+        words, tags = [], []
+        for _ in range(rng.integers(1, 5)):
+            kind = rng.integers(3)
+            if kind == 2:
+                words.append(str(rng.choice(FILLERS)))
+                tags.append("O")
+                continue
+            name = [CITIES, PEOPLE][kind][rng.integers([4, 3][kind])]
+            words += name
+            tags += ["B-" + ["LOC", "PER"][kind]] + ["I-" + ["LOC", "PER"][kind]] * (len(name) - 1)
+        X.append(words)
+        y.append(tags)
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = sentences()
+    return SequenceTagger(**SMALL).fit(X, y)
+
+
+def test_learns_and_says_what_it_is(fitted):
+    X, y = sentences(40, seed=1)
+    predicted = fitted.predict(X)
+    assert isinstance(predicted, list)
+    assert all(isinstance(row, list) for row in predicted)
+    assert [len(row) for row in predicted] == [len(row) for row in X]
+    assert entity_f1_score(y, predicted) > 0.95
+    assert fitted.score(X, y) == token_accuracy_score(y, predicted)
+    assert fitted.scheme_ == "BIO"
+    assert fitted.classes_.tolist() == ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
+    assert fitted.head_ == "5 tags a step, CRF"
+    assert "words" in fitted.input_
+    assert fitted.n_features_in_ == 1
+
+
+def test_probabilities_are_marginals(fitted):
+    X, _ = sentences(10, seed=2)
+    probabilities = fitted.predict_proba(X)
+    assert [p.shape for p in probabilities] == [(len(row), 5) for row in X]
+    assert all(np.allclose(p.sum(axis=1), 1, atol=1e-5) for p in probabilities)
+    assert all(p.dtype == np.float32 for p in probabilities)
+    # No sentence starts inside an entity.
+    inside = [list(fitted.classes_).index(tag) for tag in ("I-LOC", "I-PER")]
+    assert max(p[0, inside].max() for p in probabilities) < 1e-6
+
+
+def test_rows_do_not_depend_on_each_other(fitted):
+    X, _ = sentences(30, seed=3)
+    together = fitted.predict_proba(X)
+    for row, expected in zip(X, together, strict=True):
+        np.testing.assert_allclose(fitted.predict_proba([row])[0], expected, atol=1e-5)
+
+
+def test_the_scheme_is_kept():
+    X, y = sentences(30)
+    tagger = SequenceTagger(**SHORT).fit(X, y)
+    words = [["York", "Jane", "York", "New", "Jose"]] * 3
+    for row in tagger.predict(words):
+        for before, after in zip(["O", *row], row, strict=False):
+            assert not after.startswith("I") or before[1:] == after[1:]
+    broken = [["I-LOC", *row[1:]] if row[0] == "B-LOC" else row for row in y]
+    assert SequenceTagger(**SHORT).fit(X, broken).scheme_ is None
+    assert SequenceTagger(**SHORT, constraints=None).fit(X, y).scheme_ is None
+
+
+def test_bioes_is_kept():
+    X = [["a", "b", "c"], ["d"], ["c", "d"]] * 6
+    y = [["B-X", "I-X", "E-X"], ["S-X"], ["O", "S-X"]] * 6
+    tagger = SequenceTagger(**SHORT).fit(X, y)
+    assert tagger.scheme_ == "BIOES"
+    for row in tagger.predict([["a"], ["c", "b"], ["b", "b", "b"]]):
+        assert row[0][0] in "BSO"
+        assert row[-1][0] in "ESO"
+
+
+def test_same_seed_same_model_and_pickle(fitted):
+    X, y = sentences()
+    again = clone(fitted).fit(X, y)
+    probe, _ = sentences(8, seed=4)
+    for copied in (again, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        assert copied.predict(probe) == fitted.predict(probe)
+        for a, b in zip(copied.predict_proba(probe), fitted.predict_proba(probe), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_frames_with_columns_beside_the_words(make):
+    rng = np.random.default_rng(0)
+    words = [["w"] * int(n) for n in rng.integers(2, 6, size=60)]
+    kinds = [[str(rng.choice(["x", "y"])) for _ in row] for row in words]
+    marks = [[float(rng.integers(2)) for _ in row] for row in words]
+    y = [
+        [f"{kind}{int(mark)}" for kind, mark in zip(*row, strict=True)]
+        for row in zip(kinds, marks, strict=True)
+    ]
+    X = make({"word": words, "kind": kinds, "mark": marks})
+    tagger = SequenceTagger(**SMALL).fit(X, y)
+    assert tagger.score(X, y) > 0.95
+    assert tagger.feature_names_in_.tolist() == ["word", "kind", "mark"]
+    as_tuples = [list(zip(*row, strict=True)) for row in zip(words, kinds, marks, strict=True)]
+    with pytest.raises(ValueError, match="was fitted with"):
+        tagger.predict(words)
+    other = SequenceTagger(**SMALL).fit(as_tuples, y)
+    assert other.score(as_tuples, y) > 0.95
+
+
+def test_joint_label_and_tags():
+    X, y = sentences(80)
+    pairs = [("travel" if "B-LOC" in row else "chat", row) for row in y]
+    tagger = SequenceTagger(**SMALL).fit(X, pairs)
+    predicted = tagger.predict(X)
+    assert np.mean([a[0] == b[0] for a, b in zip(predicted, pairs, strict=True)]) > 0.95
+    assert token_accuracy_score(y, [tags for _, tags in predicted]) > 0.95
+    assert tagger.sequence_classes_.tolist() == ["chat", "travel"]
+    frame = pd.DataFrame({"intent": [p[0] for p in pairs], "slots": [p[1] for p in pairs]})
+    assert SequenceTagger(**SMALL).fit(X, frame).predict(X) == predicted
+    # The tags alone can be scored.
+    assert tagger.score(X, y) == tagger.score(X, pairs)
+
+
+@pytest.mark.parametrize("decoder", ["auto", "crf"])
+def test_numbers_a_step(decoder):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(n, 2)) for n in rng.integers(5, 15, size=80)]
+    y = [(row[:, 0] > 0).astype(int) for row in X]
+    tagger = SequenceTagger(hidden_size=16, decoder=decoder, random_state=0).fit(X, y)
+    assert tagger.score(X, y) > 0.9
+    assert set(tagger.predict(X)[0]) <= {0, 1}
+    assert (", CRF" in tagger.head_) == (decoder == "crf")
+    series = pd.Series([list(row) for row in y])
+    assert tagger.score(X, series) == tagger.score(X, y)
+
+
+def test_tokens_from_the_tokenizer():
+    X, y = sentences()
+    pipeline = make_pipeline(TextTokenizer(), SequenceTagger(**SMALL))
+    assert pipeline.fit(X, y).score(X, y) > 0.9
+
+
+def test_scikit_learns_tools():
+    X, y = sentences(45)
+    tagger = SequenceTagger(**SHORT, scoring="entity_f1")
+    search = GridSearchCV(tagger, {"cell": ["lstm", "gru"]}, cv=3).fit(X, y)
+    assert 0 <= search.best_score_ <= 1
+    scores = cross_val_score(tagger, X, y, cv=3, scoring=make_scorer(entity_f1_score))
+    assert scores.tolist() == cross_val_score(tagger, X, y, cv=3).tolist()
+    predicted = cross_val_predict(tagger, X, y, cv=3)
+    assert [len(row) for row in predicted] == [len(row) for row in X]
+
+
+def test_early_stopping_by_entities_and_weights():
+    X, y = sentences()
+    tagger = SequenceTagger(**SMALL, early_stopping=True, scoring="entity_f1")
+    tagger.fit(X, y, sample_weight=np.arange(1, 61))
+    assert len(tagger.validation_scores_) == tagger.n_iter_
+    assert max(tagger.validation_scores_) == tagger.best_validation_score_
+
+
+def test_validation_set_of_ones_own():
+    X, y = sentences()
+    tagger = SequenceTagger(**SHORT).fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    assert len(tagger.validation_scores_) == 2
+
+
+def test_unknown_and_very_long_words(fitted):
+    assert len(fitted.predict([["zzz", "Ω" * 500, "", "🙂"]])[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([["a", "b"]], [["x"]], "Row 0: y has 1 labels, but X has 2 steps"),
+        ([["a"], []], [["x"], []], "Row 1 has no words"),
+        ([["a"], ["b"]], [["x"], ["x"]], "one class only"),
+        ([["a"], ["b"]], ["x", "y"], "Row 0: y should be a list with one label for each step"),
+        ([["a"], ["b"]], [["x"]], "inconsistent numbers of samples"),
+        ([["a"], ["b"]], [["x"], [None]], "Row 1: the label of a step is missing"),
+        ([["a"], ["b"]], [["x"], [1]], "mixes labels"),
+        ([[("a", "N")], [("b",)]], [["x"], ["y"]], "Row 1: step 0 should be a tuple of 2"),
+        (
+            pd.DataFrame({"w": [["a"], ["b"]], "n": [[1.0], [1.0, 2.0]]}),
+            [["x"], ["y"]],
+            "Row 1: column 'n' has 2 values, but there are 1 words",
+        ),
+        (pd.DataFrame({"w": [["a"], ["b"]], "age": [1, 2]}), [["x"], ["y"]], r"\['age'\]"),
+    ],
+)
+def test_refuses(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceTagger(max_epochs=1).fit(X, y)
+
+
+def test_refuses_what_is_no_word(fitted):
+    with pytest.raises(TypeError, match="Row 1: word 0 is no string"):
+        fitted.predict([["a"], [None]])
+    with pytest.raises(TypeError, match="was fitted on rows of words"):
+        fitted.predict([np.zeros(3)])
+    assert fitted.score([["a"]], [["B-ORG"]]) == 0
+    with pytest.raises(ValueError, match="y to be passed"):
+        SequenceTagger().fit([["a"]], None)
+
+
+def test_sequences_of_tokens_are_taken_as_they_are():
+    X = Sequences.from_list([[0, 1, 2], [2, 1]] * 10, vocabulary_size=3)
+    y = [["a", "b", "c"], ["c", "b"]] * 10
+    assert SequenceTagger(**SMALL).fit(X, y).score(X, y) == 1
