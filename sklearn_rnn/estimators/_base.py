@@ -177,8 +177,8 @@ class BaseRNN(
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
         batch_size = batch_size or self._auto_batch_size(len(rows))
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
-        max_epochs = max_epochs or auto_epochs(len(rows) * self._windows(sequences), batch_size)
-        max_epochs = max_epochs or self._auto_epochs(len(rows), batch_size)
+        n_windows = len(rows) * self._windows(sequences)
+        max_epochs = max_epochs or self._auto_epochs(n_windows, batch_size)
         recipe = Recipe(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,

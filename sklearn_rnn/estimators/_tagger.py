@@ -175,7 +175,7 @@ class SequenceTagger(BaseRNN):
         **{
             name: bounds
             for name, bounds in BaseRNN._parameter_constraints.items()
-            if name not in ("pooling", "reservoir")
+            if name not in ("pooling", "reservoir", "tbptt_steps", "gradient_checkpointing")
         },
         "decoder": [StrOptions({"auto", "crf", "softmax"})],
         "constraints": [StrOptions({"auto"}), None],
@@ -186,6 +186,8 @@ class SequenceTagger(BaseRNN):
 
     # What other estimators offer as parameters.
     reservoir = False
+    tbptt_steps = None
+    gradient_checkpointing = "auto"
     loss = None
     pooling = "none"
 

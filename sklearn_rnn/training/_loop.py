@@ -121,8 +121,6 @@ class TrainingNet(NeuralNet):
         for part, share in parts:
             with self.run.compute.autocast_context():
                 raw = self._forward(part)
-                loss = network.head.loss(raw.float(), part.target, part.weight)
-                raw = network(part.x, part.lengths, part.static)
                 # Most losses are a sum over steps or rows; that of tags is of whole sequences.
                 lengths = (part.lengths,) if reads_lengths else ()
                 loss = network.head.loss(raw.float(), part.target, part.weight, *lengths)
