@@ -26,6 +26,7 @@ _NAMES = {
     "ReservoirRegressor": "estimators",
     "ReservoirTransformer": "estimators",
     "SequenceStream": "estimators",
+    "SequenceTagger": "estimators",
     "SequenceForecaster": "forecasting",
     "Sequences": "sequences",
 }
@@ -38,10 +39,6 @@ _SUBPACKAGES = (
     "preprocessing",
     "testing",
 )
-    "SequenceTagger": "estimators",
-    "Sequences": "sequences",
-}
-_SUBPACKAGES = ("datasets", "inspection", "metrics", "nn", "preprocessing", "testing")
 
 __all__ = [
     "RNNClassifier",
@@ -50,8 +47,8 @@ __all__ = [
     "ReservoirRegressor",
     "ReservoirTransformer",
     "SequenceStream",
-    "SequenceForecaster",
     "SequenceTagger",
+    "SequenceForecaster",
     "Sequences",
     "__version__",
     "datasets",

@@ -1,4 +1,4 @@
-"""Metrics of forecasts, and scorers that read the training scale from the estimator."""
+"""Metrics of forecasts and of taggers, and scorers that read the training scale from the estimator."""
 
 from ._point import (
     mean_absolute_percentage_error,
@@ -17,8 +17,13 @@ from ._scorers import (
     rmsse_scorer,
     smape_scorer,
 )
+from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
 
 __all__ = [
+    "entity_f1_score",
+    "entity_report",
+    "find_entities",
+    "token_accuracy_score",
     "ForecastScorer",
     "coverage_scorer",
     "interval_coverage",
@@ -35,8 +40,3 @@ __all__ = [
     "symmetric_mean_absolute_percentage_error",
     "weighted_quantile_loss",
 ]
-"""Metrics of taggers."""
-
-from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
-
-__all__ = ["entity_f1_score", "entity_report", "find_entities", "token_accuracy_score"]
