@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._compiled import Form, Weights, recur
+from ._gated_scan import _positive, gated_scan, suits
 from ._scan import linear_scan
 
 Pair = tuple[Tensor, Tensor]
@@ -271,11 +272,6 @@ class CIFG(_Weights):
         return output, (h, c)
 
 
-def _positive(v: Tensor) -> Tensor:
-    """The candidate's map of Feng et al.: v + 1/2 above zero, sigmoid(v) below."""
-    return torch.where(v >= 0, v + 0.5, torch.sigmoid(v))
-
-
 class MinGRU(_Weights):
     """Minimal gated recurrent unit, whose gates see the input only (Feng et al., 2024).
 
@@ -297,6 +293,9 @@ class MinGRU(_Weights):
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        if self.parallel and suits(x):
+            output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
+            return output, output[None, :, -1]
         gate, candidate = self.project(x).chunk(2, 2)
         fresh = torch.sigmoid(gate) * _positive(candidate)
         kept = torch.sigmoid(-gate)
@@ -326,6 +325,9 @@ class MinLSTM(_Weights):
         self.parallel = parallel
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        if self.parallel and suits(x):
+            output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
+            return output, output[None, :, -1]
         f, i, candidate = self.project(x).chunk(3, 2)
         # f' = 1 / (1 + i / f) = sigmoid(log f - log i), safe where both gates vanish.
         balance = F.logsigmoid(f) - F.logsigmoid(i)

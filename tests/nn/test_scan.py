@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import linear_scan
+from sklearn_rnn.nn import MinGRU, MinLSTM, _gated_scan, linear_scan
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 9, 10, 16, 17, 100])
@@ -35,3 +35,35 @@ def test_factors_of_zero_and_one():
     a = torch.tensor([1.0, 1.0, 0.0, 1.0]).view(1, 4, 1)
     got = linear_scan(a, torch.ones(1, 4, 1), torch.full((1, 1), 5.0))
     assert got.flatten().tolist() == [6.0, 7.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 300])
+@pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
+def test_one_operation_equals_the_loop_over_stretches(kind, rows, monkeypatch):
+    # Some sizes are looped over and some scanned in blocks; stretches of few steps meet often.
+    monkeypatch.setattr(_gated_scan, "_STRETCH_BYTES", 8 * rows * 4 * 3 * 7)
+    generator = torch.Generator().manual_seed(rows)
+    layer = kind(2, 4).double()
+    looped = kind(2, 4, parallel=False).double()
+    looped.load_state_dict(layer.state_dict())
+    x = torch.randn(rows, 50, 2, generator=generator, dtype=torch.float64)
+    state = torch.rand(1, rows, 4, generator=generator, dtype=torch.float64)
+    results = []
+    for one in (layer, looped):
+        inputs = [x.clone().requires_grad_(), state.clone().requires_grad_()]
+        output, last = one(*inputs)
+        (output * torch.arange(50.0)[:, None]).sum().backward()
+        grads = [tensor.grad for tensor in (*inputs, *one.parameters())]
+        results.append([output.detach(), last.detach(), *grads])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
+def test_long_sequences_in_single_precision(kind):
+    layer = kind(1, 8)
+    exact = kind(1, 8, parallel=False).double()
+    exact.load_state_dict({k: v.double() for k, v in layer.state_dict().items()})
+    x = 3 * torch.randn(2, 4000, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x)[0], exact(x.double())[0].float(), rtol=0, atol=1e-5)
