@@ -1,4 +1,4 @@
-"""Metrics of forecasts and of taggers, and scorers that read the training scale from the estimator."""
+"""Metrics of forecasts and of taggers; scorers that read the training scale from the estimator."""
 
 from ._point import (
     mean_absolute_percentage_error,
