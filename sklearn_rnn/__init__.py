@@ -32,6 +32,7 @@ _NAMES = {
 }
 _SUBPACKAGES = (
     "datasets",
+    "exceptions",
     "inspection",
     "metrics",
     "model_selection",
@@ -52,6 +53,7 @@ __all__ = [
     "Sequences",
     "__version__",
     "datasets",
+    "exceptions",
     "inspection",
     "metrics",
     "model_selection",

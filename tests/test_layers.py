@@ -14,9 +14,10 @@ PACKAGE = "sklearn_rnn"
 MAX_LINES = 600
 
 # Room -> the other rooms it may import. A room is a folder, or a file beside the folders.
-BELOW_ESTIMATORS = {"sequences", "nn", "training"}
+BELOW_ESTIMATORS = {"sequences", "nn", "training", "exceptions"}
 ALLOWED = {
     "_version": set(),
+    "exceptions": set(),
     "sequences": set(),
     "nn": set(),
     "training": {"sequences", "nn"},

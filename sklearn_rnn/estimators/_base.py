@@ -39,6 +39,7 @@ from ._fitted import FittedNetMixin
 from ._parameters import ParametersMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
+from ._reporting import ReportMixin
 from ._scaling import static_statistics, target_statistics
 from ._stream import StreamMixin
 from ._torch_errors import names_parameters
@@ -53,6 +54,7 @@ class BaseRNN(
     PredictionMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
+    ReportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ParametersMixin,
@@ -201,6 +203,20 @@ class BaseRNN(
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
 
+        def report() -> None:
+            """Hold what has been fitted against the baselines."""
+            self._set_report(
+                sequences,
+                encoded,
+                weights,
+                rows=rows,
+                solved_on=solved_on,
+                kept=kept,
+                held_out=held_out,
+                closed=closed,
+            )
+
+        self.__dict__.pop("report_", None)
         storage = FlatStorage(sequences, compute.device)
         closed = None
         if solves and self.net_.module_.path is not None:
@@ -213,6 +229,8 @@ class BaseRNN(
             if self.reservoir == "only":
                 self.net_.module_.recurrence_share.zero_()
                 self.best_validation_score_ = None
+                rows, kept = solved_on, None
+                report()
                 context = self._init_callback_context()
                 context.call_on_fit_task_begin(estimator=self, X=X, y=y)
                 context.call_on_fit_task_end(
@@ -255,6 +273,8 @@ class BaseRNN(
         self._run(
             X, y, batches, recipe, held_out, weigh_paths, seed=int(seeds[3]), n_threads=n_threads
         )
+        if not one_epoch:
+            report()
         return self
 
     def _windows(self, sequences: Sequences) -> int:

@@ -152,6 +152,8 @@ class RNNClassifier(LabelsMixin, BaseRNN):
         Number of trained weights.
     recurrence_share_ : float
         Share of the trained recurrence in the prediction; 1 without a reservoir.
+    report_ : Report
+        The model beside simple baselines, on what it has not learned from: :doc:`/guide/report`.
 
     See Also
     --------

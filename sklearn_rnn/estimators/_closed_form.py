@@ -84,6 +84,8 @@ class ClosedForm:
         self.network.eval()
         self.target, self.encoded, self.weights = target, encoded, weights
         self.left_out: dict[int, np.ndarray] = {}
+        #: Raw outputs of both paths together on what the share was chosen on.
+        self.unseen: np.ndarray | None = None
 
     def solve(self, rows: np.ndarray, seed: int) -> None:
         """Draw the reservoir and solve its readout on the rows."""
@@ -164,12 +166,11 @@ class ClosedForm:
         means = np.average(losses, axis=1, weights=weights)
         best = int(np.argmin(means))
         strictness = 2.0 * max(1.0, np.sqrt(30.0 / len(encoded)))
-        for index, share in enumerate(_SHARES):
-            difference = losses[index] - losses[best]
-            error = difference.std() / np.sqrt(len(difference))
-            if means[index] <= means[best] + strictness * error:
-                return share
-        return _SHARES[best]
+        differences = losses - losses[best]
+        errors = differences.std(axis=1) / np.sqrt(len(encoded))
+        share = _SHARES[int(np.argmax(means <= means[best] + strictness * errors))]
+        self.unseen = share * trained + (1 - share) * solved
+        return share
 
     def _run(self, storage: FlatStorage, rows: np.ndarray, *, features: bool = False) -> np.ndarray:
         """Run the path, or only what it reads out, on some rows."""

@@ -16,6 +16,9 @@ from ..sequences import RowReader, Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
 from ._targets import Target
 
+#: Steps that are left out together where there is a target for each.
+BLOCK = 256
+
 
 def proportions(target: Target, encoded: np.ndarray) -> np.ndarray:
     """Return encoded labels as one column for each raw output, 1 where it is to be high, else 0."""
@@ -58,6 +61,22 @@ def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
             key.update(sequences.static[row].tobytes())
         found.append(key.digest())
     return found
+
+
+def block_keys(
+    digests: list[bytes], counts: list[int], start: int = 0
+) -> tuple[list[bytes], np.ndarray]:
+    """Cut sequences into blocks of steps that are left out together: their keys and sizes.
+
+    ``counts`` are the steps of each sequence from ``start`` on, which is a multiple of the block.
+    """
+    names: list[bytes] = []
+    sizes: list[int] = []
+    for digest, count in zip(digests, counts, strict=True):
+        for first in range(0, count, BLOCK):
+            names.append(digest + (start + first).to_bytes(8, "big"))
+            sizes.append(min(BLOCK, count - first))
+    return names, np.array(sizes)
 
 
 def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:

@@ -28,15 +28,16 @@ from ..sequences import (
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics
 from ._randomness import private_stream
-from ._readout import keys, proportions
+from ._readout import block_keys, keys, proportions
+from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._reservoir_features import ReservoirConfig, ReservoirFeatures
 from ._solved_readout import SolvedReadout
 from ._targets import Target
 from ._threads import n_threads
 from ._torch_errors import names_parameters
 
-# Samples that are added to the sums at once, and steps that are left out together.
-_PORTION, _BLOCK = 512, 200
+# Samples that are added to the sums at once.
+_PORTION = 512
 
 
 class BaseReservoir(
@@ -232,6 +233,7 @@ class ReservoirPredictor(BaseReservoir):
         ],
     }
     alpha: Any
+    report_: Report
     _target: Target
     _readout: SolvedReadout
 
@@ -278,15 +280,51 @@ class ReservoirPredictor(BaseReservoir):
         ValueError
             If an input or a parameter cannot be used; the message names it.
         """
-        self._add(X, y, sample_weight, reset=True)
+        sequences, rows, encoded, weights = self._add(X, y, sample_weight, reset=True)
         self._readout.keeps_sums = False
-        _ = self._readout.solution
+        self._set_report(sequences, rows, encoded, weights)
         self._report_fit(X, y)
         return self
 
+    def _set_report(
+        self,
+        sequences: Sequences,
+        rows: np.ndarray,
+        encoded: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        """Hold left-out predictions against those of the baselines."""
+        solution = self._readout.solution
+        baselines = baselines_of(self._target)
+        assert baselines is not None, "there is a baseline for every target of these"
+        found = baselines.fit(sequences, rows, encoded, weights, left_out=True)
+        sizes = np.array([size for _, size in solution.keys])
+        shared = np.array([key in found for key, _ in solution.keys])
+        lines = np.repeat(shared, sizes)
+        if not lines.any():
+            self.report_ = empty_report(self._target, baselines)
+            return
+        groups, unit = None, "training sequences"
+        if self._target.per_step:
+            groups, unit = np.repeat(np.arange(shared.sum()), sizes[shared]), "blocks of steps"
+        self.report_ = judged(
+            baselines,
+            solution.targets[lines],
+            solution.left_out[lines],
+            np.concatenate([found[key] for key, _ in solution.keys if key in found]),
+            solution.weights[lines],
+            groups,
+            f"{unit}, each left out in turn",
+            left_out=True,
+        )
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=6)
+
     @names_parameters
-    def _add(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None) -> None:
-        """Read, encode and weigh; start anew if wanted; add to the sums."""
+    def _add(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None
+    ) -> tuple[Sequences, np.ndarray, np.ndarray, np.ndarray]:
+        """Read, encode and weigh; start anew if wanted; add to the sums; return what was added."""
+        self.__dict__.pop("report_", None)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -328,6 +366,7 @@ class ReservoirPredictor(BaseReservoir):
             # Sums of a part of the data would pass for those of all.
             del self._readout
             raise
+        return sequences, rows, encoded, each if self._target.per_step else by_target
 
     def _add_pooled(
         self, sequences: Sequences, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray
@@ -348,18 +387,13 @@ class ReservoirPredictor(BaseReservoir):
         ):
             places = _places(sequences, here, start, mask)
             counts = mask.sum(1).tolist()
-            names: list[bytes] = []
-            sizes: list[int] = []
-            for row, count in zip(here.tolist(), counts, strict=True):
-                for first in range(0, count, _BLOCK):
-                    names.append(digests[row] + (start + first).to_bytes(8, "big"))
-                    sizes.append(min(_BLOCK, count - first))
+            names, sizes = block_keys([digests[row] for row in here.tolist()], counts, start)
             self._readout.add(
                 names,
                 features[mask].cpu().numpy().astype(np.float64, copy=False),
                 wanted[places],
                 weights[places],
-                np.array(sizes),
+                sizes,
             )
 
     @names_parameters

@@ -58,6 +58,8 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
     ----------
     alpha_ : float
         The penalty of the readout.
+    report_ : Report
+        Left-out predictions beside those of simple baselines; see :doc:`/guide/report`.
     n_features_in_ : int
         Steps of a 2-D X, list columns of a frame, channels of any other X.
     feature_names_in_ : ndarray of str

@@ -48,7 +48,7 @@ class SolvedReadout:
         dual = 0 if target.per_step else min(n_features, _DUAL_ROWS)
         self.sums: NormalEquations | None = NormalEquations(n_features, n_outputs, max_rows=dual)
         self._solution: RidgeReadout | None = None
-        self._gain = 1.0
+        self._gain, self._bound = 1.0, np.inf
         self.keeps_sums = True
 
     def add(self, *portion: Any) -> None:
@@ -68,6 +68,7 @@ class SolvedReadout:
                 emphasis=self.emphasis,
             )
             self._gain = self._best_gain(self._solution)
+            self._bound = max(float(np.abs(self._solution.left_out).max()), 1e-12)
         return self._solution
 
     @property
@@ -87,17 +88,21 @@ class SolvedReadout:
         """Return numbers as they are, and of raw outputs for labels their probabilities."""
         if self.target.head == "continuous":
             return raw
-        logits = self.gain * raw
+        gain, bound = self.gain, self._bound
+        # What lies far outside of all that was seen is no more certain than that: outputs beyond
+        # the largest left-out one are drawn in, in proportion, so that the largest stays so.
         if self.target.head in ("binary", "multilabel"):
-            positive = 0.5 * (1 + np.tanh(logits / 2))
+            positive = 0.5 * (1 + np.tanh(gain * np.clip(raw, -bound, bound) / 2))
             if self.target.head == "multilabel":
                 return positive
             return np.concatenate((1 - positive, positive), axis=1)
         sizes = self.target.n_outputs
         cuts = np.cumsum(sizes if isinstance(sizes, tuple) else (0,))[:-1]
         parts = []
-        for part in np.split(logits, cuts, axis=1):
-            odds = np.exp(part - part.max(axis=1, keepdims=True))
+        for part in np.split(raw, cuts, axis=1):
+            largest = np.abs(part).max(axis=1, keepdims=True)
+            logits = gain * part * (bound / np.maximum(largest, bound))
+            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
             parts.append(odds / odds.sum(axis=1, keepdims=True))
         return np.concatenate(parts, axis=1)
 

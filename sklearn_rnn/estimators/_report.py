@@ -1,0 +1,299 @@
+"""What a fit is worth: the model beside the baselines, on sequences that it has not learned from.
+
+Imports scikit-learn and layers 0 to 2.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..exceptions import BaselineWarning
+from ..sequences import Sequences, check_weights
+from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
+from ._targets import Target
+
+# With fewer sequences than these nothing is said, and something only if it is clear the more.
+_FEWEST, _MANY = 10, 30
+# On fewer, standard errors are too rough themselves to warn by them.
+_FEWEST_TO_WARN = 60
+NOTHING = "nothing was held out"
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A fitted model beside the baselines that it has to beat; ``report_`` of the estimators.
+
+    Attributes
+    ----------
+    metric : str
+        ``"accuracy"`` or ``"R2"``, as in the estimator's ``score``.
+    validation : str
+        Which sequences they were scored on.
+    n_validation : int
+        How many sequences, or blocks of steps, that is.
+    n_effective : float
+        How many of equal weight would be as telling.
+    model_score : float or None
+        Score of the fitted model; None where nothing was held out.
+    trivial_score : float or None
+        Score of always predicting the most frequent label, or the mean.
+    linear_score : float or None
+        Score of ridge regression on simple features: mean, deviation, extremes, ends and slope
+        of each channel; counts of tokens; the values of the step, for one target a step.
+    trivial_error, linear_error : float or None
+        Standard error of the model's score less that of the baseline, on the same sequences.
+    verdict : str
+        The outcome in words.
+    baselines : Baselines or None
+        The fitted baselines.
+    left_out : bool
+        Whether each was left out in turn of a fit on all others.
+    """
+
+    metric: str
+    validation: str
+    n_validation: int = 0
+    n_effective: float = 0.0
+    model_score: float | None = None
+    trivial_score: float | None = None
+    linear_score: float | None = None
+    trivial_error: float | None = None
+    linear_error: float | None = None
+    verdict: str = "not known: pass X_val and y_val, or early_stopping=True, or use compare(...)"
+    baselines: Baselines | None = None
+    left_out: bool = False
+
+    def compare(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> Report:
+        """Score a fitted model and the stored baselines on other sequences.
+
+        Parameters
+        ----------
+        model : estimator
+            The estimator that this is the report of.
+        X, y : as in `fit`
+            Sequences that it was not fitted on.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        report : Report
+            With the scores on these sequences.
+
+        Raises
+        ------
+        ValueError
+            If there are no baselines for this kind of target.
+        """
+        check_is_fitted(model)
+        if self.baselines is None:
+            raise ValueError("This report has no baselines; see its verdict.")
+        sequences = model._read_for_prediction(X)
+        labels = model._prepare_y(y, sequences)
+        weights = check_weights(sample_weight, len(sequences))
+        return on_sequences(
+            self.baselines, model, sequences, labels, weights, "sequences given to compare"
+        )
+
+    @property
+    def beaten_by(self) -> str | None:
+        """The baseline that does clearly better than the model, if one does."""
+        for name, score, error in (
+            ("linear", self.linear_score, self.linear_error),
+            ("trivial", self.trivial_score, self.trivial_error),
+        ):
+            if self.model_score is None or score is None or error is None:
+                continue
+            if name == "trivial" and self.left_out and self.metric == "accuracy":
+                # Without the one that is left out, the other labels are more frequent: where
+                # nothing can be learned, left-out predictions are worse than chance.
+                continue
+            if _clearly(score - self.model_score, error, self.n_effective):
+                return name
+        return None
+
+    def __repr__(self) -> str:
+        lines = [f"Report: {self._on_what()}"]
+        lines += [f"  {name:<24}{score:>8}{more}" for name, score, more in self._lines()]
+        return "\n".join([*lines, f"  {self.verdict}"])
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        body = "".join(
+            f"<tr><th>{escape(name)}</th><td>{score}</td><td>{escape(more)}</td></tr>"
+            for name, score, more in self._lines()
+        )
+        caption = f"<caption>{escape(self._on_what())}</caption>"
+        return f"<table>{caption}{body}</table><p>{escape(self.verdict)}</p>"
+
+    def _on_what(self) -> str:
+        """Say what was measured on what."""
+        if not self.n_validation:
+            return self.validation
+        return f"{self.metric} on {self.n_validation:,} {self.validation}"
+
+    def _lines(self) -> list[tuple[str, str, str]]:
+        """Return names, scores and differences, where there are any."""
+        if self.model_score is None:
+            return []
+        found = [("model", f"{self.model_score:.3f}", "")]
+        trivial = "most frequent label" if self.metric == "accuracy" else "mean"
+        for name, score, error in (
+            ("linear baseline", self.linear_score, self.linear_error),
+            (trivial, self.trivial_score, self.trivial_error),
+        ):
+            if score is not None and error is not None:
+                more = f"   model {self.model_score - score:+.3f} +- {error:.3f}"
+                found.append((name, f"{score:.3f}", more))
+        return found
+
+
+def empty_report(target: Target, baselines: Baselines | None) -> Report:
+    """Return the report of a fit that held nothing out, or of a target without baselines."""
+    metric = "R2" if target.head == "continuous" else "accuracy"
+    if baselines is None:
+        return Report(metric, NOTHING, verdict="not known: this kind of target has no baselines")
+    return Report(metric, NOTHING, baselines=baselines)
+
+
+def judged(
+    baselines: Baselines,
+    wanted: np.ndarray,
+    model: np.ndarray,
+    linear: np.ndarray,
+    weights: np.ndarray,
+    groups: np.ndarray | None,
+    validation: str,
+    *,
+    left_out: bool = False,
+) -> Report:
+    """Compare columns of outputs line by line; lines of a group are one observation.
+
+    ``left_out`` says that each was predicted by a model of all others. The mean is then that of
+    all others too. The most frequent label is not: in balanced classes it would always be wrong.
+    """
+    target = baselines.target
+    level = np.average(wanted, axis=0, weights=weights)
+    spread = np.average((wanted - level) ** 2, axis=0, weights=weights)
+    spread = np.where(spread > 0, spread, 1.0)
+    trivial = np.broadcast_to(baselines.level, wanted.shape)
+    if groups is None:
+        groups = np.arange(len(wanted))
+    each = np.bincount(groups, weights=weights)
+    if left_out and target.head == "continuous":
+        others = 1 / (1 - np.minimum(each / each.sum(), 0.5))[groups][:, None]
+        trivial = wanted + (level - wanted) * others
+
+    def grouped(outputs: np.ndarray) -> np.ndarray:
+        right = agreement(target, wanted, outputs, spread)
+        return np.bincount(groups, weights=weights * right) / np.where(each > 0, each, 1)
+
+    right = [grouped(outputs) for outputs in (model, trivial, linear)]
+    scores = [float(np.average(r, weights=each)) for r in right]
+    size = each.sum() ** 2 / (each**2).sum()
+    errors = []
+    for other in right[1:]:
+        difference = right[0] - other
+        off = difference - np.average(difference, weights=each)
+        errors.append(float(np.sqrt(np.average(off**2, weights=each) / max(size - 1, 1))))
+    report = Report(
+        "R2" if target.head == "continuous" else "accuracy",
+        validation,
+        len(each),
+        float(size),
+        scores[0],
+        scores[1],
+        scores[2],
+        errors[0],
+        errors[1],
+        "",
+        baselines,
+        left_out,
+    )
+    return replace(report, verdict=_verdict(report))
+
+
+def on_sequences(
+    baselines: Baselines,
+    model: Any,
+    sequences: Sequences,
+    labels: Any,
+    weights: np.ndarray | None,
+    validation: str,
+) -> Report:
+    """Compare a fitted model with the baselines on sequences that neither has seen."""
+    target = baselines.target
+    wanted = wanted_columns(target, target.encode(labels, sequences))
+    each = np.ones(len(sequences)) if weights is None else weights
+    groups = None
+    if target.per_step:
+        groups = np.repeat(np.arange(len(sequences)), sequences.lengths)
+        each = each[groups]
+    answers = as_columns(target, _undecoded(model, sequences))
+    return judged(
+        baselines, wanted, answers, baselines.predict(sequences), each, groups, validation
+    )
+
+
+def baselines_of(target: Target) -> Baselines | None:
+    """Return unfitted baselines, or None where there are none for the target."""
+    return Baselines(target) if target.head in HEADS else None
+
+
+def warn_of_baseline(report: Report, name: str, remedy: str, *, stacklevel: int) -> None:
+    """Warn when a baseline does clearly better."""
+    which = report.beaten_by
+    if which is None or report.n_effective < _FEWEST_TO_WARN:
+        return
+    score = report.linear_score if which == "linear" else report.trivial_score
+    what = (
+        "a linear model of simple features"
+        if which == "linear"
+        else "predicting the most frequent label"
+        if report.metric == "accuracy"
+        else "predicting the mean"
+    )
+    warnings.warn(
+        f"{name} reaches {report.metric} {report.model_score:.3f} on {report.n_validation:,} "
+        f"{report.validation}, and {what} reaches {score:.3f}, which is clearly better. {remedy} "
+        "See report_.",
+        BaselineWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def _undecoded(model: Any, sequences: Sequences) -> np.ndarray:
+    """Return a model's numbers, in the units of its target's encoding, or probabilities."""
+    return np.asarray(model._predict_raw(sequences))
+
+
+def _clearly(difference: float, error: float, n: float) -> bool:
+    """Tell whether a difference is beyond noise."""
+    strictness = 2.0 * max(1.0, np.sqrt(_MANY / max(n, 1)))
+    return n >= _FEWEST and difference > max(strictness * error, 1e-9)
+
+
+def _verdict(report: Report) -> str:
+    """Say in words how the model stands."""
+    assert report.model_score is not None and report.linear_score is not None
+    assert report.trivial_score is not None
+    worse = report.beaten_by
+    if worse is not None:
+        name = "the linear baseline" if worse == "linear" else "a prediction that ignores X"
+        return f"clearly worse than {name}"
+    n = report.n_effective
+    if n < _FEWEST:
+        return f"not known: {report.n_validation} are too few to tell"
+    linear = _clearly(report.model_score - report.linear_score, report.linear_error or 0.0, n)
+    trivial = _clearly(report.model_score - report.trivial_score, report.trivial_error or 0.0, n)
+    if linear and trivial:
+        return "clearly better than the linear baseline"
+    if trivial:
+        return "as good as the linear baseline, within the noise"
+    return "no better than a prediction that ignores X, within the noise"

@@ -1,0 +1,185 @@
+"""The report is honest: it knows the baselines, the noise, and when nothing was held out."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+
+from sklearn_rnn import (
+    ReservoirClassifier,
+    ReservoirRegressor,
+    RNNClassifier,
+    RNNRegressor,
+    Sequences,
+)
+from sklearn_rnn.estimators._baselines import _left_out
+from sklearn_rnn.estimators._summaries import summary_chunks, token_counts
+from sklearn_rnn.exceptions import BaselineWarning
+
+
+def waves(n, seed=0):
+    """Make classes that a linear model of summaries cannot tell apart: frequencies."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = []
+    for label in y:
+        t = np.arange(40) + rng.uniform(0, 20)
+        X.append(np.sin(t * (0.9 if label else 0.6)) + rng.normal(scale=0.3, size=40))
+    return X, np.array(["low", "high"])[y]
+
+
+def test_a_good_model_is_called_good():
+    X, y = waves(150)
+    report = ReservoirClassifier(20, random_state=0).fit(X, y).report_
+    assert report.metric == "accuracy" and report.n_validation == 150
+    assert report.model_score > 0.95 and report.linear_score < 0.75
+    assert report.trivial_score == pytest.approx(0.5)
+    assert report.verdict == "clearly better than the linear baseline"
+    text = repr(report)
+    assert "150 training sequences, each left out in turn" in text and "+-" in text
+    assert "<table>" in report._repr_html_()
+
+
+def test_each_way_of_holding_out():
+    X, y = waves(100)
+    settings = {"hidden_size": 4, "max_epochs": 1, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BaselineWarning)
+        mixed = RNNClassifier(**settings).fit(X, y).report_
+        only = RNNClassifier(reservoir="only", random_state=0).fit(X, y).report_
+        early = RNNClassifier(early_stopping=True, validation_fraction=0.3, **settings)
+        early = early.fit(X, y).report_
+        own = RNNClassifier(**settings).fit(X, y, X_val=X[:30], y_val=y[:30]).report_
+    assert mixed.n_validation == 20 and "recurrence has not seen" in mixed.validation
+    assert only.n_validation == 100 and only.model_score > 0.95
+    assert early.n_validation == 30 and "early stopping" in early.validation
+    assert own.n_validation == 30 and "X_val" in own.validation
+
+
+def test_nothing_held_out_is_said_and_compared_later():
+    X, y = waves(60)
+    model = RNNClassifier(4, max_epochs=1, reservoir=False, random_state=0).fit(X, y)
+    report = model.report_
+    assert report.model_score is None and "nothing was held out" in repr(report)
+    assert "X_val" in report.verdict and "None" not in report._repr_html_()
+    X_test, y_test = waves(80, seed=1)
+    later = pickle.loads(pickle.dumps(report)).compare(model, X_test, y_test)
+    assert later.n_validation == 80
+    assert later.model_score == pytest.approx(model.score(X_test, y_test))
+    weights = np.arange(80) % 3
+    weighed = report.compare(model, X_test, y_test, weights)
+    assert weighed.model_score == pytest.approx(model.score(X_test, y_test, weights))
+
+
+def test_a_bad_model_is_warned_of_once():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    X = [np.full(5, 3 * value) + rng.normal(size=5) for value in y]
+    model = RNNRegressor(2, max_epochs=1, early_stopping=True, validation_fraction=0.3)
+    with pytest.warns(
+        BaselineWarning, match="R2 .* 120 sequences held out.*cross-validate"
+    ) as seen:
+        model.set_params(learning_rate=1e-6, random_state=0).fit(X, y)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    report = model.report_
+    assert report.beaten_by == "linear" and report.linear_score > 0.8 > report.model_score
+    assert report.verdict == "clearly worse than the linear baseline"
+    assert report.linear_score == pytest.approx(0.9, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [60, 100, 160])
+def test_noise_is_no_reason_to_warn(n):
+    """Labels and numbers that nothing explains: the model is no better, but none is better."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = [rng.normal(size=12) for _ in range(n)]
+        model = ReservoirClassifier(5, random_state=0).fit(X, np.arange(n) % 2)
+        assert "clearly" not in model.report_.verdict
+        assert "ignores X" in model.report_.verdict
+        model = ReservoirRegressor(5, random_state=0).fit(X, rng.normal(size=n))
+        assert "clearly" not in model.report_.verdict
+
+
+def test_few_are_too_few_to_tell():
+    X, y = waves(8)
+    report = ReservoirClassifier(5, random_state=0).fit(X, y).report_
+    assert report.verdict == "not known: 8 are too few to tell"
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "joint", "numbers", "steps", "labels", "tokens"])
+def test_every_kind_of_target(kind):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(rng.integers(5, 60), 2)) for _ in range(70)]
+    first = np.array([x[0, 0] > 0 for x in X]).astype(int)
+    estimator = ReservoirRegressor if kind in ("numbers", "steps") else ReservoirClassifier
+    Y = {
+        "multilabel": np.stack([first, 1 - first], axis=1),
+        "joint": np.array([["p", "u"], ["q", "v"]])[first],
+        "numbers": np.array([[x[-1, 0], 100 * x[-1, 1]] for x in X]),
+        "steps": [np.cumsum(x[:, 0]) for x in X],
+        "labels": [np.where(x[:, 0] > 0, "up", "down") for x in X],
+        "tokens": first,
+    }[kind]
+    if kind == "tokens":
+        rows = [rng.integers(1, 9, size=12) for _ in X]
+        for row, label in zip(rows, first, strict=True):
+            row[3] = 0 if label else row[3]
+        X = Sequences.from_list(rows, vocabulary_size=9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BaselineWarning)
+        model = estimator(20, random_state=0).fit(X, Y)
+    report = model.report_
+    assert report.linear_score > report.trivial_score, "each can be told from simple features"
+    again = report.compare(model, X, Y)
+    assert again.model_score == pytest.approx(model.score(X, Y))
+    assert "baselines" in vars(pickle.loads(pickle.dumps(model)).report_)
+
+
+def test_clones_and_partial_fits_have_none():
+    X, y = waves(40)
+    model = ReservoirClassifier(5, random_state=0).fit(X, y)
+    assert not hasattr(clone(model), "report_")
+    assert not hasattr(model.partial_fit(X, y), "report_")
+    network = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
+    assert network.report_.model_score is not None
+    assert not hasattr(network.partial_fit(X, y), "report_")
+
+
+def test_summaries_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(n, 2)) for n in (1, 4, 9)]
+    rows[1][0, 0] = np.nan
+    rows[2][:, 1] = np.nan
+    frame = pd.DataFrame({"c": pd.Categorical(["u", "v", "u"])})
+    X = Sequences.from_list(rows, static=frame["c"].cat.codes.to_numpy()[:, None])
+    ((found_rows, found),) = summary_chunks(X, np.array([0, 1, 2]), per_step=False)
+    assert found_rows.tolist() == [0, 1, 2] and found.shape == (3, 7 * 2 + 2)
+    for i, row in enumerate(rows):
+        for j in range(2):
+            seen = row[:, j][~np.isnan(row[:, j])]
+            if not len(seen):
+                assert np.isnan(found[i, j])
+                continue
+            filled = np.where(np.isnan(row[:, j]), seen.mean(), row[:, j])
+            clock = np.arange(len(row)) - (len(row) - 1) / 2
+            slope = (clock * (filled - seen.mean())).sum() / max((clock**2).sum(), 1)
+            expected = [seen.mean(), seen.std(), filled.min(), filled.max()]
+            expected += [filled[0], filled[-1], slope]
+            np.testing.assert_allclose(found[i, j:14:2], expected, atol=1e-12)
+    ((_, steps),) = summary_chunks(X, np.array([2, 0]), per_step=True)
+    np.testing.assert_array_equal(steps[:, :2], np.concatenate([rows[2], rows[0]]))
+
+
+def test_left_out_tokens_are_exact():
+    rng = np.random.default_rng(0)
+    X = Sequences.from_list([rng.integers(0, 6, size=9) for _ in range(15)], vocabulary_size=6)
+    counts = token_counts(X, np.arange(15), per_step=False)
+    y, weights = rng.normal(size=(15, 2)), rng.uniform(0.5, 2, size=15)
+    found = _left_out(counts, y, weights)
+    rest = np.arange(15) != 4
+    model = Ridge(alpha=1.0).fit(counts.toarray()[rest], y[rest], weights[rest])
+    np.testing.assert_allclose(found[4], model.predict(counts.toarray()[[4]])[0])
