@@ -205,6 +205,10 @@ class Code:
     def lanes(self) -> int:
         return self.real.lanes
 
+    def lane(self, vector: Value, index: int) -> Value:
+        """Return one scalar of a vector."""
+        return Value(self, self.builder.extract_element(vector.ir, ir.IntType(32)(index)))
+
     def splat(self, scalar: Value) -> Value:
         """Return a vector of one scalar."""
         undefined = ir.Constant(self.real.vector, ir.Undefined)

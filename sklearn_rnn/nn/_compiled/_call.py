@@ -28,6 +28,7 @@ _PLACE = {name: index for index, name in enumerate(FIELDS)}
 _Fields = ctypes.c_int64 * len(FIELDS)
 #: Rows of a block at most, and (step, row) pairs worked on at once at least.
 _BLOCK_ROWS, _PAIRS = 32, 64
+_LINE = 64
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -114,25 +115,61 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
+class _Memory:
+    """Work memory kept from call to call: fresh pages cost more than short calls compute."""
+
+    def __init__(self, most: int = 32 * 2**20) -> None:
+        self.most = most
+        self._kept: dict[int, list[np.ndarray]] = {}
+        self._total = 0
+
+    def zeros(self, size: int) -> np.ndarray:
+        """Return so many bytes, all zero."""
+        # Threads may meet here; a list's own methods are all they share.
+        try:
+            piece = self._kept[size].pop()
+        except (KeyError, IndexError):
+            return np.zeros(size, dtype=np.uint8)
+        self._total -= size
+        piece.fill(0)
+        return piece
+
+    def give_back(self, piece: np.ndarray) -> None:
+        """Keep bytes for later calls, unless that would be too many."""
+        if self._total + len(piece) > self.most:
+            self._kept, self._total = {}, 0
+        if len(piece) <= self.most // 4:
+            self._total += len(piece)
+            self._kept.setdefault(len(piece), []).append(piece)
+
+
+_memory = _Memory()
+
+
 class _Area:
-    """A piece of memory, cut into arrays."""
+    """A piece of memory, cut into arrays that begin at whole lines of the cache."""
 
     def __init__(self, sizes: dict[str, int], like: Tensor) -> None:
-        step = 64 // like.element_size()
+        size = like.element_size()
         starts, total = {}, 0
-        for name, size in sizes.items():
+        for name, count in sizes.items():
             starts[name] = total
-            total += -(-size // step) * step
+            total += -(-count * size // _LINE) * _LINE
         # Zeros: what pads a row to whole vectors is read, and must be finite.
-        self.memory = like.new_zeros(total)
-        begin, size = self.memory.data_ptr(), like.element_size()
-        self.addresses = {name: begin + start * size for name, start in starts.items()}
-        self._starts, self._sizes = starts, sizes
+        self._memory = _memory.zeros(total + _LINE)
+        begin = self._memory.ctypes.data
+        skip = -begin % _LINE
+        self.addresses = {name: begin + skip + start for name, start in starts.items()}
+        self._places = {n: (skip + start, sizes[n] * size) for n, start in starts.items()}
+        self._dtype = like.dtype
+
+    def __del__(self) -> None:
+        _memory.give_back(self._memory)
 
     def part(self, name: str) -> Tensor:
         """Return one array."""
-        start = self._starts[name]
-        return self.memory[start : start + self._sizes[name]]
+        start, size = self._places[name]
+        return torch.from_numpy(self._memory[start : start + size]).view(self._dtype)
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -321,8 +358,7 @@ class Call:
         rows = max((b.rows for shard in self.blocks for b in shard), default=0)
         sums = {
             "d_w": channels * n_x * padded,
-            "d_u": units * n_h * padded,
-            "d_second": 0 if cell.second is None else units * padded,
+            "d_u": weights.u.shape[0] * padded,
             "d_b": n_grads * padded,
         }
         sizes = {
@@ -354,16 +390,27 @@ class Call:
             "d_c_start": _address(d_c),
         }
         self._call(self.kernels.pack_backward, fields)
-        areas = [_Area(sizes | sums, x) for _ in self.blocks]
-        self._run(self.kernels.backward, fields, [area.addresses for area in areas])
-
-        sums_of = areas[0]
+        result = weights.empty_like()
+        areas, places = [], []
+        for shard in range(len(self.blocks)):
+            own = dict(sums)
+            # Rows of whole vectors are summed where torch wants them.
+            direct = shard == 0 and padded == units
+            if direct:
+                own["d_u"] = 0
+                result.u.zero_()
+            areas.append(_Area(sizes | own, x))
+            place = areas[-1].addresses
+            places.append(place | {"d_u": result.u.data_ptr()} if direct else place)
+        self._run(self.kernels.backward, fields, places)
         for area in areas[1:]:
             for name in sums:
-                sums_of.part(name).add_(area.part(name))
-        result = weights.empty_like()
-        fields |= {name: sums_of.addresses[name] for name in sums}
+                into = areas[0].part(name)
+                (result.u.view(-1) if into.numel() == 0 else into).add_(area.part(name))
+        fields |= {name: places[0][name] for name in sums}
         fields |= {f"to_{name}": _address(grad) for name, grad in result._asdict().items()}
+        if padded == units:
+            fields["to_u"] = 0
         self._call(self.kernels.unpack_grads, fields)
         return d_x, d_h, d_c, result
 

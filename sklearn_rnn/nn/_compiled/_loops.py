@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from ._builder import POINTER, Code, Pointer, Real, Value, Variable
 from ._cells import Cell, reset_backward_second, reset_second
-from ._product import PANEL, clear, copy, pack, product, unpack
+from ._product import PANEL, clear, copy, pack, pack_across, product, unpack
 
 #: The fields of a call, 64-bit integers one after the other; addresses are among them.
 FIELDS = (
@@ -31,7 +31,7 @@ FIELDS = (
     *("kept", "gathered", "shares", "gates", "h", "c", "reset"),
     # Backward: incoming gradients, outgoing ones, work areas.
     *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
-    *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_second", "d_b"),
+    *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_b"),
     *("u_back", "second_back", "w_back", "before", "d_gates", "d_x_rows", "addresses", "one"),
     # The weights' gradients as torch has them.
     *("to_w", "to_u", "to_b_w", "to_b_u"),
@@ -46,8 +46,8 @@ class _Kernel:
     def __init__(self, module: ir.Module, real: Real, cell: Cell) -> None:
         self.module, self.real, self.cell = module, real, cell
         self.product = product(module, real)
-        self.pack, self.pack_across = pack(module, real, False), pack(module, real, True)
         self.copy, self.add = copy(module, real, False), copy(module, real, True)
+        self.pack, self.pack_across = pack(module, real, self.copy), pack_across(module, real)
         self.clear, self.unpack = clear(module, real), unpack(module, real)
 
     def open(self, name: str) -> Code:
@@ -139,10 +139,7 @@ class _Kernel:
         for source, columns, target, gates in groups:
             for place, gate in enumerate(gates):
                 start = self.at(source) + units * columns * gate
-                code.call(
-                    self.pack_across, start, units, columns, self.at(target), columns, 0,
-                    padded * place,
-                )  # fmt: skip
+                code.call(self.pack_across, start, units, columns, self.at(target), padded * place)
         for source, target, gates in (
             ("b_w", "b_packed", cell.x_gates), ("b_u", "h_packed", cell.h_gates)
         ):  # fmt: skip
@@ -166,20 +163,22 @@ class _Kernel:
                 depth = padded * len(gates)
                 for place, gate in enumerate(gates):
                     start = self.at(source) + units * columns * gate
-                    code.call(self.pack, start, units, columns, target, depth, padded * place, 0)
+                    code.call(self.pack, start, units, columns, target, depth, padded * place)
         code.finish()
 
     def unpack_grads(self) -> None:
         """Write the weights' gradients, summed as they are, into torch's layout."""
         code, cell = self.open("unpack_grads"), self.cell
         units, channels, padded = (self.number(n) for n in ("units", "channels", "padded"))
-        groups = [("d_w", channels, "to_w", cell.x_gates), ("d_u", units, "to_u", cell.h_gates)]
-        if cell.second is not None:
-            groups.append(("d_second", units, "to_u", (cell.second,)))
-        for name, rows, to, gates in groups:
-            for place, gate in enumerate(gates):
-                source, target = self.at(name) + padded * place, self.at(to) + units * rows * gate
-                code.call(self.unpack, source, rows, padded * len(gates), units, target)
+        for place, gate in enumerate(cell.x_gates):
+            source, target = self.at("d_w") + padded * place, self.at("to_w")
+            target += units * channels * gate
+            width = padded * len(cell.x_gates)
+            code.call(self.unpack, source, channels, width, units, target)
+        n_gates = len(cell.h_gates) + (cell.second is not None)
+        target = self.at("to_u")
+        with code.when(code.exists(target)), code.loop(units * n_gates) as i:
+            code.call(self.copy, target + i * units, self.at("d_u") + i * padded, units)
         for to, first, gates in (
             ("to_b_w", 0, cell.x_gates),
             ("to_b_u", cell.h_first, cell.h_gates),
@@ -447,16 +446,19 @@ class _Kernel:
         channels, units = self.number("channels"), self.number("units")
         d_gates, width = self.at("d_gates"), padded * cell.n_grads
         vectors = PANEL * code.lanes
-        jobs = [
-            ("d_w", channels, self.at("gathered"), channels, 0, len(cell.x_gates)),
-            ("d_u", units, self.at("before"), padded, cell.h_first, len(cell.h_gates)),
-        ]
+        # The sums of d_w are (C, gates), because C is often small; those of d_u (gates, H).
+        total = (self.at("d_w"), padded * len(cell.x_gates))
+        right = (d_gates, vectors, width)
+        left = (self.at("gathered"), 1, channels)
+        self.multiply(channels, padded * len(cell.x_gates), m, left, right, total, total)
+        jobs = [(gate, cell.h_first + i, "before") for i, gate in enumerate(cell.h_gates)]
         if cell.second is not None:
-            jobs.append(("d_second", units, self.at("reset"), padded, 0, 1))
-        for name, rows, left, stride, first, groups in jobs:
-            total = (self.at(name), padded * groups)
-            right = (d_gates + padded * first, vectors, width)
-            self.multiply(rows, padded * groups, m, (left, 1, stride), right, total, total)
+            jobs.append((cell.second, 0, "reset"))
+        for gate, place, name in jobs:
+            total = (self.at("d_u") + units * padded * gate, padded)
+            right = (self.at(name), vectors, padded)
+            left = (d_gates + padded * place, 1, width)
+            self.multiply(units, padded, m, left, right, total, total)
         biases = (self.at("d_b"), 0)
         one = code.integer(1)
         self.multiply(

@@ -91,29 +91,40 @@ def product(module: ir.Module, real: Real) -> ir.Function:
     return code.finish()
 
 
-def pack(module: ir.Module, real: Real, across: bool) -> ir.Function:
-    """Write ``pack(source, rows, columns, target, K, k0, n0)``.
+def pack(module: ir.Module, real: Real, copy: ir.Function) -> ir.Function:
+    """Write ``pack(source, rows, columns, target, K, k0)``.
 
-    Puts a matrix, (rows, columns) in memory, into panels of a right operand with K rows, at row k0
-    and column n0: as it is, or, if `across`, transposed.
+    Puts a matrix, (rows, columns) in memory, into panels of a right operand with K rows, at row k0.
     """
-    kinds = [POINTER, INDEX, INDEX, POINTER, INDEX, INDEX, INDEX]
-    code = Code(module, real, "pack_across" if across else "pack", kinds)
+    kinds = [POINTER, INDEX, INDEX, POINTER, INDEX, INDEX]
+    code = Code(module, real, "pack", kinds)
     source, target = (code.reals(code.function.args[i]) for i in (0, 3))
-    rows, columns, depth, k0, n0 = (Value(code, code.function.args[i]) for i in (1, 2, 4, 5, 6))
+    rows, columns, depth, k0 = (Value(code, code.function.args[i]) for i in (1, 2, 4, 5))
+    width = PANEL * real.lanes
+    whole = columns / width * width
+    with code.loop(rows) as i:
+        line, to = source + i * columns, target + (k0 + i) * width
+        with code.loop(whole, step=width) as j:
+            code.call(copy, to + j * depth, line + j, width)
+        code.call(copy, to + whole * depth, line + whole, columns - whole)
+    return code.finish()
+
+
+def pack_across(module: ir.Module, real: Real) -> ir.Function:
+    """Write ``pack_across(source, rows, columns, target, n0)``.
+
+    Puts a matrix, (rows, columns) in memory, transposed into panels of a right operand with
+    `columns` rows, at column n0.
+    """
+    code = Code(module, real, "pack_across", [POINTER, INDEX, INDEX, POINTER, INDEX])
+    source, target = (code.reals(code.function.args[i]) for i in (0, 3))
+    rows, columns, n0 = (Value(code, code.function.args[i]) for i in (1, 2, 4))
     width = PANEL * real.lanes
     with code.loop(rows) as i:
-        line = source + i * columns
-        if across:
-            n = n0 + i
-            to = target + ((n / width) * depth + k0) * width + n % width
-            with code.loop(columns) as j:
-                (to + j * width).store((line + j).load())
-        else:
-            with code.loop(columns) as j:
-                n = n0 + j
-                to = target + ((n / width) * depth + (k0 + i)) * width + n % width
-                to.store((line + j).load())
+        n = n0 + i
+        line, to = source + i * columns, target + (n / width) * columns * width + n % width
+        with code.loop(columns) as j:
+            (to + j * width).store((line + j).load())
     return code.finish()
 
 
@@ -126,9 +137,14 @@ def unpack(module: ir.Module, real: Real) -> ir.Function:
     code = Code(module, real, "unpack", [POINTER, INDEX, INDEX, INDEX, POINTER])
     source, target = (code.reals(code.function.args[i]) for i in (0, 4))
     rows, width, columns = (Value(code, code.function.args[i]) for i in (1, 2, 3))
-    with code.loop(columns) as j:
-        with code.loop(rows) as i:
-            (target + (j * rows + i)).store((source + (i * width + j)).load())
+    whole = columns / code.lanes * code.lanes
+    # A vector at a time, so that a line of the source is read once.
+    with code.loop(whole, step=code.lanes) as j, code.loop(rows) as i:
+        vector = (source + (i * width + j)).load(True)
+        for lane in range(code.lanes):
+            (target + ((j + lane) * rows + i)).store(code.lane(vector, lane))
+    with code.loop(columns, start=whole) as j, code.loop(rows) as i:
+        (target + (j * rows + i)).store((source + (i * width + j)).load())
     return code.finish()
 
 
