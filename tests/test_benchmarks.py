@@ -69,6 +69,15 @@ def test_overhead_runs(script, tmp_path):
     assert "| bidirectional LSTM, ragged" in page.read_text()
 
 
+def test_cells_run(script, tmp_path):
+    pytest.importorskip("llvmlite")
+    page = tmp_path / "page.md"
+    results = script("cells").main(["--quick", "--threads", "1", "--page", str(page)])
+    assert len(results) == 7
+    assert all(value > 0 for found in results.values() for value in found)
+    assert "| gru_reset_before |" in page.read_text()
+
+
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_plain_network_of_the_overhead_is_our_network(script, ragged, bidirectional):

@@ -340,6 +340,28 @@ def test_torch_is_left_what_is_torchs(monkeypatch):
     assert layer(x)[0].grad_fn is not None
 
 
+def test_short_sequences_are_left_to_torch(monkeypatch):
+    monkeypatch.undo()
+    for name, fewest in _choice._FEWEST_STEPS.items():
+        layer = make(name, 2, 3, torch.float32)
+        for steps in {1, fewest - 1, fewest, 100} - {0}:
+            found = recur(layer.compiled_form(), torch.randn(4, steps, 2), None)
+            assert (found is not None) == (steps >= fewest), (name, steps)
+    form = make("gru", 2, 256, torch.float32).compiled_form()
+    assert recur(form, torch.randn(2, 19, 2), None) is None
+    assert recur(form, torch.randn(2, 20, 2), None) is not None
+    assert recur(form, torch.randn(4, 19, 2), None) is not None
+
+
+def test_small_work_stays_on_one_thread(threads, monkeypatch):
+    monkeypatch.undo()
+    threads(4)
+    form = make("gru", 16, 64, torch.float32).compiled_form()
+    assert _choice.n_shards(form, torch.empty(32, 20, 16), 32 * 5) == 1
+    assert _choice.n_shards(form, torch.empty(32, 20, 16), 32 * 20) == 4
+    assert _choice.n_shards(form, torch.empty(2, 5000, 16), 10_000) == 2
+
+
 def test_hooks_are_called():
     recurrence = Recurrence(2, 3, cell="gru")
     seen = []

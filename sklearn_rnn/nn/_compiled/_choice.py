@@ -18,6 +18,17 @@ from ._form import Form
 #: Multiplications that a thread of its own must be worth; see `benchmarks/cells.py`.
 _WORTH_A_THREAD = 2_000_000
 
+#: Steps from which on a cell is faster compiled.
+_FEWEST_STEPS = {
+    "rnn_tanh": 12,
+    "rnn_relu": 12,
+    "rnn_sigmoid": 12,
+    "gru": 8,
+    "gru_reset_before": 8,
+    "lstm": 32,
+    "cifg": 1,
+}
+
 _usable: bool | None = None
 
 
@@ -53,8 +64,15 @@ def _is_traced() -> bool:
 
 
 def is_faster(form: Form, x: Tensor) -> bool:
-    """Tell whether the kernels are the faster path, by the figures of `benchmarks/cells.py`."""
-    return True
+    """Tell whether the kernels are the faster path, measured by `benchmarks/cells.py`.
+
+    They are, from a few steps on, at every number of units and of rows tried: before the first
+    step the weights have to be laid out anew, which short sequences do not repay.
+    """
+    fewest = _FEWEST_STEPS[form.name]
+    if x.shape[0] < 4 and form.weights.u.shape[1] >= 256:
+        fewest = max(fewest, 20)
+    return x.shape[1] >= fewest
 
 
 def n_shards(form: Form, x: Tensor, steps: int) -> int:
