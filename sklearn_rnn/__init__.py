@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         SequenceStream,
         SequenceTagger,
     )
-    from .forecasting import SequenceForecaster
+    from .forecasting import SequenceForecaster, make_forecast_pipeline
     from .sequences import Sequences
 
 # Public name -> the subpackage it lives in.
@@ -28,6 +28,7 @@ _NAMES = {
     "SequenceStream": "estimators",
     "SequenceTagger": "estimators",
     "SequenceForecaster": "forecasting",
+    "make_forecast_pipeline": "forecasting",
     "Sequences": "sequences",
 }
 _SUBPACKAGES = (
@@ -55,6 +56,7 @@ __all__ = [
     "datasets",
     "exceptions",
     "inspection",
+    "make_forecast_pipeline",
     "metrics",
     "model_selection",
     "nn",

@@ -130,6 +130,9 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         Learning rate over the epochs.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
+    warm_start : bool, default=False
+        Whether a second `fit` begins with the trained weights of the first, where the networks
+        are alike, and takes a quarter of the epochs. The closed form is solved anew.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -226,6 +229,7 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "schedule": [StrOptions(set(SCHEDULES))],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "n_jobs": [Integral, None],
@@ -269,6 +273,7 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         optimizer: Any = "adamw",
         schedule: str = "one_cycle",
         gradient_clip: float | None = 1.0,
+        warm_start: bool = False,
         device: str = "auto",
         precision: str = "auto",
         n_jobs: int | None = None,
@@ -308,6 +313,7 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         self.optimizer = optimizer
         self.schedule = schedule
         self.gradient_clip = gradient_clip
+        self.warm_start = warm_start
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
@@ -423,6 +429,8 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         own |= {"transform": self.target_transform, "horizon": horizon}
         chosen = {f.name: own[f.name] for f in fields(ForecastOptions) if f.name in own}
         model = ForecastModel(ForecastOptions(**chosen))
+        if self.warm_start and hasattr(self, "model_"):
+            model.earlier_ = self.model_.networks_
         progress = Progress(0, type(self).__name__, show=bool(self.verbose))
 
         def on_epoch(record: EpochRecord) -> bool:
@@ -441,6 +449,7 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
             ) from error
         finally:
             progress.close()
+            model.earlier_ = []
 
     def _draw_seed(self) -> int:
         """Return the seed of this fit."""

@@ -26,6 +26,7 @@ from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
 from ._selection import Choice, choose, validation_windows
 from ._training import train_network
+from ._warm import begin_from
 
 _SHARES = np.linspace(0.0, 1.0, 11)
 # The validated share counts as much as this many independent windows say for one half.
@@ -55,6 +56,7 @@ class ForecastModel:
     def __init__(self, options: ForecastOptions) -> None:
         self.options = options
         self.networks_: list[ForecastNetwork] = []
+        self.earlier_: list[ForecastNetwork] = []  # of an earlier fit, to begin with
 
     # Fitting.
 
@@ -176,6 +178,7 @@ class ForecastModel:
         network.to(self.compute.device)
         if self.trains and len(windows[0]):
             size, epochs = self._budget(len(windows[0]))
+            epochs = begin_from(network, self.earlier_, epochs, seed)
             recipe = Recipe(
                 options.optimizer, options.learning_rate, options.weight_decay,
                 options.schedule, epochs, options.gradient_clip,

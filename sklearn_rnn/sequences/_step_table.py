@@ -81,6 +81,7 @@ def read_step_table(X: Any, *, id_col: Any = None, time_col: Any = None) -> Step
     import pandas as pd
 
     X = as_table(X)
+    numbered = False
     if isinstance(X, pd.Index):
         X = pd.DataFrame(index=X)
     elif is_series(X):
@@ -89,7 +90,7 @@ def read_step_table(X: Any, *, id_col: Any = None, time_col: Any = None) -> Step
         array = np.asarray(X)
         if array.ndim == 1:
             array = array[:, np.newaxis]
-        X = pd.DataFrame(array).infer_objects()
+        X, numbered = pd.DataFrame(array).infer_objects(), True
     wrapped = _open_frame(X)
     names = list(wrapped.columns)
     for role, name in (("id_col", id_col), ("time_col", time_col)):
@@ -109,8 +110,9 @@ def read_step_table(X: Any, *, id_col: Any = None, time_col: Any = None) -> Step
             raise ValueError(
                 f"The columns {dates} all hold times; name the one to go by with time_col=."
             )
-    if counted and ids is not None:
-        times, counted = None, False  # the numbers count the rows of all series together
+    if counted and (ids is not None or numbered):
+        # The numbers count the rows of all series together, or are none of the user's.
+        times, counted = None, False
     if times is not None and times.hasnans:
         row = int(np.argmax(times.isna()))
         raise ValueError(f"Row {row} has no time ({time_name!r} is missing). Drop or fill the row.")

@@ -1,5 +1,6 @@
 """Our promises, as checks that others can run on their own estimators; imports `sequences` only."""
 
+from ._leakage import check_no_leakage
 from ._suite import (
     check_sequence_estimator,
     parametrize_with_sequence_checks,
@@ -7,6 +8,7 @@ from ._suite import (
 )
 
 __all__ = [
+    "check_no_leakage",
     "check_sequence_estimator",
     "parametrize_with_sequence_checks",
     "sequence_checks",
