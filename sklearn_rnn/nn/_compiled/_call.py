@@ -1,8 +1,9 @@
 """Run a compiled cell over a batch: cut it into shards and blocks, call, differentiate. No rule.
 
-Each thread takes a shard of the rows through all steps, so that none waits for another within a
-call. A shard is cut into blocks of rows, whose states fit the cache. The weights' gradients are
-summed shard by shard, in their order.
+Each thread takes shards of the rows through all steps, so that none waits for another within a
+call. A shard is cut into blocks of rows, whose states fit the cache. Shards depend on the batch
+alone and the weights' gradients are summed shard by shard, so that the number of threads changes
+no bit of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,8 @@ _PLACE = {name: index for index, name in enumerate(FIELDS)}
 _Fields = ctypes.c_int64 * len(FIELDS)
 #: Rows of a block at most, and (step, row) pairs worked on at once at least.
 _BLOCK_ROWS, _PAIRS = 32, 64
+#: Shards at most.
+_SHARDS = 8
 _LINE = 64
 _NEVER = np.iinfo(np.int64).max
 
@@ -53,6 +57,11 @@ class _Block:
     @property
     def rows(self) -> int:
         return len(self.place)
+
+
+def n_shards(batch: int, units: int) -> int:
+    """Return the shards of a batch: fewer where each has large sums of its own."""
+    return min(_SHARDS, -(-batch // (16 if units < 256 else 32)))
 
 
 def _blocks(batch: int, steps: int, lengths: np.ndarray | None, shards: int) -> list[list[_Block]]:
@@ -194,8 +203,8 @@ class Call:
         Steps of each row; None means all.
     reverse : bool
         Start each row at its last step.
-    shards : int
-        Threads to use.
+    threads : int
+        To use at most. They change no bit of the result.
     """
 
     def __init__(
@@ -204,11 +213,11 @@ class Call:
         kernels: Kernels,
         lengths: np.ndarray | None,
         reverse: bool,
-        shards: int,
+        threads: int,
     ) -> None:
         self.cell: Cell = CELLS[name]
         self.kernels, self.lengths = kernels, lengths
-        self.reverse, self.shards = reverse, shards
+        self.reverse, self.threads = reverse, threads
 
     def _fields(self, weights: Weights, x: Tensor) -> dict[str, int]:
         """Return what both ways have in common."""
@@ -235,7 +244,7 @@ class Call:
         return depth * -(-columns // width) * width
 
     def _run(self, function: Any, fields: dict[str, int], areas: list[dict[str, int]]) -> None:
-        """Call a kernel on every block, each shard in its own thread."""
+        """Call a kernel on every block, each shard in one thread."""
 
         def task(shard: int) -> None:
             values = _Fields()
@@ -250,14 +259,19 @@ class Call:
                     values[_PLACE["kept"]] = kept + block.kept * self.kept_size
                 function(ctypes.addressof(values))
 
-        _pool.run([lambda shard=shard: task(shard) for shard in range(len(self.blocks))])  # type: ignore[misc]
+        def share(first: int, threads: int) -> None:
+            for shard in range(first, len(self.blocks), threads):
+                task(shard)
+
+        threads = min(self.threads, len(self.blocks))
+        _pool.run([partial(share, first, threads) for first in range(threads)])
 
     def forward(
         self, weights: Weights, x: Tensor, h: Tensor | None, c: Tensor | None, keep: bool
     ) -> tuple[Result, Tensor | None]:
         """Run forward; also return what the way back needs, if it is to be kept."""
         batch, steps, channels = x.shape
-        self.blocks = _blocks(batch, steps, self.lengths, self.shards)
+        self.blocks = _blocks(batch, steps, self.lengths, n_shards(batch, weights.u.shape[1]))
         cell, x = self.cell, _by_rows(x)
         fields = self._fields(weights, x)
         units, padded, pairs = fields["units"], fields["padded"], fields["capacity"]

@@ -75,14 +75,14 @@ def is_faster(form: Form, x: Tensor) -> bool:
     return x.shape[1] >= fewest
 
 
-def n_shards(form: Form, x: Tensor, steps: int) -> int:
+def n_threads(form: Form, x: Tensor, steps: int) -> int:
     """Return the threads worth using for so many steps of all rows together."""
     threads = torch.get_num_threads()
     if threads == 1:
         return 1
     rows, units = form.weights.u.shape
     work = steps * rows * (units + x.shape[2])
-    return max(1, min(threads, x.shape[0], work // _WORTH_A_THREAD))
+    return max(1, min(threads, work // _WORTH_A_THREAD))
 
 
 def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:
@@ -155,7 +155,7 @@ def _run(
 
     steps = None if lengths is None else lengths.detach().clamp(0, x.shape[1]).numpy()
     total = x.shape[0] * x.shape[1] if steps is None else int(steps.sum())
-    call = _call.Call(form.name, kernels, steps, reverse, n_shards(form, x, total))
+    call = _call.Call(form.name, kernels, steps, reverse, n_threads(form, x, total))
     h = states[0][0] if states else None
     c = states[1][0] if len(states) > 1 else None
     out, h_end, c_end = _call.run(call, x, h, c, form.weights)
