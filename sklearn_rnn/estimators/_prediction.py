@@ -44,6 +44,11 @@ class PredictionMixin(TransformerMixin):
     _n_threads: Callable[[], int]
     _read_X: Callable[..., Sequences]
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     def _prediction_dtype(self) -> torch.dtype:
         """Return the number type in which the network predicts."""
         return torch.float32
