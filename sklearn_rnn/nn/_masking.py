@@ -46,7 +46,7 @@ def ragged_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     # Asking a GPU would make the host wait for it, so there the mask is always applied.
     if lengths.device.type == "cpu" and bool((lengths >= x.shape[1]).all()):
         return None
-    return lengths.to(x.device)
+    return lengths.to(x.device, non_blocking=True)
 
 
 def blank_padding(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:

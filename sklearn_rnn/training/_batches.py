@@ -94,9 +94,7 @@ class FlatStorage:
         if self._values is not None and not self.ragged and _follow_on(rows):
             x = self._values[int(starts[0]) : int(starts[0]) + len(rows) * longest]
         elif self._values is not None:
-            index = self._index(starts, lengths, longest)
-            where = torch.from_numpy(index.ravel()).to(self._values.device)
-            x = self._values.index_select(0, where)
+            x = self._values.index_select(0, self._where(starts, lengths, longest))
         else:
             x = self._read(starts, lengths, longest)
         x = x.view(len(rows), longest, -1)
@@ -106,7 +104,20 @@ class FlatStorage:
             x = torch.cat([x, widths.unsqueeze(-1)], dim=-1)
         if self.sequences.is_tokens:
             x = x.squeeze(-1)
-        return x.to(self.device), torch.from_numpy(lengths)
+        return x.to(self.device, non_blocking=True), torch.from_numpy(lengths)
+
+    def _where(self, starts: np.ndarray, lengths: np.ndarray, longest: int) -> torch.Tensor:
+        """Return the flat positions of padded rows where the values are."""
+        assert self._values is not None, "the values are held as a tensor"
+        device = self._values.device
+        if device.type == "cpu":
+            return torch.from_numpy(self._index(starts, lengths, longest).ravel())
+        # Two numbers a row travel, and not one a step.
+        ends = torch.from_numpy(np.stack([starts, starts + lengths - 1])).to(
+            device, non_blocking=True
+        )
+        steps = torch.arange(longest, device=device)
+        return torch.minimum(ends[0, :, None] + steps, ends[1, :, None]).flatten()
 
     def segment(self, row: int, start: int, stop: int) -> torch.Tensor:
         """Return some steps of one row: values (1, t, C) or tokens (1, t)."""
@@ -282,13 +293,17 @@ class TrainingBatches:
         """Assemble the batch of the given rows."""
         x, lengths = self.storage.gather(rows)
         device = self.storage.device
-        where = torch.from_numpy(rows).to(device)
+        # Nothing here makes the host wait for an accelerator.
+        where = torch.from_numpy(rows).to(device, non_blocking=True)
         picked = where
         if self.per_step:
-            picked = torch.from_numpy(flat_steps(self.storage, rows)).to(device)
+            flat = flat_steps(self.storage, rows)
+            picked = torch.from_numpy(flat).to(device, non_blocking=True)
         weight = None if self.weight is None else self.weight[where]
         if weight is not None and self.per_step:
-            weight = torch.repeat_interleave(weight, lengths.to(weight.device))
+            counts = lengths.to(device, non_blocking=True)
+            total = int(lengths.sum())
+            weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
         return Batch(x, lengths, static, self.target[picked], weight, rows)
 
@@ -319,6 +334,11 @@ class Step:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all rows together."""
+        return int(self.batches.storage.lengths[self.rows].sum())
 
     def parts(self, max_steps: int | None = None) -> Iterator[tuple[Batch, float]]:
         """Yield batches of at most ``max_steps`` padded steps, or of few rows, with their shares.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from ..nn._networks import global_random_lock
+from ..nn._threads import allow_threads
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -85,10 +86,11 @@ def resolve_compute(device: str | torch.device, precision: str) -> Compute:
 
 
 class _ThreadPolicy:
-    """Count who is computing, so that the first saves torch's thread count and the last restores.
+    """Let compiled recurrences use several threads, and torch itself one.
 
-    torch keeps one count a process. When fits overlap in threads, the count of the one that
-    came last holds, and what the process had before comes back when all are done.
+    Torch's own threads wait for each other within every step, and beside a busy process for long;
+    see `ThreadTrial`. It keeps one count a process: who comes first saves it, who goes last
+    restores it.
     """
 
     def __init__(self) -> None:
@@ -102,10 +104,11 @@ class _ThreadPolicy:
             if self._active == 0:
                 self._found = torch.get_num_threads()
             self._active += 1
-            if torch.get_num_threads() != n_threads:
-                torch.set_num_threads(n_threads)
+            if torch.get_num_threads() != 1:
+                torch.set_num_threads(1)
         try:
-            yield
+            with allow_threads(n_threads):
+                yield
         finally:
             with self._lock:
                 self._active -= 1

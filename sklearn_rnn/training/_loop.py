@@ -23,6 +23,7 @@ from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
 from ._long_training import PiecePolicy, Window, Windows, memory_budget
 from ._optimization import Schedule, resolve_optimizer
+from ._threads import ThreadTrial
 
 # On a CPU a step whose activations would take more than this is done in parts. What runs as one
 # kernel over time is the quicker for it, up to twice: its memory is reused, not asked for anew.
@@ -72,6 +73,7 @@ class Run:
     schedule: Schedule | None = None
     part_steps: int | None = None
     pieces: PiecePolicy | None = None
+    threads: ThreadTrial = ThreadTrial(1, 1, 1)
     first_loss: float | None = None
     epoch_loss: float = float("nan")
     # The network in another number type, made when it is first asked for.
@@ -115,19 +117,18 @@ class TrainingNet(NeuralNet):
                 total = batch.loss(network)
             total.backward()
             total = total.detach()
-            parts: Any = ()
         else:
-            parts = batch.parts(self.run.part_steps)
-        for part, share in parts:
-            with self.run.compute.autocast_context():
-                raw = self._forward(part)
-                # Most losses are a sum over steps or rows; that of tags is of whole sequences.
-                lengths = (part.lengths,) if reads_lengths else ()
-                loss = network.head.loss(raw.float(), part.target, part.weight, *lengths)
-            if share < 1.0:
-                loss = loss * share
-            loss.backward()
-            total = loss.detach() if total is None else total + loss.detach()
+            with self.run.threads.step(batch.n_steps):
+                for part, share in batch.parts(self.run.part_steps):
+                    with self.run.compute.autocast_context():
+                        raw = self._forward(part)
+                        # Most losses are a sum over steps or rows; that of tags is of sequences.
+                        lengths = (part.lengths,) if reads_lengths else ()
+                        loss = network.head.loss(raw.float(), part.target, part.weight, *lengths)
+                    if share < 1.0:
+                        loss = loss * share
+                    loss.backward()
+                    total = loss.detach() if total is None else total + loss.detach()
         if self.run.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.run.parameters, self.run.gradient_clip)
         assert total is not None, "a step has rows"
@@ -242,7 +243,8 @@ def train(
     seed : int
         Seeds dropout.
     n_threads : int
-        CPU threads; the process's setting is restored.
+        CPU threads of compiled recurrences, and of torch where it gains; its own number is
+        restored.
     on_epoch : callable
         Called after each epoch with its `EpochRecord`; returning True ends training.
     guard_globals : bool, default=False
@@ -267,8 +269,11 @@ def train(
         _step_bytes(net.module_),
         memory_budget(run.compute.device),
     )
-    run.schedule = Schedule(recipe.schedule, net.optimizer_, recipe.max_epochs * len(batches))
     run.first_loss = None
+    n_steps = recipe.max_epochs * len(batches)
+    run.schedule = Schedule(recipe.schedule, net.optimizer_, n_steps)
+    torchs = n_threads if run.compute.device.type == "cpu" else 1
+    run.threads = ThreadTrial(torchs, net.module_.recurrence.output_size, n_steps)
     # What the user brings may depend on the whole batch, so it gets the whole batch.
     run.part_steps = None if guard_globals else _part_steps(net.module_, run.compute)
     generator = torch.Generator(device=run.compute.device).manual_seed(seed)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sklearn_rnn import RNNClassifier
+from sklearn_rnn.nn._threads import recurrence_threads
 from sklearn_rnn.training import cpu_threads, resolve_compute, resolve_device, seeded_globals
 
 
@@ -77,7 +78,8 @@ def test_threads_come_back_when_fits_overlap():
     with cpu_threads(2):
         leave.set()
         thread.join()
-        assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 1
+        assert recurrence_threads() == 2
     assert torch.get_num_threads() == before
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._threads import recurrence_threads
 from ._form import Form
 
 #: Multiplications that a thread of its own must be worth; see `benchmarks/cells.py`.
@@ -77,7 +78,7 @@ def is_faster(form: Form, x: Tensor) -> bool:
 
 def n_threads(form: Form, x: Tensor, steps: int) -> int:
     """Return the threads worth using for so many steps of all rows together."""
-    threads = torch.get_num_threads()
+    threads = recurrence_threads()
     if threads == 1:
         return 1
     rows, units = form.weights.u.shape
