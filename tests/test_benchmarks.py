@@ -197,3 +197,12 @@ def test_shuffling_runs_on_ragged_forms_of_a_set(script, capsys):
     assert list(found) == ["ItalyPowerDemand, shortened", "ItalyPowerDemand, shortened by class"]
     assert all(len(scores) == 3 for ways in found.values() for scores in ways.values())
     assert "| mean" in capsys.readouterr().out
+
+
+def test_long_runs(script, tmp_path):
+    page = tmp_path / "page.md"
+    found = script("long").main(["--quick", "--page", str(page)])
+    assert found["predict"]["all defaults"]["s"] > 0
+    assert all(error < 1 for error, _ in found["adding"].values())
+    text = page.read_text()
+    assert "| torch.nn.LSTM |" in text and "reservoir alone" in text

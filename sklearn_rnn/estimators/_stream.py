@@ -5,7 +5,6 @@ Imports layers 0 to 2 and the files of prediction beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,17 @@ from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers
 from ..training import TrainingNet
 from ._state import _plain, _tensors
-from ._targets import JointTarget
+from ._targets import (
+    ContinuousTarget,
+    JointTarget,
+    LabelTarget,
+    MultilabelTarget,
+    StepTarget,
+    Target,
+)
 from ._torch_errors import names_parameters
 
+_STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.
 _PIECE = 4096
 
@@ -31,8 +38,7 @@ class StreamMixin:
     net_: TrainingNet
     _config: NetworkConfig
     _input_schema_: InputSchema
-    bidirectional: bool
-    _read_for_prediction: Callable[[Any], Sequences]
+    _target: Target
 
     def stream(self, static: Any = None) -> SequenceStream:
         """Follow one sequence while it comes in, at a constant cost a step.
@@ -54,7 +60,8 @@ class StreamMixin:
         Raises
         ------
         ValueError
-            If the model is bidirectional, or static features are missing or not wanted.
+            If the model is bidirectional or decides on all steps together, as a tagger does, or
+            if static features are missing or not wanted.
 
         Examples
         --------
@@ -69,6 +76,11 @@ class StreamMixin:
         True
         """
         check_is_fitted(self)
+        if not isinstance(self._target, _STREAMED):
+            raise ValueError(
+                f"{type(self).__name__} decides with the whole sequence in view, and cannot follow "
+                "one that still comes in."
+            )
         if self._config.bidirectional:
             raise ValueError(
                 f"This {type(self).__name__} reads each sequence from its end too, and live data "

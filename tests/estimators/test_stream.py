@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences, SequenceTagger
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(n, 2)).astype(np.float32) for n in (14, 3, 9, 14, 5, 30)]
@@ -149,6 +149,13 @@ def test_two_directions_are_refused_with_the_remedy():
     model = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, LABELS)
     with pytest.raises(ValueError, match="bidirectional=False"):
         model.stream()
+
+
+def test_what_needs_the_whole_sequence_is_refused():
+    tags = [[["O", "B-x"][int(v > 0)] for v in x[:, 0]] for x in X]
+    tagger = SequenceTagger(4, max_epochs=1, bidirectional=False, random_state=0).fit(X, tags)
+    with pytest.raises(ValueError, match="SequenceTagger decides with the whole sequence"):
+        tagger.stream()
 
 
 def test_reset_copy_and_pickle():
