@@ -25,7 +25,7 @@ from ._targets import (
     StepTarget,
     Target,
 )
-from ._torch_errors import names_parameters
+from ._torch_errors import NetworkError, explain
 
 _STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.
@@ -333,9 +333,17 @@ class SequenceStream:
             raise ValueError("static contains infinity.")
         return np.array([read])
 
-    @names_parameters
     def _compute(self, x: torch.Tensor) -> None:
         """Run the network over the pushed steps and decode its answer."""
+        try:
+            self._values = self._run(x)
+        except RuntimeError as error:
+            if isinstance(error, ValueError):
+                raise
+            raise NetworkError(explain(self._model, error)) from error
+
+    def _run(self, x: torch.Tensor) -> np.ndarray:
+        """Return the decoded answer after the pushed steps."""
         model, found = self._model, []
         pieces = x.split(_PIECE, dim=1) if self._network.stem is None else (x,)
         with (
@@ -349,7 +357,8 @@ class SequenceStream:
                     found.append(model._decoded(self._network, self._stream.answer()))
             if not self._per_step:
                 found = [model._decoded(self._network, self._stream.answer())]
-        self._values = torch.cat(found).cpu().numpy()
+        values: np.ndarray = torch.cat(found).cpu().numpy()
+        return values
 
     # ---------------------------------------------------------------- pickling
 

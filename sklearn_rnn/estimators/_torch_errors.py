@@ -27,12 +27,12 @@ def names_parameters(method: Method) -> Method:
         except RuntimeError as error:
             if isinstance(error, ValueError):
                 raise
-            raise NetworkError(_explain(self, error)) from error
+            raise NetworkError(explain(self, error)) from error
 
     return wrapped  # type: ignore[return-value]
 
 
-def _explain(estimator: Any, error: RuntimeError) -> str:
+def explain(estimator: Any, error: RuntimeError) -> str:
     """Say what torch said, and which parameters to look at."""
     name = type(estimator).__name__
     if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):

@@ -37,6 +37,13 @@ def joined(network: SequenceNetwork, pooled: Tensor, static: Tensor | None) -> T
     return torch.cat((pooled, known.expand(pooled.shape[0], -1)), 1)
 
 
+def cloned(state: Any) -> Any:
+    """Return a state, or a tuple of such, with memory of its own."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    return tuple(cloned(part) for part in state) if isinstance(state, tuple) else state
+
+
 class ChunkedRun:
     """A network's way over one long sequence.
 
@@ -108,7 +115,8 @@ class ChunkedRun:
         """Return the states with which one direction of a layer enters the pieces."""
         states: list[Any] = [None] * len(self.pieces)
         for piece, before, _ in self._sweep(layer, direction):
-            states[piece] = before
+            # A state may be a view of a whole piece's output, which would be kept with it.
+            states[piece] = cloned(before)
         return states
 
     def _prepare(self) -> int:

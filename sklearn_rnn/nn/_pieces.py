@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ._chunks import reach
+from ._chunks import cloned, reach
 from ._custom_cells import StepLoop
 from ._dropout import Dropout
 from ._initialisation import is_builtin
@@ -143,7 +143,7 @@ class _Walk:
                 if position:
                     x = self.recurrence.dropout(x)
                 x, state = self.recurrence.advance(index, direction, x, state, here)
-                after.append(state)
+                after.append(cloned(state))
             if not pool:
                 return x, after, None
             assert self.running is not None, "there is a pooling"

@@ -107,6 +107,22 @@ def test_pieces_are_read_once_or_twice_and_never_all_at_once():
     assert sum(b - a for a, b in asked) == 200
 
 
+@pytest.mark.parametrize("cell", ["lstm", "mingru"])
+def test_states_at_borders_hold_no_more_than_themselves(cell):
+    network = built(bidirectional=True, num_layers=2, cell=cell)
+    x = torch.randn(1, 60, 2)
+    run = chunked(network, x, chunk=20)
+    with torch.inference_mode():
+        run.features()
+    kept = [
+        state for sides in run._entering for side in sides for state in side if state is not None
+    ]
+    assert kept
+    for state in kept:
+        for tensor in state if isinstance(state, tuple) else (state,):
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
 @pytest.mark.parametrize("spec", [*POOLINGS, POOLINGS])
 def test_running_pooling_of_ragged_rows_and_its_gradient(spec):
     generator = torch.Generator().manual_seed(0)
