@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,25 +34,26 @@ from ..training import (
     step_statistics,
     train,
 )
-from ._closed_form import UNITS, ClosedForm, wants_reservoir
+from ._closed_form import UNITS, ClosedForm
 from ._describe import DescribedNetworkMixin
 from ._fitted import FittedNetMixin
+from ._ngrams import SolvedNGrams, ngram_architecture
 from ._parameters import ParametersMixin
+from ._paths import FEWEST, MIXING, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._reporting import ReportMixin
 from ._scaling import static_statistics, target_statistics
 from ._stream import StreamMixin
+from ._tokens import prepare_embeddings
 from ._torch_errors import names_parameters
 from ._validation_split import split_rows
-
-# Share of the sequences that weighs the recurrence against the reservoir, and does not train it.
-_MIXING_FRACTION = 0.2
 
 
 class BaseRNN(
     StreamMixin,
     PredictionMixin,
+    PathsMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
     ReportMixin,
@@ -150,17 +152,14 @@ class BaseRNN(
             rows = np.flatnonzero(weights)
             if not len(rows):
                 raise ValueError("sample_weight is zero for every training sequence.")
-        setting = self.reservoir
-        if setting == "auto" and (self.early_stopping or validation is not None):
-            setting = False
-        solves = not one_epoch and wants_reservoir(
-            setting, sequences, self._target, self.loss, rows
-        )
+        watched = self.early_stopping or validation is not None
+        path = None if one_epoch else self._choose_path(sequences, rows, watched=watched)
+        solves = path is not None
         solved_on, kept = rows, None
         held_out = None if validation is None else self._read_validation(*validation)
         if held_out is None and not one_epoch and (self.early_stopping or solves):
-            fraction = self.validation_fraction if self.early_stopping else _MIXING_FRACTION
-            if len(rows) > 1 or self.early_stopping:
+            fraction = self.validation_fraction if self.early_stopping else MIXING[path]
+            if self.early_stopping or fraction * len(rows) >= FEWEST[path]:
                 part, kept_part = split_rows(
                     _pick(prepared, rows),
                     len(rows),
@@ -193,7 +192,7 @@ class BaseRNN(
         )
         if reset:
             self._start(
-                sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), solves
+                sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), path
             )
         elif self._resumable:
             configure(self.net_, recipe, compute)
@@ -218,16 +217,28 @@ class BaseRNN(
 
         self.__dict__.pop("report_", None)
         storage = FlatStorage(sequences, compute.device)
-        closed = None
+        closed: ClosedForm | None = None
+
+        def learn_from_held_out() -> None:
+            """Let the estimator learn what only unseen sequences can tell."""
+            self._use_held_out(
+                lambda: self._held_out_answers(closed, sequences, encoded, kept, held_out)
+            )
+
         if solves and self.net_.module_.path is not None:
-            closed = ClosedForm(self.net_, storage, self._target, encoded, weights, n_threads)
+            form = SolvedNGrams if path == "ngrams" else ClosedForm
+            closed = form(self.net_, storage, self._target, encoded, weights, n_threads)
             try:
-                closed.solve(solved_on, seed=int(seeds[4]))
+                closed.solve(solved_on, seed=int(seeds[4]), kept=kept)
             except Exception:
                 del self.net_
                 raise
-            if self.reservoir == "only":
+            if path == "ngrams":
+                known = self.net_.module_.path.output_size
+                self._config = replace(self._config, ngram_features=known)
+            if self._path_alone:
                 self.net_.module_.recurrence_share.zero_()
+                learn_from_held_out()
                 self.best_validation_score_ = None
                 rows, kept = solved_on, None
                 report()
@@ -250,7 +261,7 @@ class BaseRNN(
                     unseen, self._target.encode(labels, unseen), unseen_weights
                 )
             else:
-                share = 0.0
+                share = closed.unjudged
             self.net_.module_.recurrence_share.fill_(share)
             self.net_.run.converted = None
 
@@ -273,6 +284,7 @@ class BaseRNN(
         self._run(
             X, y, batches, recipe, held_out, weigh_paths, seed=int(seeds[3]), n_threads=n_threads
         )
+        learn_from_held_out()
         if not one_epoch:
             report()
         return self
@@ -298,7 +310,7 @@ class BaseRNN(
         recipe: Recipe,
         compute: Any,
         seed: int,
-        solves: bool,
+        path: str | None,
     ) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
         statistics = None if sequences.is_tokens else step_statistics(sequences, rows)
@@ -307,7 +319,8 @@ class BaseRNN(
         )
         self._config = NetworkConfig(
             **self._architecture(sequences, indicator=indicator),
-            reservoir_units=UNITS if solves else 0,
+            reservoir_units=UNITS if path == "reservoir" else 0,
+            **(ngram_architecture(sequences) if path == "ngrams" else {}),
         )
         network: Any = build_network(
             self._config,
@@ -316,6 +329,8 @@ class BaseRNN(
         )
         if statistics is not None:
             network.input.set_statistics(statistics.mean, statistics.scale)
+        else:
+            prepare_embeddings(network.input, sequences, rows)
         if network.static is not None:
             network.static.set_statistics(*static_statistics(sequences, rows))
         if self._target.head == "continuous":
@@ -330,8 +345,11 @@ class BaseRNN(
         self.net_ = make_net(network, recipe, compute)
         self._history: list[EpochRecord] = []
         self.best_validation_score_ = None
-        only = self.reservoir == "only" and network.path is not None
-        self._n_features_out = network.path.reservoir.output_size if only else network.feature_size
+        setting = self.ngrams if path == "ngrams" else self.reservoir
+        self._path_alone = setting == "only" and path is not None
+        self._n_features_out = network.feature_size
+        if self._path_alone:
+            self._n_features_out = network.path.feature_size
         self.n_iter_ = 0
 
     def _run(

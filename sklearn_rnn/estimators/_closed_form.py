@@ -24,7 +24,6 @@ UNITS = 100
 AUTO_SEQUENCES, AUTO_STEPS = 1000, 5000
 # The readout is solved on so many sequences at most: its cost grows with the cube.
 _SOLVE_ON = 4000
-_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
 
@@ -87,8 +86,12 @@ class ClosedForm:
         #: Raw outputs of both paths together on what the share was chosen on.
         self.unseen: np.ndarray | None = None
 
-    def solve(self, rows: np.ndarray, seed: int) -> None:
-        """Draw the reservoir and solve its readout on the rows."""
+    #: How many standard errors a larger share has to be better, and the share where none is judged.
+    strictness, unjudged = 2.0, 0.0
+    shares: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+
+    def solve(self, rows: np.ndarray, seed: int, kept: np.ndarray | None = None) -> None:
+        """Draw the reservoir and solve its readout on the rows, each of which is left out once."""
         path = self.network.path
         path.reservoir.draw(torch.Generator().manual_seed(seed))
         if len(rows) > _SOLVE_ON:
@@ -126,12 +129,24 @@ class ClosedForm:
         )
         self.left_out = dict(zip(rows.tolist(), gain * solution.left_out, strict=True))
 
-    def share_from_rows(self, rows: np.ndarray) -> float:
-        """Choose the share on training rows that the recurrence has not seen."""
+    def _left_out_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the path answers to rows that it was solved without."""
         solved = self._run(self.storage, rows)
         for i, row in enumerate(rows.tolist()):
             # The readout has seen this row, unless it was solved without it.
             solved[i] = self.left_out.get(row, solved[i])
+        return solved
+
+    def left_out_answers(self, rows: np.ndarray, share: float) -> np.ndarray:
+        """Return raw outputs of both paths together for rows that neither has learned from."""
+        solved = self._left_out_rows(rows)
+        if share == 0:
+            return solved
+        return share * self._trained(self.storage, rows) + (1 - share) * solved
+
+    def share_from_rows(self, rows: np.ndarray) -> float:
+        """Choose the share on training rows that the recurrence has not seen."""
+        solved = self._left_out_rows(rows)
         weights = None if self.weights is None else self.weights[rows]
         return self._choose(self.storage, rows, solved, self.encoded[rows], weights)
 
@@ -155,22 +170,27 @@ class ClosedForm:
 
         Fewer sequences than 30 have to speak the more clearly, the fewer they are.
         """
+        trained = self._trained(storage, rows)
+        losses = np.array(
+            [self._losses(s * trained + (1 - s) * solved, encoded) for s in self.shares]
+        )
+        means = np.average(losses, axis=1, weights=weights)
+        best = int(np.argmin(means))
+        strictness = self.strictness * max(1.0, np.sqrt(30.0 / len(encoded)))
+        differences = losses - losses[best]
+        errors = differences.std(axis=1) / np.sqrt(len(encoded))
+        share = self.shares[int(np.argmax(means <= means[best] + strictness * errors))]
+        self.unseen = share * trained + (1 - share) * solved
+        return share
+
+    def _trained(self, storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
+        """Return the recurrence's raw outputs for some rows."""
         network = self.network
-        compute = self.net.run.compute
 
         def call(batch: Batch) -> torch.Tensor:
             return network(batch.x, batch.lengths, batch.static).float()
 
-        trained = run_rows(call, storage, compute, rows, n_threads=self.n_threads)
-        losses = np.array([self._losses(s * trained + (1 - s) * solved, encoded) for s in _SHARES])
-        means = np.average(losses, axis=1, weights=weights)
-        best = int(np.argmin(means))
-        strictness = 2.0 * max(1.0, np.sqrt(30.0 / len(encoded)))
-        differences = losses - losses[best]
-        errors = differences.std(axis=1) / np.sqrt(len(encoded))
-        share = _SHARES[int(np.argmax(means <= means[best] + strictness * errors))]
-        self.unseen = share * trained + (1 - share) * solved
-        return share
+        return run_rows(call, storage, self.net.run.compute, rows, n_threads=self.n_threads)
 
     def _run(self, storage: FlatStorage, rows: np.ndarray, *, features: bool = False) -> np.ndarray:
         """Run the path, or only what it reads out, on some rows."""

@@ -68,6 +68,8 @@ class DescribedNetworkMixin:
             text += ", bidirectional"
         if config.reservoir_units:
             text += " + reservoir"
+        if config.ngram_longest:
+            text += " + n-grams"
         return Description(text)
 
     @property
@@ -95,7 +97,7 @@ class DescribedNetworkMixin:
 
     @property
     def recurrence_share_(self) -> float:
-        """Share of the trained recurrence in the prediction; the reservoir has the rest."""
+        """Share of the trained recurrence in the prediction; reservoir or n-grams have the rest."""
         self._fitted_config()
         return float(self.net_.module_.recurrence_share)
 

@@ -18,6 +18,7 @@ from ..sequences._sklearn import Interval, StrOptions
 from ..training import OPTIMIZERS, SCHEDULES, auto_batch_size, auto_epochs
 from ._targets import Target
 from ._threads import n_threads
+from ._tokens import vector_size
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
@@ -37,7 +38,11 @@ class ParametersMixin(BaseEstimator, ABC):
         "layer_norm": ["boolean"],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
+        "word_dropout": [Interval(Real, 0, 1, closed="left")],
+        "variational": ["boolean"],
         "reservoir": [StrOptions({"auto", "only"}), "boolean"],
+        "ngrams": [StrOptions({"auto", "only"}), "boolean"],
         "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -72,7 +77,11 @@ class ParametersMixin(BaseEstimator, ABC):
     layer_norm: bool
     embedding_size: int
     initial_scale: float | None
+    embedding_dropout: float
+    word_dropout: float
+    variational: bool
     reservoir: str | bool
+    ngrams: str | bool
     missing: str
     loss: Any
     optimizer: Any
@@ -130,7 +139,10 @@ class ParametersMixin(BaseEstimator, ABC):
         return {
             "n_channels": sequences.n_channels + (sequences.times is not None),
             "vocabulary_size": sequences.vocabulary_size,
-            "embedding_size": int(self.embedding_size),
+            "embedding_size": vector_size(sequences) or int(self.embedding_size),
+            "embedding_dropout": float(self.embedding_dropout),
+            "word_dropout": float(self.word_dropout),
+            "variational": bool(self.variational),
             "indicator": indicator,
             "n_static": n_static,
             "static_cardinalities": tuple(len(c) if c else None for c in categories),

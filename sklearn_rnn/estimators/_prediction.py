@@ -14,7 +14,7 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import ChunkedRun, NetworkConfig, length_mask
+from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, length_mask
 from ..sequences import Sequences, check_missing
 from ..training import (
     Batch,
@@ -39,7 +39,8 @@ class PredictionMixin(TransformerMixin):
     net_: TrainingNet
     _config: NetworkConfig
     missing: str
-    reservoir: str | bool
+    _path_alone: bool
+    pooling: Any
     _target: Target
     _n_threads: Callable[[], int]
     _read_X: Callable[..., Sequences]
@@ -133,7 +134,8 @@ class PredictionMixin(TransformerMixin):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
-            Pooled states of the recurrence, static features joined.
+            Pooled states of the recurrence, static features joined. With ``reservoir="only"``
+            those of the reservoir; with ``ngrams="only"`` the raw outputs of the n-grams.
         """
         sequences = self._read_for_prediction(X)
         if self._target.per_step:
@@ -141,7 +143,13 @@ class PredictionMixin(TransformerMixin):
                 "This model has one target a step and pools nothing; use hidden_states(X)."
             )
         network: Any = self.net_.network_for(torch.float32)
-        if self.reservoir == "only" and network.path is not None:
+        if self._path_alone and isinstance(network.path, NGramPath):
+            return self._run_over(
+                sequences,
+                lambda b: network.answer(b.x, b.lengths, b.static),
+                lambda run: run.answer(),
+            )
+        if self._path_alone:
             reservoir = network.path.reservoir
             return self._run_over(
                 sequences,
@@ -181,3 +189,43 @@ class PredictionMixin(TransformerMixin):
 
         states = self._run_over(sequences, call, call_long, per_step=True)
         return Sequences(states, sequences.offsets)
+
+    def attention_weights(self, X: Any) -> Sequences:
+        """Return how much each step counts in the attention pooling.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        weights : Sequences
+            One sequence for each of X, with one channel of weights that sum to one.
+
+        Raises
+        ------
+        ValueError
+            When `pooling` has no ``"attention"``.
+        """
+        sequences = self._read_for_prediction(X)
+        network: Any = self.net_.network_for(torch.float32)
+        found = [part for part in network.pooling.modules() if isinstance(part, AttentionPooling)]
+        if not found:
+            raise ValueError(
+                f"pooling={self.pooling!r} has no attention to look at; choose "
+                "pooling=('attention', 'max'), for example."
+            )
+
+        def call(batch: Batch) -> torch.Tensor:
+            output = network.states(batch.x, batch.lengths)
+            weights = found[0].weights(output, batch.lengths)
+            mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
+            return weights[mask][:, None].float()
+
+        def call_long(run: ChunkedRun) -> Iterator[torch.Tensor]:
+            output = torch.cat(list(run.outputs()), 1)
+            return iter([found[0].weights(output)[0][:, None].float()])
+
+        weights = self._run_over(sequences, call, call_long, per_step=True)
+        return Sequences(weights, sequences.offsets, channel_names=["attention"])

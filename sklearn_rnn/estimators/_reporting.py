@@ -52,7 +52,7 @@ class ReportMixin:
         baselines = baselines_of(self._target)
         if baselines is None:
             self.report_ = empty_report(self._target, None)
-        elif closed is not None and (held_out is None or kept is not None):
+        elif closed is not None and closed.left_out and (held_out is None or kept is not None):
             unseen = self._unseen(closed, kept)
             found = baselines.fit(sequences, solved_on, encoded, weights, left_out=True)
             names = dict(zip(unseen, keys(sequences, np.array(list(unseen))), strict=True))

@@ -72,6 +72,7 @@ class MultilabelTarget(Target):
 
     def __init__(self, n_labels: int) -> None:
         self.n_outputs = n_labels
+        self.thresholds = np.full(n_labels, 0.5)
 
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
         """Return the indicator matrix as float32."""
@@ -83,8 +84,8 @@ class MultilabelTarget(Target):
         return y.astype(np.float32)
 
     def decode(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the indicator matrix of labels at least as probable as not."""
-        return (probabilities >= 0.5).astype(np.int64)
+        """Return the indicator matrix of labels whose probability reaches their threshold."""
+        return (probabilities >= self.thresholds).astype(np.int64)
 
 
 class JointTarget(Target):

@@ -17,6 +17,7 @@ from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._masking import length_mask, reverse_within
 from ._networks import NetworkConfig, SequenceNetwork, build_network
+from ._ngrams import NGramPath, ngram_keys
 from ._pieces import Pieces, features_in_pieces, window_features
 from ._pooling import (
     AttentionPooling,
@@ -68,6 +69,7 @@ __all__ = [
     "MinLSTM",
     "MulticlassHead",
     "MultilabelHead",
+    "NGramPath",
     "NetworkConfig",
     "NetworkStream",
     "NumericInput",
@@ -96,6 +98,7 @@ __all__ = [
     "make_forecast_head",
     "make_layer",
     "make_pooling",
+    "ngram_keys",
     "reservoir_states",
     "reverse_within",
     "set_generator",

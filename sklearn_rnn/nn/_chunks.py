@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ._networks import SequenceNetwork
+from ._ngrams import NGramPath
 from ._pooling import EachStep
-from ._reservoir import ReservoirRun
+from ._reservoir import ReservoirPath, ReservoirRun
 from ._running import RunningPooling
 
 #: Steps of a piece.
@@ -181,7 +182,7 @@ class ChunkedRun:
     def reservoir_features(self) -> Tensor:
         """Return the pooled states of the closed-form path's reservoir, (1, F)."""
         network = self.network
-        assert network.path is not None, "there is a closed-form path"
+        assert isinstance(network.path, ReservoirPath), "there is a reservoir"
         reservoir = network.path.reservoir
         dtype = reservoir.weight.dtype
         run = ReservoirRun(reservoir, 1)
@@ -196,7 +197,7 @@ class ChunkedRun:
 
     def _driving(self, start: int, stop: int) -> Tensor:
         """Return what drives a reservoir in some steps: they and their first difference."""
-        assert self.network.path is not None, "there is a closed-form path"
+        assert isinstance(self.network.path, ReservoirPath), "there is a reservoir"
         reservoir = self.network.path.reservoir
         first = max(0, start - 1)
         x = self.network.input(self.read(first, stop)).to(reservoir.weight.dtype)
@@ -216,6 +217,12 @@ class ChunkedRun:
             raw = share * network.head(self.features())
         if share < 1:
             assert network.path is not None, "there is a closed-form path"
+            if isinstance(network.path, NGramPath):
+                # N-grams of a row are counted at once: they take less than its states would.
+                yield raw + (1 - share) * network.solved(
+                    self.read(0, self.n_steps), None, self.static
+                )
+                return
             features = self.reservoir_features()
             if network.static is not None and self.static is not None:
                 known = network.static.plain(self.static)

@@ -122,11 +122,20 @@ class TokenInput(nn.Module):
     embedding_size : int
     dropout : float, default=0.0
         Of the embedded values.
+    word_dropout : float, default=0.0
+        Share of the tokens that training embeds as zeros.
+    variational : bool, default=False
+        Whether the same values are dropped at every step of a row.
 
     Attributes
     ----------
     output_size : int
         ``embedding_size``.
+
+    References
+    ----------
+    Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+    networks", NeurIPS 2016.
 
     Examples
     --------
@@ -137,7 +146,15 @@ class TokenInput(nn.Module):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    def __init__(self, vocabulary_size: int, embedding_size: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_size: int,
+        dropout: float = 0.0,
+        *,
+        word_dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
         super().__init__()
         for name, value in (
             ("vocabulary_size", vocabulary_size),
@@ -151,11 +168,29 @@ class TokenInput(nn.Module):
             vocabulary_size + 1, embedding_size, padding_idx=vocabulary_size
         )
         self.dropout = Dropout(dropout)
+        self.word_dropout = Dropout(word_dropout)
+        self.variational = variational
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = torch.where(x < 0, self.vocabulary_size, x)
-        embedded: Tensor = self.dropout(self.embedding(tokens))
-        return embedded
+        embedded: Tensor = self.embedding(tokens)
+        if not self.training:
+            return embedded
+        if self.word_dropout.p:
+            kept = self.word_dropout(torch.ones_like(embedded[..., :1]))
+            # Whole words are missing, and the others as large as they will be.
+            embedded = embedded * (kept > 0)
+        if self.variational:
+            return embedded * self.dropout(torch.ones_like(embedded[:, :1]))
+        dropped: Tensor = self.dropout(embedded)
+        return dropped
+
+    @torch.no_grad()
+    def set_embeddings(self, vectors: Tensor, tokens: Tensor) -> None:
+        """Set the vectors (n, embedding_size) of some tokens (n,)."""
+        self.embedding.weight[tokens.to(self.embedding.weight.device)] = vectors.to(
+            self.embedding.weight
+        )
 
 
 class StaticInput(nn.Module):

@@ -17,6 +17,7 @@ from ._initialisation import initialise
 from ._input import NumericInput, StaticInput, TokenInput
 from ._losses import Loss
 from ._masking import ragged_lengths
+from ._ngrams import NGramPath
 from ._pooling import EachStep, Pooling, make_pooling
 from ._recurrence import Recurrence, RecurrenceOutput
 from ._reservoir import ReservoirPath
@@ -42,7 +43,7 @@ class SequenceNetwork(nn.Module):
         Prepares the samples' static features, which join the pooled ones before the head.
     dropout : float, default=0.0
         Of the features, before the head.
-    path : ReservoirPath, default=None
+    path : ReservoirPath or NGramPath, default=None
         A closed-form path beside stem, recurrence and head. Training leaves it alone:
         ``forward`` is without it, :meth:`answer` with it.
 
@@ -66,7 +67,7 @@ class SequenceNetwork(nn.Module):
         stem: nn.Module | None = None,
         static: StaticInput | None = None,
         dropout: float = 0.0,
-        path: ReservoirPath | None = None,
+        path: ReservoirPath | NGramPath | None = None,
     ) -> None:
         super().__init__()
         self.input = input
@@ -167,8 +168,12 @@ class SequenceNetwork(nn.Module):
         known = None
         if self.static is not None and static is not None:
             known = self.static.plain(static)
-        call = self.path.features if features else self.path
-        result: Tensor = call(self.input(x), lengths, known)
+        path = self.path
+        if isinstance(path, NGramPath):
+            result: Tensor = path(x, lengths, known)
+            return result
+        call = path.features if features else path
+        result = call(self.input(x), lengths, known)
         return result
 
     def answer(
@@ -202,6 +207,10 @@ class NetworkConfig:
         Of tokens.
     embedding_dropout : float, default=0.0
         Of embedded tokens.
+    word_dropout : float, default=0.0
+        Share of the tokens that training embeds as zeros.
+    variational : bool, default=False
+        Whether `embedding_dropout` drops the same values at every step of a row.
     indicator : bool, default=False
         Add a channel for each channel that says where it is missing.
     n_static : int, default=None
@@ -261,6 +270,8 @@ class NetworkConfig:
     vocabulary_size: int | None = None
     embedding_size: int = 64
     embedding_dropout: float = 0.0
+    word_dropout: float = 0.0
+    variational: bool = False
     indicator: bool = False
     n_static: int | None = None
     static_cardinalities: tuple[int | None, ...] = ()
@@ -289,6 +300,9 @@ class NetworkConfig:
     crf: bool = False
     n_labels: int = 0
     reservoir_units: int = 0
+    ngram_longest: int = 0
+    ngram_features: int = 0
+    ngram_spelling: bool = False
 
 
 def _make_head(config: NetworkConfig, in_features: int) -> Head:
@@ -332,6 +346,20 @@ def _make_static(config: NetworkConfig) -> StaticInput | None:
     return StaticInput(sizes) if sizes else None
 
 
+def _make_ngrams(config: NetworkConfig, head: Head, static: StaticInput | None) -> NGramPath:
+    """Make the path of n-grams."""
+    if config.vocabulary_size is None or config.per_step:
+        raise ValueError("N-grams need tokens and one target a sequence; set ngram_longest=0.")
+    return NGramPath(
+        config.ngram_features,
+        head.projection.out_features,
+        longest=config.ngram_longest,
+        ends=True,
+        vocabulary_size=config.vocabulary_size if config.ngram_spelling else 0,
+        static_size=0 if static is None else static.plain_size,
+    )
+
+
 #: Held by whoever sets torch's global random state for a while, so that threads take turns.
 global_random_lock = threading.RLock()
 
@@ -366,7 +394,13 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     elif config.vocabulary_size is None:
         input = NumericInput(config.n_channels, config.indicator)
     else:
-        input = TokenInput(config.vocabulary_size, config.embedding_size, config.embedding_dropout)
+        input = TokenInput(
+            config.vocabulary_size,
+            config.embedding_size,
+            config.embedding_dropout,
+            word_dropout=config.word_dropout,
+            variational=config.variational,
+        )
     stem = None
     if config.stem not in ("conv", None):
         raise ValueError(f"stem must be 'conv' or None; got {config.stem!r}.")
@@ -398,7 +432,9 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     static = _make_static(config)
     in_features = pooling.output_size + (0 if static is None else static.output_size)
     head = _make_head(config, in_features)
-    path = None
+    path: ReservoirPath | NGramPath | None = None
+    if config.ngram_longest:
+        path = _make_ngrams(config, head, static)
     if config.reservoir_units:
         if config.vocabulary_size is not None or config.per_step or config.head == "joint":
             raise ValueError(

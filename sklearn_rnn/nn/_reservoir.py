@@ -310,6 +310,11 @@ class ReservoirPath(nn.Module):
         self.register_buffer("weight", torch.zeros(size, n_outputs))
         self.register_buffer("bias", torch.zeros(n_outputs))
 
+    @property
+    def feature_size(self) -> int:
+        """Number of pooled states."""
+        return self.reservoir.output_size
+
     def set_readout(self, weight: Tensor, bias: Tensor) -> None:
         """Set the solved readout: weight (features, outputs) and bias (outputs,)."""
         self.weight.copy_(weight)

@@ -54,6 +54,7 @@ def cut_windows(series: Sequences, rows: Array, starts: Array, sizes: Array) -> 
         channel_names=series.channel_names,
         static_names=series.static_names,
         static_categories=series.static_categories,
+        lexicon=series.lexicon,
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences
+from ..sequences import Lexicon, Sequences
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Documented, with_fit_task
@@ -72,7 +72,8 @@ class TextTokenizer(
         Whether to learn the characters of words too, for `transform_characters`.
     vectors : path or mapping, default=None
         Pretrained word vectors: a text file of word2vec's or GloVe's form, or a mapping from words
-        to arrays. Those of words in the vocabulary are kept in `vectors_`.
+        to arrays. Those of words in the vocabulary are kept in `vectors_`, go along with the
+        sequences, and are where the embeddings of an estimator start.
     column : column name, default=None
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
@@ -279,6 +280,7 @@ empty.
         self.vocabulary_ = dict(self._vocabulary.index)
         self.tokens_ = self._vocabulary.tokens()
         self.vectors_ = self._find_vectors()
+        self._lexicon = Lexicon(self.tokens_, self.vectors_)
         if self.n_truncated_:
             self._warn_of_cutting(self.n_truncated_, len(texts.rows))
 
@@ -504,6 +506,7 @@ empty.
         return _join(
             [row or [UNKNOWN] for row in rows],
             size,
+            lexicon=self._lexicon,
             channel_names=None if texts.column is None else [texts.column],
             static=texts.static,
             static_names=texts.static_names,

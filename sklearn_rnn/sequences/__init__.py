@@ -3,6 +3,7 @@
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, check_missing, check_X
+from ._lexicon import Lexicon
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
@@ -18,6 +19,7 @@ from ._values import iter_chunks, release_pages
 __all__ = [
     "DOC_LINK_TEMPLATE",
     "InputSchema",
+    "Lexicon",
     "RowReader",
     "Sequences",
     "check_X",

@@ -45,6 +45,7 @@ def concatenate_parts(containers: list[FlatSequences]) -> dict[str, Any]:
         "channel_names": first.channel_names,
         "static_names": first.static_names,
         "static_categories": categories,
+        "lexicon": first.lexicon,
     }
 
 

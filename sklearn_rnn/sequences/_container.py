@@ -46,6 +46,8 @@ class Sequences(FlatSequences):
         Names of the static features.
     static_categories : sequence of (tuple of labels or None), default=None
         For each static feature the labels that its codes stand for, or None for a number.
+    lexicon : Lexicon, default=None
+        How the tokens are spelled, and pretrained vectors of them, as a tokenizer knows it.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._arrays import row_offsets, step_index
+from ._lexicon import Lexicon
 from ._rows import RowReader
 from ._values import (
     FLOAT32_MAX,
@@ -34,6 +35,7 @@ class FlatSequences:
     channel_names: tuple[str, ...] | None
     static_names: tuple[str, ...] | None
     static_categories: tuple[Labels, ...] | None
+    lexicon: Lexicon | None
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class FlatSequences:
         channel_names: Iterable[str] | None = None,
         static_names: Iterable[str] | None = None,
         static_categories: Iterable[Labels] | None = None,
+        lexicon: Lexicon | None = None,
     ) -> None:
         values = as_numbers(values, "values")
         if values.ndim == 1:
@@ -69,6 +72,11 @@ class FlatSequences:
         self.static, self.static_names, self.static_categories = _check_static(
             static, static_names, static_categories, len(self)
         )
+        if lexicon is not None and len(lexicon) > (self.vocabulary_size or 0):
+            raise ValueError(
+                f"lexicon spells {len(lexicon)} tokens, but vocabulary_size is {vocabulary_size}."
+            )
+        self.lexicon = lexicon
 
     @classmethod
     def _from_rows(cls, values: Array, offsets: Array) -> Self:
@@ -89,12 +97,14 @@ class FlatSequences:
         channel_names: tuple[str, ...] | None = None,
         static_names: tuple[str, ...] | None = None,
         static_categories: tuple[Labels, ...] | None = None,
+        lexicon: Lexicon | None = None,
     ) -> Self:
         """Build from parts that are known to be right, without a check."""
         made = cls.__new__(cls)
         made.values, made.offsets, made.vocabulary_size = values, offsets, vocabulary_size
         made.times, made.static, made.channel_names = times, static, channel_names
         made.static_names, made.static_categories = static_names, static_categories
+        made.lexicon = lexicon
         return made
 
     def _with(self, **parts: Any) -> Self:
@@ -255,7 +265,10 @@ class FlatSequences:
             channel_names = self.channel_names
         made = type(self)(values, self.offsets, channel_names=channel_names)
         return self._with(
-            values=made.values, channel_names=made.channel_names, vocabulary_size=None
+            values=made.values,
+            channel_names=made.channel_names,
+            vocabulary_size=None,
+            lexicon=None,
         )
 
     def equals(self, other: Any) -> bool:

@@ -1,0 +1,194 @@
+"""A linear model on n-grams of tokens, solved elsewhere; imports torch only.
+
+The counts of neighbouring tokens say much of what a short text is about. `NGramPath` weighs them as
+TF-IDF does and reads them out by a linear layer whose weights are solved in closed form or by a
+linear solver, and which the gradient never touches.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ._masking import length_mask
+
+# Marks before the first token and after the last.
+_BEGIN, _END = -2, -3
+# Odd numbers near 2**64 / golden ratio: products with them wrap around and spread well.
+_SPREAD, _STIR, _NEXT = -7046029254386353131, -4658895280553007687, 2685821657736338717
+
+
+def ngram_keys(
+    x: Tensor, lengths: Tensor, longest: int, *, ends: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return a number for every n-gram of a padded batch, and the row in which it stands.
+
+    The number is a hash in 64 bits: among a million different n-grams, two share one with a
+    probability of one in thirty million.
+
+    Parameters
+    ----------
+    x : Tensor of int64 of shape (B, T)
+        Tokens; what stands at padding does not count.
+    lengths : Tensor of shape (B,)
+    longest : int
+        Tokens of the longest n-grams.
+    ends : bool
+        Whether the begin and the end of a row count as tokens.
+
+    Returns
+    -------
+    keys, rows : list of Tensor of int64
+        One entry for n-grams of 1, 2, ... tokens.
+    """
+    if ends:
+        border = x.new_full((x.shape[0], 1), _BEGIN)
+        x = torch.cat((border, x, border), 1)
+        x = x.scatter(1, lengths[:, None] + 1, _END)
+        lengths = lengths + 2
+    true = length_mask(lengths, x.shape[1])
+    row = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(x)
+    keys, rows = [], []
+    hashed = (x + 5) * _SPREAD
+    for size in range(1, min(longest, x.shape[1]) + 1):
+        if size > 1:
+            hashed = hashed[:, :-1]
+            hashed = (hashed ^ (hashed >> 29)) * _STIR + (x[:, size - 1 :] + 5) * _NEXT
+        whole = true[:, size - 1 :]
+        keys.append(hashed[whole])
+        rows.append(row[:, size - 1 :][whole])
+    return keys, rows
+
+
+class NGramPath(nn.Module):
+    """Weigh the n-grams of a row as TF-IDF does, and read them out linearly.
+
+    An n-gram that occurs k times counts (1 + log k) times its weight `idf`; the counts of a row
+    are scaled to a length of one. What is spelled alike can share weights: then each token adds,
+    by its share of the row's single tokens, a row of `spelling`.
+
+    Parameters
+    ----------
+    n_features : int
+        Different n-grams that are known.
+    n_outputs : int
+        Raw outputs, as many as the head gives.
+    longest : int, default=2
+        Tokens of the longest n-grams.
+    ends : bool, default=False
+        Whether n-grams see where a row begins and ends.
+    vocabulary_size : int, default=0
+        Tokens that have weights by their spelling; 0 for none.
+    static_size : int, default=0
+        What is known of a sample as a whole, read out beside.
+    """
+
+    keys: Tensor
+    idf: Tensor
+    weight: Tensor
+    bias: Tensor
+    spelling: Tensor
+    token_idf: Tensor
+    static_weight: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        n_outputs: int,
+        *,
+        longest: int = 2,
+        ends: bool = False,
+        vocabulary_size: int = 0,
+        static_size: int = 0,
+    ) -> None:
+        super().__init__()
+        if longest < 1:
+            raise ValueError(f"longest must be at least 1; got {longest!r}.")
+        self.longest, self.ends, self.n_outputs = longest, ends, n_outputs
+        self.vocabulary_size, self.static_size = vocabulary_size, static_size
+        self.register_buffer("bias", torch.zeros(n_outputs))
+        self.register_buffer("static_weight", torch.zeros(static_size, n_outputs))
+        self.register_buffer("spelling", torch.zeros(vocabulary_size, n_outputs))
+        self.register_buffer("token_idf", torch.ones(vocabulary_size))
+        self.set_ngrams(torch.arange(n_features), torch.ones(n_features))
+
+    @property
+    def output_size(self) -> int:
+        """Number of different n-grams that are known."""
+        return len(self.keys)
+
+    @property
+    def feature_size(self) -> int:
+        """Number of raw outputs, which stand for the n-grams where features are asked for."""
+        return self.n_outputs
+
+    def set_ngrams(self, keys: Tensor, idf: Tensor) -> None:
+        """Set which n-grams are known, by keys in ascending order, and what each counts."""
+        device = self.bias.device
+        self.register_buffer("keys", keys.to(device, torch.int64))
+        self.register_buffer("idf", idf.to(self.bias))
+        self.register_buffer("weight", self.bias.new_zeros(len(keys), self.n_outputs))
+
+    def set_readout(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the solved weights: those of n-grams, of tokens by spelling, of static features."""
+        parts = torch.split(weight, [len(self.keys), len(self.spelling), len(self.static_weight)])
+        for own, part in zip((self.weight, self.spelling, self.static_weight), parts, strict=True):
+            own.copy_(part)
+        self.bias.copy_(bias)
+
+    def counts(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the n-grams of a padded batch (B, T) as rows, columns and values of a matrix.
+
+        Each row of the matrix has length one, or none where no n-gram of it is known.
+        """
+        lengths = _lengths(x, lengths)
+        keys, rows = ngram_keys(x, lengths, self.longest, ends=self.ends)
+        key, row = torch.cat(keys), torch.cat(rows)
+        if not len(self.keys):
+            return row[:0], row[:0], self.idf[:0]
+        column = torch.searchsorted(self.keys, key).clamp_max_(len(self.keys) - 1)
+        known = self.keys[column] == key
+        return self._scaled(row[known], column[known], self.idf, x.shape[0])
+
+    def single_counts(
+        self, x: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return single tokens as `counts` returns n-grams; columns are tokens."""
+        mask = length_mask(_lengths(x, lengths), x.shape[1])
+        row = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(x)
+        return self._scaled(row[mask], x[mask], self.token_idf, x.shape[0])
+
+    @staticmethod
+    def _scaled(
+        row: Tensor, column: Tensor, idf: Tensor, n_rows: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Count what occurs in each row, weigh it, and scale the rows to length one."""
+        cells, times = torch.unique(row * len(idf) + column, return_counts=True)
+        row, column = cells // len(idf), cells % len(idf)
+        value = (1 + times.to(idf.dtype).log()) * idf[column]
+        squares = value.new_zeros(n_rows).index_add_(0, row, value**2)
+        return row, column, value / squares.sqrt()[row].clamp_min(1e-12)
+
+    @torch.no_grad()
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Return raw outputs (B, n_outputs) for tokens (B, T)."""
+        raw = self.bias.expand(x.shape[0], -1).clone()
+        for found, weight in (
+            (self.counts(x, lengths), self.weight),
+            (self.single_counts(x, lengths) if self.vocabulary_size else None, self.spelling),
+        ):
+            if found is not None:
+                row, column, value = found
+                raw.index_add_(0, row, weight[column] * value[:, None])
+        if static is not None:
+            raw += static.to(raw.dtype) @ self.static_weight
+        return raw
+
+
+def _lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return lengths on the device of x; None means that every row is full."""
+    if lengths is None:
+        return torch.full((x.shape[0],), x.shape[1], device=x.device)
+    return lengths.to(x.device)

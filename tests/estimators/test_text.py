@@ -1,0 +1,229 @@
+"""Texts from strings to labels: the n-gram path, its share, label sets, vectors, attention."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn.preprocessing import TextTokenizer
+
+PHRASES = [
+    "I love this movie",
+    "This movie is terrible",
+    "I hate this movie",
+    "This is my favorite movie",
+]
+LIKED = np.array(["good", "bad", "bad", "good"])
+GOOD = ["good", "great", "fine", "lovely", "superb", "charming"]
+BAD = ["bad", "poor", "awful", "dull", "weak", "boring"]
+FILLER = "the a film plot actors it was with and some very of scenes".split()
+
+
+def reviews(n=240, seed=0):
+    """Make short reviews whose words tell the label, with 'not' turning it around."""
+    rng = np.random.default_rng(seed)
+    texts, labels = [], []
+    for _ in range(n):
+        liked, turned = rng.integers(2), rng.random() < 0.3
+        word = rng.choice(GOOD if liked != turned else BAD)
+        before = rng.choice(FILLER, rng.integers(1, 8)).tolist()
+        after = rng.choice(FILLER, rng.integers(0, 5)).tolist()
+        texts.append(" ".join([*before, *(["not"] if turned else []), word, *after]))
+        labels.append("liked" if liked else "disliked")
+    return texts, np.array(labels)
+
+
+TEXTS, LABELS = reviews()
+
+
+def quick(**parameters):
+    return RNNClassifier(**{"hidden_size": 8, "max_epochs": 2, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_four_phrases(cell):
+    model = make_pipeline(
+        TextTokenizer(), RNNClassifier(16, cell=cell, max_epochs=10, random_state=0)
+    )
+    assert model.fit(PHRASES, LIKED).predict(PHRASES).tolist() == LIKED.tolist()
+    assert model[-1].recurrence_share_ == 0.5
+
+
+def test_ngrams_alone_are_a_linear_model():
+    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(TEXTS, LABELS)
+    new, truth = reviews(200, seed=1)
+    linear = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10.0))
+    assert model.score(new, truth) >= linear.fit(TEXTS, LABELS).score(new, truth) - 0.02
+    assert model[-1].recurrence_share_ == 0 and model[-1].n_iter_ == 0
+    assert model[-1].transform(model[0].transform(new)).shape == (200, 1)
+    assert "n-grams" in model[-1].core_
+
+
+def test_the_share_lies_between():
+    model = make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS)
+    assert 0 <= model[-1].recurrence_share_ <= 1
+    assert (
+        make_pipeline(TextTokenizer(), quick(ngrams=False)).fit(TEXTS, LABELS)[-1].recurrence_share_
+        == 1
+    )
+
+
+def test_predictions_depend_on_their_own_row_alone():
+    model = make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS)
+    together = model.predict_proba(TEXTS[:20])
+    alone = np.concatenate([model.predict_proba([text]) for text in TEXTS[:20]])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_model_of_texts_pickles_without_torch_objects():
+    model = make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS)
+    state = model[-1].__getstate__()["net_"]["weights"]
+    assert all(isinstance(value, np.ndarray) for value in state.values())
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), model.predict_proba(TEXTS))
+
+
+def test_fits_repeat_exactly():
+    first, second = (
+        make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS).predict_proba(TEXTS)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_what_ngrams_cannot_do_is_said():
+    X, y = TextTokenizer().fit_transform(TEXTS), LABELS
+    with pytest.raises(ValueError, match="ngrams=True cannot be used: X holds numbers"):
+        quick(ngrams=True).fit(np.zeros((20, 5)), np.arange(20) % 2)
+    with pytest.raises(ValueError, match="ngrams='only' cannot be used: they are solved"):
+        quick(ngrams="only", loss=lambda raw, target: raw.sum()).fit(X, y)
+    assert quick().fit(np.random.default_rng(0).normal(size=(20, 5)), np.arange(20) % 2)
+
+
+def test_weights_of_rows_and_classes_count():
+    X = TextTokenizer().fit_transform(TEXTS)
+    rare = np.where(np.arange(len(TEXTS)) % 10 == 0, LABELS, "disliked")
+    plain = quick(ngrams="only").fit(X, rare)
+    balanced = quick(ngrams="only", class_weight="balanced").fit(X, rare)
+    new = balanced.predict_proba(X)[:, 1].mean(), plain.predict_proba(X)[:, 1].mean()
+    assert new[0] > new[1]
+    half = np.arange(len(TEXTS)) < 120
+    weighted = quick(ngrams="only").fit(X, LABELS, sample_weight=half.astype(float))
+    assert weighted.score(X[half], LABELS[half]) > 0.9
+
+
+def test_label_sets_have_thresholds_of_their_own():
+    rng = np.random.default_rng(0)
+    words = np.array(["red", "green", "blue", "round", "square"])
+    Y = (rng.random((300, 5)) < [0.5, 0.3, 0.1, 0.05, 0.0]).astype(int)
+    texts = [" ".join([*rng.choice(FILLER, 4), *words[row == 1]]) for row in Y]
+    model = make_pipeline(TextTokenizer(), quick()).fit(texts, Y)
+    assert model[-1].thresholds_.shape == (5,)
+    probabilities = model.predict_proba(texts)
+    np.testing.assert_array_equal(model.predict(texts), probabilities >= model[-1].thresholds_)
+    assert model.score(texts, Y) > 0.8
+    with pytest.raises(AttributeError, match="multilabel"):
+        _ = make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS)[-1].thresholds_
+
+
+def test_regression_on_texts():
+    y = np.array([len(text) for text in TEXTS], dtype=float)
+    model = make_pipeline(TextTokenizer(), RNNRegressor(8, ngrams="only", random_state=0)).fit(
+        TEXTS, y
+    )
+    assert model.score(TEXTS, y) > 0.5
+
+
+def test_texts_beside_numbers_and_categories():
+    rng = np.random.default_rng(0)
+    price = rng.normal(size=len(TEXTS))
+    kind = rng.choice(["book", "film"], len(TEXTS))
+    frame = pd.DataFrame({"text": TEXTS, "price": price, "kind": pd.Categorical(kind)})
+    y = np.where(price > 0, "dear", "cheap")
+    model = make_pipeline(TextTokenizer(), quick()).fit(frame, y)
+    assert model.score(frame, y) > 0.9
+    only = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(frame, kind)
+    assert only.score(frame, kind) > 0.9
+
+
+def test_characters_have_longer_ngrams():
+    X = TextTokenizer("char").fit_transform(TEXTS)
+    model = quick(ngrams="only").fit(X, LABELS)
+    assert model._config.ngram_longest == 5 and not model._config.ngram_spelling
+    assert model.score(X, LABELS) > 0.9
+
+
+def test_pretrained_vectors_reach_the_embedding():
+    rng = np.random.default_rng(0)
+    vectors = {word: rng.normal(size=7) for word in [*GOOD, *BAD, "unheard"]}
+    tokenizer = TextTokenizer(vectors=vectors)
+    X = tokenizer.fit_transform(TEXTS)
+    model = quick(learning_rate=1e-9, weight_decay=0.0, max_epochs=1).fit(X[::2], LABELS[::2])
+    table = model.net_.module_.input.embedding.weight.detach().numpy()
+    assert table.shape[1] == 7
+    for word in GOOD[:3]:
+        np.testing.assert_allclose(table[tokenizer.vocabulary_[word]], vectors[word], atol=1e-5)
+    # Reserved tokens that never occur say nothing.
+    assert not table[:2].any()
+
+
+def test_attention_can_be_read_back():
+    model = quick(pooling=("attention", "max"), ngrams=False)
+    X = TextTokenizer().fit_transform(TEXTS)
+    weights = model.fit(X, LABELS).attention_weights(X[:10])
+    assert isinstance(weights, Sequences)
+    assert weights.lengths.tolist() == X[:10].lengths.tolist()
+    for row in weights:
+        assert row.sum() == pytest.approx(1, abs=1e-5) and (row >= 0).all()
+    alone = model.attention_weights(X[[3]])
+    np.testing.assert_allclose(alone.values, weights[3], atol=1e-6)
+    with pytest.raises(ValueError, match="no attention"):
+        quick(max_epochs=1).fit(X, LABELS).attention_weights(X)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"variational": True}, {"word_dropout": 0.5}, {"embedding_dropout": 0.0}],
+    ids=str,
+)
+def test_dropout_of_words_and_vectors(parameters):
+    X = TextTokenizer().fit_transform(TEXTS)
+    plain = quick(ngrams=False).fit(X, LABELS).predict_proba(X)
+    other = quick(ngrams=False, **parameters).fit(X, LABELS).predict_proba(X)
+    assert np.abs(plain - other).max() > 1e-4
+
+
+def test_a_search_over_tokenizer_and_network():
+    model = make_pipeline(TextTokenizer(), quick(ngrams="only"))
+    search = GridSearchCV(
+        model,
+        {"texttokenizer__analyzer": ["word", "char"], "rnnclassifier__ngrams": ["only"]},
+        cv=2,
+    ).fit(TEXTS, LABELS)
+    assert search.best_score_ > 0.7
+    assert cross_val_score(model, np.array(TEXTS), LABELS, cv=2).mean() > 0.7
+
+
+def test_long_documents_and_other_scripts():
+    rng = np.random.default_rng(0)
+    words = np.array([chr(0x4E00 + i) for i in range(300)])
+    texts = ["".join(rng.choice(words, 2000)) + ("好" if i % 2 else "坏") * 20 for i in range(60)]
+    y = np.arange(60) % 2
+    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(texts, y)
+    assert model.score(texts, y) == 1.0
+
+
+def test_partial_fit_on_a_stream_of_texts():
+    tokenizer = TextTokenizer(max_vocabulary=100)
+    model = quick()
+    for start in range(0, 240, 80):
+        part = TEXTS[start : start + 80]
+        X = tokenizer.partial_fit(part).transform(part)
+        model.partial_fit(X, LABELS[start : start + 80], classes=["disliked", "liked"])
+    assert model.predict(tokenizer.transform(TEXTS)).shape == (240,)
