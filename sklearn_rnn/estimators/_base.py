@@ -176,10 +176,12 @@ class BaseRNN(
             )
 
         batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
-        batch_size = batch_size or self._auto_batch_size(len(rows))
+        batch_size = batch_size or self._auto_batch_size(len(rows), tokens=sequences.is_tokens)
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
         n_windows = len(rows) * self._windows(sequences)
-        max_epochs = max_epochs or self._auto_epochs(n_windows, batch_size)
+        max_epochs = max_epochs or self._auto_epochs(
+            n_windows, batch_size, tokens=sequences.is_tokens
+        )
         recipe = Recipe(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,

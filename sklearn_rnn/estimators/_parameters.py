@@ -161,13 +161,13 @@ class ParametersMixin(BaseEstimator, ABC):
             "per_step": self._target.per_step,
         }
 
-    def _auto_batch_size(self, n_sequences: int) -> int:
+    def _auto_batch_size(self, n_sequences: int, *, tokens: bool) -> int:
         """Return what ``batch_size="auto"`` is."""
-        return auto_batch_size(n_sequences)
+        return auto_batch_size(n_sequences, tokens=tokens)
 
-    def _auto_epochs(self, n_sequences: int, batch_size: int) -> int:
+    def _auto_epochs(self, n_sequences: int, batch_size: int, *, tokens: bool) -> int:
         """Return what ``max_epochs="auto"`` is."""
-        return auto_epochs(n_sequences, batch_size)
+        return auto_epochs(n_sequences, batch_size, tokens=tokens)
 
     def _stratify(self) -> bool:
         """Whether the held-out rows should keep the proportions of the classes."""

@@ -50,9 +50,9 @@ class RNNRegressor(NumbersMixin, BaseRNN):
     embedding_size : int, default=64
         Size of the vector learned for each token, where X holds tokens; that of pretrained
         vectors, where the tokenizer was given some.
-    embedding_dropout : float, default=0.3
+    embedding_dropout : float, default=0.5
         Share of the values of these vectors that training sets to zero at random; in [0, 1).
-    word_dropout : float, default=0.1
+    word_dropout : float, default=0.2
         Share of the tokens that training leaves blank; in [0, 1).
     variational : bool, default=False
         Whether `embedding_dropout` drops the same values at every step of a sequence.
@@ -93,9 +93,11 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         Learning rate over the epochs: up and down again, a half cosine down, halved when the
         loss stands still, or constant.
     batch_size : int or "auto", default="auto"
-        Sequences a step. ``"auto"`` is a sixteenth of them, as a power of two from 16 to 128.
+        Sequences a step. ``"auto"`` is a sixteenth of them, or a 128th of tokens, as a power of
+        two from 16 to 128.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs.
+        Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs, or 8 to 30
+        for tokens.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
     tbptt_steps : int, default=None
@@ -201,8 +203,8 @@ class RNNRegressor(NumbersMixin, BaseRNN):
         dropout: float = 0.2,
         layer_norm: bool = False,
         embedding_size: int = 64,
-        embedding_dropout: float = 0.3,
-        word_dropout: float = 0.1,
+        embedding_dropout: float = 0.5,
+        word_dropout: float = 0.2,
         variational: bool = False,
         initial_scale: float | None = None,
         reservoir: str | bool = "auto",

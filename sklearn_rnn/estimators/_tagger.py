@@ -24,6 +24,17 @@ _LARGEST_BATCH, _STEPS, _EPOCHS = 32, 3000, (8, 100)
 _DECODED_AT_ONCE = 2**20
 
 
+_NOT_OFFERED = {
+    "pooling",
+    "reservoir",
+    "ngrams",
+    "embedding_dropout",
+    "variational",
+    "tbptt_steps",
+    "gradient_checkpointing",
+}
+
+
 class SequenceTagger(BaseRNN):
     """Give every step of a sequence a label: parts of speech, entities, chunks, states.
 
@@ -175,7 +186,7 @@ class SequenceTagger(BaseRNN):
         **{
             name: bounds
             for name, bounds in BaseRNN._parameter_constraints.items()
-            if name not in ("pooling", "reservoir", "tbptt_steps", "gradient_checkpointing")
+            if name not in _NOT_OFFERED
         },
         "decoder": [StrOptions({"auto", "crf", "softmax"})],
         "constraints": [StrOptions({"auto"}), None],
@@ -185,7 +196,8 @@ class SequenceTagger(BaseRNN):
     }
 
     # What other estimators offer as parameters.
-    reservoir = False
+    reservoir = ngrams = False
+    embedding_dropout, variational = 0.0, False
     tbptt_steps = None
     gradient_checkpointing = "auto"
     loss = None
@@ -324,10 +336,10 @@ class SequenceTagger(BaseRNN):
             "n_labels": self._target.n_labels,
         }
 
-    def _auto_batch_size(self, n_sequences: int) -> int:
-        return min(_LARGEST_BATCH, super()._auto_batch_size(n_sequences))
+    def _auto_batch_size(self, n_sequences: int, *, tokens: bool) -> int:
+        return min(_LARGEST_BATCH, super()._auto_batch_size(n_sequences, tokens=False))
 
-    def _auto_epochs(self, n_sequences: int, batch_size: int) -> int:
+    def _auto_epochs(self, n_sequences: int, batch_size: int, *, tokens: bool) -> int:
         steps = -(-n_sequences // batch_size)
         return int(np.clip(_STEPS // steps, *_EPOCHS))
 

@@ -207,8 +207,6 @@ class NetworkConfig:
         Of tokens.
     embedding_dropout : float, default=0.0
         Of embedded tokens.
-    word_dropout : float, default=0.0
-        Share of the tokens that training embeds as zeros.
     variational : bool, default=False
         Whether `embedding_dropout` drops the same values at every step of a row.
     indicator : bool, default=False
@@ -243,7 +241,7 @@ class NetworkConfig:
     character_size : int, default=64
         Of what is made from the characters of a word; 0 leaves them out.
     word_dropout : float, default=0.0
-        Share of words that training takes as unknown.
+        Share of words that training takes as unknown, or of tokens that it embeds as zeros.
     head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"}, \
             default="continuous"
     n_outputs : int or tuple of int, default=1
@@ -270,7 +268,6 @@ class NetworkConfig:
     vocabulary_size: int | None = None
     embedding_size: int = 64
     embedding_dropout: float = 0.0
-    word_dropout: float = 0.0
     variational: bool = False
     indicator: bool = False
     n_static: int | None = None

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ._chunks import joined, reach
 from ._networks import SequenceNetwork
+from ._ngrams import NGramPath
 from ._pooling import EachStep
-from ._reservoir import ReservoirRun
+from ._reservoir import ReservoirPath, ReservoirRun
 from ._running import RunningPooling
 
 
@@ -70,7 +71,10 @@ class NetworkStream:
         self._window: Tensor | None = None
         self._settled = 0
         self._previous: Tensor | None = None
-        self._run = ReservoirRun(network.path.reservoir, 1) if share < 1 and network.path else None
+        path = network.path if share < 1 else None
+        self._run = ReservoirRun(path.reservoir, 1) if isinstance(path, ReservoirPath) else None
+        # N-grams need the tokens so far, which take little.
+        self._tokens: list[Tensor] | None = [] if isinstance(path, NGramPath) else None
         self.n_steps = 0
 
     def push(self, x: Tensor) -> None:
@@ -85,6 +89,8 @@ class NetworkStream:
         self.n_steps += steps.shape[1]
         if self._run is not None:
             self._drive(steps)
+        if self._tokens is not None:
+            self._tokens.append(x)
         if self._share == 0:
             return
         if self.network.stem is not None:
@@ -108,8 +114,11 @@ class NetworkStream:
             assert self._running is not None, "there is a pooling"
             features = joined(network, self._running.result(self._current), self.static)
             total = self._share * network.head(features)
+        if self._tokens is not None:
+            seen = torch.cat(self._tokens, 1)
+            total = total + (1 - self._share) * network.solved(seen, None, self.static)
         if self._run is not None:
-            assert network.path is not None, "there is a closed-form path"
+            assert isinstance(network.path, ReservoirPath), "there is a reservoir"
             solved = self._run.result()
             if network.static is not None and self.static is not None:
                 known = network.static.plain(self.static)
@@ -122,6 +131,7 @@ class NetworkStream:
     def copy(self) -> NetworkStream:
         """Return a stream that goes on from here by itself, over the same network."""
         other = copy.copy(self)
+        other._tokens = None if self._tokens is None else list(self._tokens)
         other._states = list(self._states)
         if self._run is not None:
             kept = {id(self._run.reservoir): self._run.reservoir}

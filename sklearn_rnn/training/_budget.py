@@ -5,17 +5,21 @@ from __future__ import annotations
 _STEPS = 1500
 _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 128
+# Embeddings learn most of what they can in few epochs, and then only remember.
+_FEWEST_OF_TOKENS, _MOST_OF_TOKENS = 8, 30
 
 
-def auto_batch_size(n_rows: int) -> int:
-    """Return the power of two nearest below n/16, between 16 and 128."""
+def auto_batch_size(n_rows: int, *, tokens: bool = False) -> int:
+    """Return the power of two nearest below n/16, or n/128 for tokens, between 16 and 128."""
     size = _SMALLEST_BATCH
-    while size < _LARGEST_BATCH and 2 * size <= n_rows / 16:
+    while size < _LARGEST_BATCH and 2 * size <= n_rows / (128 if tokens else 16):
         size *= 2
     return size
 
 
-def auto_epochs(n_rows: int, batch_size: int) -> int:
-    """Return the number of epochs that makes about 1,500 steps, between 20 and 100."""
+def auto_epochs(n_rows: int, batch_size: int, *, tokens: bool = False) -> int:
+    """Return how many epochs make about 1,500 steps: 20 to 100, or 8 to 30 for tokens."""
     steps = -(-n_rows // batch_size)
-    return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, -(-_STEPS // steps)))
+    fewest = _FEWEST_OF_TOKENS if tokens else _FEWEST_EPOCHS
+    most = _MOST_OF_TOKENS if tokens else _MOST_EPOCHS
+    return max(fewest, min(most, -(-_STEPS // steps)))
