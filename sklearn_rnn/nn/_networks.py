@@ -262,6 +262,13 @@ class NetworkConfig:
     reservoir_units : int, default=0
         Units of each reservoir of a closed-form path beside the recurrence; 0 for none. It reads
         backwards too if `bidirectional`. Not with tokens, per step or joint targets.
+    ngram_longest : int, default=0
+        Tokens of the longest n-grams of a :class:`NGramPath` beside the recurrence; 0 for none.
+        Only with tokens, not per step.
+    ngram_features : int, default=0
+        Different n-grams that it knows.
+    ngram_spelling : bool, default=False
+        Whether it has weights of tokens by their spelling.
     """
 
     n_channels: int = 1

@@ -5,12 +5,14 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn.nn import NetworkStream
 from sklearn_rnn.preprocessing import TextTokenizer
 
 PHRASES = [
@@ -227,3 +229,16 @@ def test_partial_fit_on_a_stream_of_texts():
         X = tokenizer.partial_fit(part).transform(part)
         model.partial_fit(X, LABELS[start : start + 80], classes=["disliked", "liked"])
     assert model.predict(tokenizer.transform(TEXTS)).shape == (240,)
+
+
+def test_a_stream_of_tokens_ends_where_predict_does():
+    X = TextTokenizer().fit_transform(TEXTS)
+    model = quick(bidirectional=False).fit(X, LABELS)
+    assert model.recurrence_share_ < 1
+    network, row = model.net_.network_for(torch.float32), X[3][:, 0]
+    stream = NetworkStream(network)
+    with torch.no_grad():
+        for token in row:
+            stream.push(torch.tensor([[int(token)]]))
+        expected = network.answer(torch.from_numpy(row)[None])
+    torch.testing.assert_close(stream.answer(), expected, atol=1e-5, rtol=1e-4)
