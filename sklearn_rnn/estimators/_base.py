@@ -332,7 +332,7 @@ class BaseRNN(
         if statistics is not None:
             network.input.set_statistics(statistics.mean, statistics.scale)
         else:
-            prepare_embeddings(network.input, sequences, rows)
+            prepare_embeddings(network.input, sequences, rows, scale=self.initial_scale)
         if network.static is not None:
             network.static.set_statistics(*static_statistics(sequences, rows))
         if self._target.head == "continuous":
