@@ -27,7 +27,7 @@ ALLOWED = {
     "preprocessing": {"sequences"},
     "model_selection": {"sequences", "metrics"},
     "metrics": {"sequences"},
-    "inspection": {"sequences", "metrics"},
+    "inspection": {"sequences", "model_selection"},
     "datasets": {"sequences"},
     "testing": {"sequences", "datasets"},
 }

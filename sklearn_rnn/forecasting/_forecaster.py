@@ -32,13 +32,14 @@ from ._model import ForecastModel
 from ._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from ._outputs import ForecastOutputMixin
 from ._reading import find_clock, read_X, read_y, split_y, times_of_y, without
+from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
 from ._unusual import warn_of_constant
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
-class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
+class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, BaseEstimator):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
     One row is one (series, time) step. ``predict`` knows the targets up to the end of training and
@@ -169,6 +170,10 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         Their names, when X was a frame with string names.
     n_iter_ : int
         Epochs trained.
+    loss_curve_ : list of float
+        Mean training loss of every epoch.
+    history_ : pandas.DataFrame
+        One row an epoch: loss, learning rate, seconds.
 
     See Also
     --------
@@ -375,7 +380,7 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
         seed = self._draw_seed()
         model = self._train(history.panel, horizon, seed, compute)
 
-        self.model_, self.history_, self.horizon_ = model, history, horizon
+        self.model_, self._history, self.horizon_ = model, history, horizon
         self.freq_, self.season_length_ = history.grid.describe(), panel.season_length
         self.series_ = np.empty(len(history.labels), dtype=object)
         self.series_[:] = history.labels
@@ -465,16 +470,6 @@ class SequenceForecaster(ForecastOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
         wanted = self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
         return int(min(wanted, cpu_count()))
-
-    @property
-    def report_(self) -> Any:
-        """MASE and skill on the held-out tail, as a frame."""
-        if not hasattr(self, "_report"):
-            raise AttributeError("report_ is there after fit.")
-        import pandas as pd
-
-        columns = ["mase", "skill"]
-        return pd.DataFrame.from_dict(self._report, orient="index").reindex(columns=columns)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -31,7 +31,7 @@ from ._reading import read_clock, read_X, read_y, split_y, times_of_y
 class ForecastOutputMixin:
     """Prediction, for `SequenceForecaster`."""
 
-    history_: History
+    _history: History
     model_: ForecastModel
     horizon_: int
     series_: Array
@@ -140,12 +140,12 @@ class ForecastOutputMixin:
         truth, point, weights = truth[seen], point[seen], weights[seen]
         if not seen.any():
             raise ValueError("y holds no value that was seen; there is nothing to score.")
-        if len(self.history_.labels) == 1:
+        if len(self._history.labels) == 1:
             return float(r2_score(truth, point, sample_weight=weights))
-        codes = locate(self.history_, table)[0][seen]
+        codes = locate(self._history, table)[0][seen]
         scale = self._naive_scales()[codes]
         weights = weights[:, None] / np.where(scale > 0, scale, np.inf) ** 2
-        sums = np.zeros((len(self.history_.labels), truth.shape[1]))
+        sums = np.zeros((len(self._history.labels), truth.shape[1]))
         counts = np.bincount(codes, minlength=len(sums))[:, None]
         np.add.at(sums, codes, truth)
         own_mean = (sums / np.maximum(counts, 1))[codes]
@@ -186,7 +186,7 @@ class ForecastOutputMixin:
         if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
             raise ValueError(f"horizon must be a whole number of at least 1; got {horizon!r}.")
         wanted = check_levels(self.quantiles if quantiles is None else quantiles)
-        history = self.history_
+        history = self._history
         series = np.arange(len(history.labels))
         known = np.full((len(series), steps, history.n_own), np.nan)
         if history.n_own:
@@ -198,7 +198,7 @@ class ForecastOutputMixin:
 
     def _read_future(self, X: Any, known: Array) -> None:
         """Fill in the covariates of the steps ahead, or say which are missing."""
-        history, steps = self.history_, known.shape[1]
+        history, steps = self._history, known.shape[1]
         names = [column.name for column in history.schema.known]
         if X is None:
             raise ValueError(
@@ -222,7 +222,7 @@ class ForecastOutputMixin:
         self, series: Array, places: Array, point: Array, quantiles: Array, levels: Any
     ) -> Any:
         """Lay forecasts (n, h, K[, Q]) out as a long frame."""
-        history = self.history_
+        history = self._history
         n, steps, n_targets = point.shape
         columns: dict[str, Any] = {}
         if history.has_ids:
@@ -268,20 +268,20 @@ class ForecastOutputMixin:
             table = StepTable(len(values), None, None, {})
         else:
             table, bare = read_X(X, self, fitting=False)
-            if bare and self.history_.clock is not None:
-                table = read_clock(table, self.history_.clock, self.history_.grid)
+            if bare and self._history.clock is not None:
+                table = read_clock(table, self._history.clock, self._history.grid)
             values, _, _ = read_y(y, table.n_rows, self)
             table = times_of_y(table, y)
         if values.shape[1] != len(self.target_names_):
             raise ValueError(
                 f"y has {values.shape[1]} targets, but fit had {len(self.target_names_)}."
             )
-        before = len(self.history_.labels)
-        self.history_ = extend(self.history_, table, values)
-        fresh = self.history_.panel.lengths[before:]
+        before = len(self._history.labels)
+        self._history = extend(self._history, table, values)
+        fresh = self._history.panel.lengths[before:]
         self._trained = np.concatenate([self._trained, fresh])
-        self.series_ = np.empty(len(self.history_.labels), dtype=object)
-        self.series_[:] = self.history_.labels
+        self.series_ = np.empty(len(self._history.labels), dtype=object)
+        self.series_[:] = self._history.labels
         return self
 
     # ---------------------------------------------------------------- inside
@@ -315,7 +315,7 @@ class ForecastOutputMixin:
         """
         check_is_fitted(self)
         table, _ = self._table(X)
-        codes, _ = locate(self.history_, table)
+        codes, _ = locate(self._history, table)
         scales = self._naive_scales(season_length, squared, inverse)[codes]
         return scales[:, 0] if scales.shape[1] == 1 else scales
 
@@ -334,9 +334,9 @@ class ForecastOutputMixin:
         """
         check_is_fitted(self)
         table, _ = self._table(X)
-        codes, _ = locate(self.history_, table)
-        labels = np.empty(len(self.history_.labels), dtype=object)
-        labels[:] = self.history_.labels
+        codes, _ = locate(self._history, table)
+        labels = np.empty(len(self._history.labels), dtype=object)
+        labels[:] = self._history.labels
         return labels[codes]
 
     def steps_ahead(self, X: Any) -> Array:
@@ -354,8 +354,8 @@ class ForecastOutputMixin:
         """
         check_is_fitted(self)
         table, _ = self._table(X)
-        codes, places = locate(self.history_, table)
-        return np.asarray(places - self.history_.ends[codes] + 1)
+        codes, places = locate(self._history, table)
+        return np.asarray(places - self._history.ends[codes] + 1)
 
     def _naive_scales(
         self,
@@ -364,7 +364,7 @@ class ForecastOutputMixin:
         inverse: Callable[[Array], Array] | None = None,
     ) -> Array:
         """Return the scale of every series, (n_series, n_targets)."""
-        panel = self.history_.panel
+        panel = self._history.panel
         season = panel.season_length if season_length is None else season_length
         values = panel.values if inverse is None else inverse(panel.values)
         pieces = np.split(values, panel.offsets[1:-1])
@@ -381,8 +381,8 @@ class ForecastOutputMixin:
         """Read X after fit."""
         table, bare = read_X(X, self, fitting=False)
         self._check_names(X, table, bare)
-        if bare and self.history_.clock is not None:
-            table = read_clock(table, self.history_.clock, self.history_.grid)
+        if bare and self._history.clock is not None:
+            table = read_clock(table, self._history.clock, self._history.grid)
         return table, bare
 
     def _check_names(self, X: Any, table: StepTable, bare: bool) -> None:
@@ -391,7 +391,7 @@ class ForecastOutputMixin:
         if bare:
             _check_feature_names(self, X, reset=False)
         elif names is not None:
-            known = {column.name for column in self.history_.schema.known}
+            known = {column.name for column in self._history.schema.known}
             if len(X.columns) == len(names) or not known <= set(table.columns):
                 _check_feature_names(self, X, reset=False)
 
@@ -403,7 +403,7 @@ class ForecastOutputMixin:
 
     def _forecast_table(self, table: StepTable) -> tuple[Array, Array]:
         """Return point forecasts (n, K) and quantiles (n, K, Q) of the rows of a table."""
-        history = self.history_
+        history = self._history
         codes, places = locate(history, table)
         own = encode(history.schema.known, table)
         relative = places - history.panel.start[codes]
@@ -436,7 +436,7 @@ class ForecastOutputMixin:
 
     def _ahead(self, series: Array, known: Array) -> tuple[Array, Array]:
         """Forecast series from their ends; steps without covariates take those before them."""
-        history = self.history_
+        history = self._history
         panel = history.panel.select(series)
         n, steps = known.shape[:2]
         future = None
@@ -452,7 +452,7 @@ class ForecastOutputMixin:
 
     def _in_sample(self, codes: Array, relative: Array, own: Array) -> tuple[Array, Array]:
         """Forecast rows of the history one step ahead, under the covariates given."""
-        history = self.history_
+        history = self._history
         panel = history.panel
         slots = panel.offsets[codes] + relative
         if history.n_own and panel.known is not None:
@@ -483,8 +483,8 @@ class ForecastOutputMixin:
 
     def _warn_of_gaps(self, codes: Array, relative: Array) -> None:
         """Warn of rows that training skipped but has seen the future of."""
-        panel = self.history_.panel
-        skipped = ~self.history_.present[panel.offsets[codes] + relative]
+        panel = self._history.panel
+        skipped = ~self._history.present[panel.offsets[codes] + relative]
         skipped &= relative < self._trained[codes]
         if skipped.any():
             warnings.warn(
@@ -498,7 +498,7 @@ class ForecastOutputMixin:
 
     def _warn_of_future(self, table: StepTable, future: Array) -> None:
         """Warn of past-only covariates after the cutoff, and of rows that bear no time."""
-        for column in self.history_.schema.past:
+        for column in self._history.schema.past:
             if column.name not in table.columns:
                 continue
             cells = table.columns[column.name]

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from ..exceptions import BaselineWarning
 from ..metrics._scale import naive_scale
 from ._baselines import baselines
 from ._grid import Array
@@ -81,6 +82,6 @@ def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
             f"On the held-out tail the {best.replace('_', ' ')} forecast was better than "
             f"{kind}: MASE {rivals[best]:.3g} against {ours:.3g}. See report_; the series may "
             "have little to learn from, or a covariate may mislead.",
-            UserWarning,
+            BaselineWarning,
             stacklevel=4,
         )

@@ -1,5 +1,7 @@
-"""Pictures of fitted estimators, in scikit-learn's Display form. Imports no other room."""
+"""Pictures of fitted estimators, in scikit-learn's Display form."""
 
+from ._error_by_horizon import ErrorByHorizonDisplay
+from ._forecast import ForecastDisplay
 from ._training_curve import TrainingCurveDisplay
 
-__all__ = ["TrainingCurveDisplay"]
+__all__ = ["ErrorByHorizonDisplay", "ForecastDisplay", "TrainingCurveDisplay"]

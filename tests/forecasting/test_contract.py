@@ -11,6 +11,8 @@ from series import daily, panel, quick, weekly
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from sklearn_rnn.exceptions import BaselineWarning
+
 Y = daily()
 TRAIN, TEST = Y[:-14], Y[-14:]
 
@@ -210,7 +212,7 @@ def test_update_fills_what_was_missing():
     late = TRAIN.copy()
     late[-3:] = np.nan
     forecaster = quick().fit(None, late).update(None, TRAIN[-3:])
-    assert forecaster.history_.panel.values[:, 0] == pytest.approx(TRAIN.to_numpy())
+    assert forecaster._history.panel.values[:, 0] == pytest.approx(TRAIN.to_numpy())
 
 
 def test_update_of_a_panel_may_bring_new_series():
@@ -276,7 +278,7 @@ def test_a_baseline_that_wins_is_warned_of(monkeypatch):
             return self
 
     monkeypatch.setattr("sklearn_rnn.forecasting._forecaster.ForecastModel", Bad)
-    with pytest.warns(UserWarning, match="On the held-out tail the .* forecast was better"):
+    with pytest.warns(BaselineWarning, match="On the held-out tail the .* forecast was better"):
         quick().fit(None, TRAIN)
 
 

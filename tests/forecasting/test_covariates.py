@@ -93,19 +93,19 @@ def test_static_covariates():
     options = {"id_col": "store", "time_col": "day", "static_covariates": ["city", "size"]}
     forecaster = quick(**options).fit(table.drop(columns="sales"), table.sales)
     assert len(forecaster.forecast(2)) == 6
-    assert forecaster.history_.panel.static.shape == (3, 2)
+    assert forecaster._history.panel.static.shape == (3, 2)
     wrong = table.assign(size=np.arange(len(table)))
     with pytest.raises(ValueError, match="'size' changes within series 's0', at row 1"):
         quick(**options).fit(wrong.drop(columns="sales"), wrong.sales)
     newcomer = table[table.store == "s1"].assign(store="s9", city="B")
     forecaster.update(newcomer.drop(columns="sales"), newcomer.sales)
-    static = forecaster.history_.panel.static
+    static = forecaster._history.panel.static
     assert static[3].tolist() == static[1].tolist()
 
 
 def test_past_categories_become_columns():
     forecaster = quick(past_covariates=["promo", "rain"]).fit(X[:-14], Y[:-14])
-    assert forecaster.history_.panel.past.shape == (126, 3)
+    assert forecaster._history.panel.past.shape == (126, 3)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_periods(freq):
 @pytest.mark.parametrize("freq", ["15min", "h", "D", "MS"])
 def test_the_clocks_change(zone, freq):
     train, test = split(pd.date_range("2024-03-05", periods=700, freq=freq, tz=zone))
-    assert len(check(train, test).history_.panel.values) == len(train)
+    assert len(check(train, test)._history.panel.values) == len(train)
 
 
 def test_numbers_and_durations():
@@ -89,7 +89,7 @@ def test_gaps_are_missing_steps():
     kept[[0, -1]] = True
     forecaster = quick(season_length=7).fit(None, train[kept])
     assert forecaster.freq_ == "every day"
-    assert len(forecaster.history_.panel.values) == len(train)
+    assert len(forecaster._history.panel.values) == len(train)
     assert np.abs(forecaster.predict(test.index) - test).mean() < 0.6
 
 
@@ -109,7 +109,7 @@ def test_rows_of_a_bin_are_averaged():
     index = pd.date_range("2024", periods=280, freq="30min")
     series = pd.Series(np.repeat(weekly(140), 2) + np.tile([1.0, -1.0], 140), index=index)
     forecaster = quick(freq="h").fit(None, series)
-    assert forecaster.history_.panel.values[:7, 0] == pytest.approx(weekly(140)[:7])
+    assert forecaster._history.panel.values[:7, 0] == pytest.approx(weekly(140)[:7])
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_a_wrong_date_does_not_fill_the_memory():
 def test_calendar_features():
     index = pd.date_range("2024", periods=24 * 30, freq="h")
     series = pd.Series(10 + SHAPE[index.day_of_week], index=index)
-    chosen = quick(horizon=24).fit(None, series).history_.features
+    chosen = quick(horizon=24).fit(None, series)._history.features
     assert chosen == ("hour", "dayofweek")
-    assert quick(time_features=None).fit(None, series).history_.features == ()
-    assert quick(time_features=["hour"]).fit(None, series).history_.features == ("hour",)
+    assert quick(time_features=None).fit(None, series)._history.features == ()
+    assert quick(time_features=["hour"]).fit(None, series)._history.features == ("hour",)
     with pytest.raises(ValueError, match="time_features has \\['moon'\\]"):
         quick(time_features=["moon"]).fit(None, series)
     with pytest.raises(ValueError, match="needs dates"):
