@@ -14,6 +14,7 @@ import torch
 from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, Recurrence
 from sklearn_rnn.nn._compiled import _choice, is_available, recur
 
+_call = pytest.importorskip("sklearn_rnn.nn._compiled._call", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
 
 CELLS = {
@@ -35,7 +36,7 @@ TOLERANCE = {
 def always(monkeypatch):
     """Take the compiled path wherever it can be taken, not only where it is the faster one."""
     monkeypatch.setattr(_choice, "is_faster", lambda *_: True)
-    monkeypatch.setattr(_choice, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(_call, "_WORTH_A_SHARD", 1)
 
 
 @pytest.fixture
@@ -354,13 +355,11 @@ def test_short_sequences_are_left_to_torch(monkeypatch):
     assert recur(form, torch.randn(4, 19, 2), None) is not None
 
 
-def test_small_work_stays_on_one_thread(threads, monkeypatch):
+def test_small_work_stays_together(monkeypatch):
     monkeypatch.undo()
-    threads(4)
-    form = make("gru", 16, 64, torch.float32).compiled_form()
-    assert _choice.n_threads(form, torch.empty(32, 20, 16), 32 * 5) == 1
-    assert _choice.n_threads(form, torch.empty(32, 20, 16), 32 * 20) == 4
-    assert _choice.n_threads(form, torch.empty(2, 5000, 16), 10_000) == 4
+    assert _call.n_shards(32, 32 * 5, 192, 80) == 1
+    assert _call.n_shards(32, 32 * 100, 192, 80) == 2
+    assert _call.n_shards(500, 500 * 100, 192, 80) == 8
 
 
 def test_hooks_are_called():
@@ -482,7 +481,7 @@ def test_a_forked_process_has_threads_of_its_own():
     code = USE + (
         "import os, warnings\n"
         "warnings.simplefilter('ignore')\n"
-        "_choice._WORTH_A_THREAD = 1\n"
+        "from sklearn_rnn.nn._compiled import _call\n_call._WORTH_A_SHARD = 1\n"
         "torch.set_num_threads(2)\n"
         "x = torch.zeros(4, 6, 2)\n"
         "with torch.no_grad():\n"

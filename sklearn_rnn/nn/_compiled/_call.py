@@ -32,6 +32,8 @@ _Fields = ctypes.c_int64 * len(FIELDS)
 _BLOCK_ROWS, _PAIRS = 32, 64
 #: Shards at most.
 _SHARDS = 8
+#: Multiplications that a shard is worth.
+_WORTH_A_SHARD = 2_000_000
 _LINE = 64
 _NEVER = np.iinfo(np.int64).max
 
@@ -59,9 +61,14 @@ class _Block:
         return len(self.place)
 
 
-def n_shards(batch: int, units: int) -> int:
-    """Return the shards of a batch: fewer where each has large sums of its own."""
-    return min(_SHARDS, -(-batch // (16 if units < 256 else 32)))
+def n_shards(batch: int, steps: int, rows: int, columns: int) -> int:
+    """Return the shards of a batch, whatever the threads: by its rows, and by what is to be done.
+
+    `steps` are those of all rows together; `rows` and `columns` are the recurrent weights' and
+    the inputs' together. Large weights have large sums, which each shard has for itself.
+    """
+    least = 16 if columns < 256 else 32
+    return max(1, min(_SHARDS, -(-batch // least), steps * rows * columns // _WORTH_A_SHARD))
 
 
 def _blocks(batch: int, steps: int, lengths: np.ndarray | None, shards: int) -> list[list[_Block]]:
@@ -271,7 +278,9 @@ class Call:
     ) -> tuple[Result, Tensor | None]:
         """Run forward; also return what the way back needs, if it is to be kept."""
         batch, steps, channels = x.shape
-        self.blocks = _blocks(batch, steps, self.lengths, n_shards(batch, weights.u.shape[1]))
+        total = batch * steps if self.lengths is None else int(self.lengths.sum())
+        shards = n_shards(batch, total, weights.u.shape[0], weights.u.shape[1] + channels)
+        self.blocks = _blocks(batch, steps, self.lengths, shards)
         cell, x = self.cell, _by_rows(x)
         fields = self._fields(weights, x)
         units, padded, pairs = fields["units"], fields["padded"], fields["capacity"]
@@ -282,7 +291,6 @@ class Call:
         c_end = x.new_empty(batch, units) if cell.n_states == 2 else None
         kept = None
         if keep:
-            total = batch * steps if self.lengths is None else int(self.lengths.sum())
             self.kept_size = cell.n_kept * padded * x.element_size()
             kept = x.new_empty(total, cell.n_kept * padded)
         packed = _Area(

@@ -1,4 +1,4 @@
-"""Whether a recurrence runs compiled, and on how many threads. Imports torch; llvmlite when used.
+"""Whether a recurrence runs compiled. Imports torch; llvmlite when used.
 
 :func:`recur` is the door: it takes a layer's weights and a batch and gives the result, or None
 where torch's own path is to be taken.
@@ -15,9 +15,6 @@ from torch import Tensor
 
 from .._threads import recurrence_threads
 from ._form import Form
-
-#: Multiplications that a thread of its own must be worth; see `benchmarks/cells.py`.
-_WORTH_A_THREAD = 2_000_000
 
 #: Steps from which on a cell is faster compiled.
 _FEWEST_STEPS = {
@@ -74,16 +71,6 @@ def is_faster(form: Form, x: Tensor) -> bool:
     if x.shape[0] < 4 and form.weights.u.shape[1] >= 256:
         fewest = max(fewest, 20)
     return x.shape[1] >= fewest
-
-
-def n_threads(form: Form, x: Tensor, steps: int) -> int:
-    """Return the threads worth using for so many steps of all rows together."""
-    threads = recurrence_threads()
-    if threads == 1:
-        return 1
-    rows, units = form.weights.u.shape
-    work = steps * rows * (units + x.shape[2])
-    return max(1, min(threads, work // _WORTH_A_THREAD))
 
 
 def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:
@@ -155,8 +142,7 @@ def _run(
     from . import _call
 
     steps = None if lengths is None else lengths.detach().clamp(0, x.shape[1]).numpy()
-    total = x.shape[0] * x.shape[1] if steps is None else int(steps.sum())
-    call = _call.Call(form.name, kernels, steps, reverse, n_threads(form, x, total))
+    call = _call.Call(form.name, kernels, steps, reverse, recurrence_threads())
     h = states[0][0] if states else None
     c = states[1][0] if len(states) > 1 else None
     out, h_end, c_end = _call.run(call, x, h, c, form.weights)
