@@ -206,3 +206,15 @@ def test_long_runs(script, tmp_path):
     assert all(error < 1 for error, _ in found["adding"].values())
     text = page.read_text()
     assert "| torch.nn.LSTM |" in text and "reservoir alone" in text
+
+
+@pytest.mark.parametrize("name", ["surnames", "TREC"])
+def test_text_runs(script, tmp_path, capsys, name):
+    if name not in script("_texts").available(script("_data").FOLDER):
+        pytest.skip(f"{name} is not in the data folder")
+    page = tmp_path / "page.md"
+    found = script("text").main(["--quick", "--sets", name, "--page", str(page)])
+    assert set(found[name]) == {"default", "TF-IDF + LR", "bag of embeddings"}
+    scores, seconds, speeds = found[name]["default"]
+    assert len(scores) == 1 and scores[0] > 0.2 and seconds[0] > 0 and speeds[0] > 0
+    assert f"| {name} " in capsys.readouterr().out and not page.exists()
