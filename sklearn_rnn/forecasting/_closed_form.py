@@ -2,7 +2,7 @@
 
 Gram matrices are summed up batch by batch, so memory does not grow with the panel, and one
 eigendecomposition serves all penalties. What the penalty draws the map to is not zero but a simple
-forecast: the last season again, or the series' own profile and level.
+forecast: the last season again, with or without trend, or the series' own profile and level.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..nn import LinearPath
 from ._dataset import ForecastData
 from ._windows import Windows
 
-PENALTIES = 10.0 ** np.arange(-4.0, 3.0)
+PENALTIES = 10.0 ** np.arange(-4.0, 5.0)
 _BATCH = 8192
 # Windows count by how much their errors weigh in the panel's scaled error, within these bounds.
 _LIGHTEST, _HEAVIEST = 0.01, 10.0
@@ -36,6 +36,18 @@ class LinearMap:
         with torch.no_grad():
             path.map.weight.copy_(torch.from_numpy(self.weight.T))
             path.map.bias.copy_(torch.from_numpy(self.bias))
+
+
+def averaged(maps: list[tuple[LinearMap, int, float]], window: int) -> LinearMap:
+    """Average maps of windows of different length, with weights, into one of the longest."""
+    n_extra = len(maps[0][0].weight) - maps[0][1]
+    horizon = len(maps[0][0].bias)
+    weight, bias = np.zeros((window + n_extra, horizon)), np.zeros(horizon)
+    for found, length, share in maps:
+        weight[window - length : window] += share * found.weight[:length]
+        weight[window:] += share * found.weight[length:]
+        bias += share * found.bias
+    return LinearMap(weight, bias)
 
 
 def window_weights(data: ForecastData, found: Windows, lane: Tensor) -> Tensor:
@@ -111,7 +123,9 @@ class ClosedForm:
         centred = joint[:-1] - np.outer(self._mean, joint[-1])
         shrunk = 1.0 / (self._values + penalty * self.total)
         weight = self._vectors @ (shrunk[:, None] * (self._vectors.T @ centred))
-        return LinearMap(weight + prior, mean - self._mean @ weight)
+        # The intercept is drawn to none too, a hundred times as gently.
+        bias = (mean - self._mean @ weight) / (1 + 0.01 * penalty)
+        return LinearMap(weight + prior, bias)
 
     def spread(self, solution: LinearMap) -> np.ndarray:
         """Return the root mean squared error of a map on the windows, for each step."""
@@ -138,4 +152,10 @@ def priors(data: ForecastData) -> dict[str, np.ndarray]:
         found["profile"] = np.zeros((n_features, horizon))
         found["profile"][window + (steps + season // 2) % season, steps] = 1.0
         found["profile"][window + season + 1] = 1.0
+    if data.reader.smoothed is not None:
+        # Season or last value, going on along the straight line through the lane so far.
+        base = "season" if "season" in found else "last" if "last" in found else "level"
+        lag = season * (1 + steps // season)
+        found["trend"] = found[base].copy()
+        found["trend"][-1] = lag / horizon
     return found

@@ -44,6 +44,7 @@ class ForecastData:
         until: np.ndarray | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        self._given = lanes, design, offsets, horizon, mixed, until
         self.lanes, self.mixed = lanes, mixed
         self.window, self.horizon = window, horizon
         self.n_series, self.n_rows = len(offsets) - 1, int(offsets[-1])
@@ -61,6 +62,13 @@ class ForecastData:
 
         self.known, self.past, self.static = map(put, (design.known, design.past, design.static))
         self._span = torch.arange(-window, horizon, device=self.device)
+
+    def with_window(self, window: int) -> ForecastData:
+        """Return the same lanes, each by itself, read with another window."""
+        lanes, design, offsets, horizon, _, until = self._given
+        return ForecastData(
+            lanes, design, offsets, window, horizon, mixed=False, until=until, device=self.device
+        )
 
     @property
     def n_units(self) -> int:

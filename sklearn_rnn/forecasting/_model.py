@@ -17,20 +17,21 @@ from torch import Tensor
 from ..nn import ForecastNetwork, ForecastNetworkConfig
 from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
 from ._calibration import Calibration, calibrate, coverage, ordered
-from ._closed_form import ClosedForm, batches, priors
+from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors
 from ._dataset import ForecastData
 from ._design import Design
 from ._forecasts import Forecasts, kept_tail
 from ._lanes import make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
-from ._selection import Choice, choose, validation_windows
+from ._recursion import Forecasts, continued, extended, widened
+from ._selection import MOST_SOLVED, Choice, choose, first_cut, validation_windows
 from ._training import train_network
 from ._warm import begin_from
 
 _SHARES = np.linspace(0.0, 1.0, 11)
-# The validated share counts as much as this many independent windows say for one half.
-_SHARE_DOUBT = 4.0
+# Before the tail is asked, the share is zero, as sure as if so many forecasts had said so.
+_SHARE_BEFORE, _SHARE_DOUBT = 0.0, 4.0
 _MOST_WINDOWS = 2_000_000
 _PREDICT_BATCH = 2048
 
@@ -114,7 +115,7 @@ class ForecastModel:
             if not self.options.refit:
                 self.networks_ = [network]
         elif self.trains:
-            share = 0.5 if self.options.linear else 1.0
+            share = _SHARE_BEFORE if self.options.linear else 1.0
         if not self.networks_ or self.options.refit:
             data = self._data(panel, design, choice, until=None)
             self.networks_ = [
@@ -156,18 +157,16 @@ class ForecastModel:
     ) -> ForecastNetwork:
         """Solve and train one network."""
         options = self.options
-        config = self._config(data)
+        config = self._config(data, choice.recent)
         with seeded_globals(seed):
             network = ForecastNetwork(config)
         network.start(torch.Generator().manual_seed(seed))
-        windows = data.windows(choice.first, full=False, most=_MOST_WINDOWS, seed=seed)
+        first = first_cut(choice.recent, self.season_)
+        windows = data.windows(first, full=False, most=_MOST_WINDOWS, seed=seed)
         spread = np.ones(options.horizon)
         if options.linear:
             with cpu_threads(self.n_threads):
-                chosen = data.windows(choice.first, full=True, most=choice.most, seed=seed)
-                sums = ClosedForm(data, *chosen, weights)
-                solution = sums.solve(priors(data)[choice.prior], choice.penalty)
-                spread = sums.spread(solution)
+                solution, spread = self._solve(data, choice, weights, seed)
             solution.put(network.linear)
             solution.put(network.closed)
         else:
@@ -199,6 +198,23 @@ class ForecastModel:
             )
         return network.eval()
 
+    def _solve(
+        self, data: ForecastData, choice: Choice, weights: np.ndarray | None, seed: int
+    ) -> tuple[LinearMap, np.ndarray]:
+        """Solve the linear paths that were chosen and average them; return their spread too."""
+        maps, spread = [], np.zeros(data.horizon)
+        for window in sorted({candidate.window for candidate in choice.candidates}):
+            part = data.with_window(window)
+            first = first_cut(window, self.season_)
+            rows = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
+            sums, simple = ClosedForm(part, *rows, weights), priors(part)
+            for candidate in choice.candidates:
+                if candidate.window == window:
+                    solution = sums.solve(simple[candidate.prior], candidate.penalty)
+                    maps.append((solution, window, candidate.weight))
+                    spread += candidate.weight * sums.spread(solution)
+        return averaged(maps, data.window), spread
+
     def _note(
         self, record: EpochRecord, on_epoch: Callable[[EpochRecord], object] | None
     ) -> object:
@@ -216,17 +232,18 @@ class ForecastModel:
                 size *= 2
         epochs = self.options.max_epochs
         if isinstance(epochs, str):
-            epochs = int(np.clip(800 // max(1, used // size), 12, 40))
+            epochs = 12
         return size, epochs
 
-    def _config(self, data: ForecastData) -> ForecastNetworkConfig:
+    def _config(self, data: ForecastData, recent: int) -> ForecastNetworkConfig:
         """Describe the network for some data."""
         options = self.options
         segment = options.segment_length
         if isinstance(segment, str):
-            segment = self.season_ if self.season_ > 1 else max(1, data.window // 8)
+            segment = self.season_ if self.season_ > 1 else max(1, recent // 8)
         return ForecastNetworkConfig(
             window=data.window,
+            recent=recent,
             horizon=options.horizon,
             n_targets=data.targets_a_unit,
             n_extra=data.reader.n_extra,
@@ -235,7 +252,7 @@ class ForecastModel:
             n_static=data.static.shape[1],
             season=self.season_,
             decoder=options.decoder,
-            segment_length=min(segment, data.window),
+            segment_length=min(segment, recent),
             cell=options.cell,
             hidden_size=options.hidden_size,
             num_layers=options.num_layers,
@@ -262,7 +279,7 @@ class ForecastModel:
             ]
             best = float(_SHARES[int(np.argmin(errors))])
             n = choice.n_independent
-            share = (n * best + _SHARE_DOUBT * 0.5) / (n + _SHARE_DOUBT)
+            share = (n * best + _SHARE_DOUBT * _SHARE_BEFORE) / (n + _SHARE_DOUBT)
             self.report_ |= {
                 "share": share,
                 "scaled_error_closed_form": errors[0],
@@ -351,19 +368,19 @@ class ForecastModel:
         levels = tuple(LEVELS)
         point = np.empty((len(series), horizon, n_targets))
         quantiles = np.empty((len(series), horizon, n_targets, len(levels)))
-        panel = _extended(panel, step * -(-horizon // step), future_known)
+        panel = extended(panel, step * -(-horizon // step), future_known)
         wide: np.ndarray | None = None
         with cpu_threads(self.n_threads):
             for begin in range(0, horizon, step):
                 if begin:
                     # Each origin becomes a series of its own that has seen its forecasts.
-                    panel, series, cut = _continued(
+                    panel, series, cut = continued(
                         panel, series, cut, point[:, begin - step : begin]
                     )
                     limit = cut.copy()
                 found = self._forecast(panel, series, cut, limit, seed + begin)
                 if wide is not None:
-                    found = _widened(found, wide)
+                    found = widened(found, wide)
                 stop = min(begin + step, horizon)
                 point[:, begin:stop] = found.point[:, : stop - begin]
                 quantiles[:, begin:stop] = found.quantiles[:, : stop - begin]
@@ -522,62 +539,3 @@ def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> fl
     """Return the mean absolute error in units of each lane's scale."""
     error = np.abs(truth - point) / scale[:, None]
     return float(np.nanmean(error))
-
-
-def _extended(panel: Panel, steps: int, future_known: np.ndarray | None) -> Panel:
-    """Add rows without targets behind every series."""
-    offsets = panel.offsets
-    n = len(offsets) - 1
-    places = np.repeat(offsets[1:], steps)
-    values = np.insert(panel.values.astype(np.float64), places, np.nan, axis=0)
-    known = panel.known
-    if known is not None:
-        if future_known is None:
-            last = np.maximum(offsets[1:] - 1, 0)
-            future_known = np.repeat(known[last][:, None], steps, axis=1)
-        lack = steps - future_known.shape[1]
-        if lack > 0:
-            tail = np.repeat(future_known[:, -1:], lack, axis=1)
-            future_known = np.concatenate([future_known, tail], axis=1)
-        rows = future_known[:, :steps].reshape(n * steps, -1)
-        known = np.insert(known.astype(np.float64), places, rows, axis=0)
-    past = panel.past
-    if past is not None:
-        last = np.repeat(past[np.maximum(offsets[1:] - 1, 0)], steps, axis=0)
-        past = np.insert(past.astype(np.float64), places, last, axis=0)
-    moved = offsets + np.arange(n + 1) * steps
-    return replace(panel, values=values, known=known, past=past, offsets=moved)
-
-
-def _continued(
-    panel: Panel, series: np.ndarray, cut: np.ndarray, point: np.ndarray
-) -> tuple[Panel, np.ndarray, np.ndarray]:
-    """Make each origin a series whose history goes on with its point forecasts."""
-    length = np.diff(panel.offsets)[series]
-    begins = panel.offsets[series]
-    offsets = np.concatenate([[0], np.cumsum(length)])
-    rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - begins, length)
-    values = panel.values[rows].copy()
-    step = point.shape[1]
-    for index, row in enumerate(offsets[:-1] + cut):
-        stop = min(row + step, offsets[index + 1])
-        values[row:stop] = point[index, : stop - row]
-        values[stop : offsets[index + 1]] = np.nan
-    made = replace(
-        panel,
-        values=values,
-        offsets=offsets,
-        start=panel.start[series],
-        known=None if panel.known is None else panel.known[rows],
-        past=None if panel.past is None else panel.past[rows],
-        static=None if panel.static is None else panel.static[series],
-    )
-    return made, np.arange(len(series)), cut + step
-
-
-def _widened(found: Forecasts, wide: np.ndarray) -> Forecasts:
-    """Add the spread (n, K, Q) that the block before ended with, as independent errors do."""
-    distance = found.quantiles - found.point[..., None]
-    more = np.sqrt(distance**2 + wide[:, None] ** 2)
-    quantiles = found.point[..., None] + np.copysign(more, distance + wide[:, None])
-    return Forecasts(found.point, ordered(quantiles, found.levels), found.levels)

@@ -7,7 +7,7 @@ best alone. Imports NumPy, torch and the parts of this room below it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,42 +26,68 @@ _SEASONS = (2, 4, 7, 14, 30)
 _HORIZONS = (1, 2, 4, 8)
 _LONGEST_WINDOW = 1500
 # Windows that candidates are solved on, and validated on.
-_MOST, _MOST_VALIDATED = 30_000, 3_000
+MOST_SOLVED, _MOST_VALIDATED = 30_000, 3_000
+# Candidates of less than this share of the best one's weight are left out.
+_LIGHTEST = 0.1
 # Independent windows that the tail should hold, and the share of a series that it may take.
 _WANTED, _TAIL_SHARE = 200, 0.2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A linear path: its window, what its penalty draws it to, and its weight in the average."""
+
+    window: int
+    prior: str
+    penalty: float
+    error: float = float("nan")
+    weight: float = 1.0
 
 
 @dataclass
 class Choice:
     """What was chosen, and the tail it was chosen on."""
 
-    window: int
     transform: str | None
     seasonality: bool
-    prior: str
-    penalty: float
-    first: int
-    most: int
+    # Linear paths that are averaged; the recurrence reads the window of the best.
+    candidates: list[Candidate]
     # Rows of each series before its tail; the whole series where none is held out.
     until: np.ndarray
     held_out: np.ndarray
     stride: int
-    scaled_error: float | None = None
+    # Forecasts in the tail that do not overlap.
+    n_independent: float
 
     @property
     def validated(self) -> bool:
         """Whether anything is held out."""
         return bool(self.held_out.any())
 
-    n_independent: float = 0.0
+    @property
+    def window(self) -> int:
+        """Longest window of the average."""
+        return max(candidate.window for candidate in self.candidates)
+
+    @property
+    def recent(self) -> int:
+        """Window of the most weight."""
+        found = self._windows()
+        return max(found, key=lambda window: found[window])
+
+    def _windows(self) -> dict[int, float]:
+        """Add up the weights by window."""
+        found: dict[int, float] = {}
+        for candidate in self.candidates:
+            found[candidate.window] = found.get(candidate.window, 0.0) + candidate.weight
+        return found
 
     def report(self) -> dict[str, Any]:
         """Say what was chosen."""
         return {
-            "window": self.window,
+            "window": self.recent,
+            "windows": self._windows(),
             "transform": self.transform,
-            "prior": self.prior,
-            "penalty": self.penalty,
             "validated_series": int(self.held_out.sum()),
         }
 
@@ -78,6 +104,11 @@ class Choice:
         return np.where((rows < end)[:, :, None], values, np.nan), data.lanes.scale[lanes]
 
 
+def first_cut(window: int, season: int) -> int:
+    """Return how many rows must lie before the first window that is learned from."""
+    return min(window, max(2, season // 2))
+
+
 def choose(
     panel: Panel,
     design: Design,
@@ -85,47 +116,60 @@ def choose(
     validation_horizon: int | None,
     weights: np.ndarray | None,
 ) -> Choice:
-    """Choose what is "auto" on the tail of the panel's series."""
+    """Choose what is "auto" on the tail of the panel's series.
+
+    Linear paths of all windows, priors and penalties are tried; those that do about as well as
+    the best are averaged, and what counts as about as well depends on how much the tail can tell:
+    a panel of a thousand series singles one out, a single short series averages nearly all.
+    """
     lengths = np.diff(panel.offsets)
     season, horizon = max(1, int(panel.season_length)), options.horizon
     seasonality = options.seasonality is not False
     until, held_out, tail = _hold_out(lengths, horizon, season, validation_horizon)
     choice = Choice(
-        window=0,
         transform=None,
         seasonality=seasonality,
-        prior="level",
-        penalty=1.0,
-        first=1,
-        most=_MOST,
+        candidates=[],
         until=until,
         held_out=held_out,
         stride=max(1, min(horizon // 4, tail // 50)),
+        n_independent=float(held_out.sum() * panel.values.shape[1] * tail / horizon),
     )
-    choice.n_independent = float(held_out.sum() * panel.values.shape[1] * tail / horizon)
     best = np.inf
     for transform in _transforms(panel, options.transform):
         lanes = make_lanes(panel, transform, seasonality=seasonality, limit=until)
+        found = []
         for window in _windows(options.window, lengths, horizon, season):
             data = ForecastData(
                 lanes, design, panel.offsets, window, horizon, mixed=False, until=until
             )
-            first = min(window, max(2, season // 2))
-            candidates = priors(data)
+            simple = priors(data)
+            prior = "profile" if "profile" in simple else list(simple)[-1]
             if not choice.validated or not options.linear:
-                if choice.window == 0:
-                    choice.window, choice.transform, choice.first = window, transform, first
-                    choice.prior = "profile" if "profile" in candidates else list(candidates)[-1]
-                continue
-            sums = ClosedForm(data, *data.windows(first, full=True, most=_MOST, seed=0), weights)
-            errors = _errors(sums, data, panel, choice, candidates)
-            for (prior, penalty), error in errors.items():
-                if error < best:
-                    best = error
-                    choice.window, choice.transform, choice.first = window, transform, first
-                    choice.prior, choice.penalty = prior, penalty
-                    choice.scaled_error = error
+                found = [Candidate(window, prior, 1.0)]
+                break
+            rows = data.windows(first_cut(window, season), full=True, most=MOST_SOLVED, seed=0)
+            sums = ClosedForm(data, *rows, weights)
+            errors = _errors(sums, data, panel, choice, simple)
+            found += [Candidate(window, *key, error) for key, error in errors.items()]
+        error = np.nanmin([candidate.error for candidate in found] + [np.inf])
+        if not choice.candidates or error < best:
+            best = error
+            choice.transform = transform
+            choice.candidates = _averaged(found, choice.n_independent)
     return choice
+
+
+def _averaged(found: list[Candidate], n_independent: float) -> list[Candidate]:
+    """Weight candidates by their errors, as sharply as so many forecasts can tell them apart."""
+    errors = np.array([candidate.error for candidate in found])
+    if len(found) == 1 or not np.isfinite(errors).all():
+        return found[:1]
+    doubt = 1 / np.sqrt(max(n_independent, 1.0))
+    weight = np.exp(-(errors / max(errors.min(), 1e-300) - 1) / doubt)
+    weight[weight < _LIGHTEST * weight.max()] = 0.0
+    weight /= weight.sum()
+    return [replace(c, weight=float(w)) for c, w in zip(found, weight, strict=True) if w > 0]
 
 
 def _errors(

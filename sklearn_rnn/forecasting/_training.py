@@ -30,6 +30,10 @@ from ._closed_form import window_weights
 from ._dataset import ForecastData
 
 _BLOW_UP = 1e4
+# The spread of a long horizon is learned from so many of its steps in each batch.
+_SPREAD_STEPS = 24
+# The linear path starts at its solution, and moves by smaller steps than the rest.
+_LINEAR_RATE = 0.3
 
 
 def train_network(
@@ -74,12 +78,7 @@ def train_network(
         When loss or weights are not finite any more, or the loss exploded.
     """
     factory, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay)
-    decayed = [p for n, p in network.named_parameters() if p.requires_grad and _decays(n)]
-    others = [p for n, p in network.named_parameters() if p.requires_grad and not _decays(n)]
-    groups = [{"params": decayed}, {"params": others}]
-    if "weight_decay" in keywords:
-        groups[1]["weight_decay"] = 0.0  # type: ignore[assignment]
-    optimizer = factory([g for g in groups if g["params"]], lr=recipe.learning_rate, **keywords)
+    optimizer = factory(_groups(network, recipe, keywords), lr=recipe.learning_rate, **keywords)
     unit, cut = windows
     size = min(windows_an_epoch, len(unit))
     steps = max(1, math.ceil(size / batch_size))
@@ -96,7 +95,8 @@ def train_network(
         losses = []
         network.train()
         for chosen in order.tensor_split(steps):
-            loss = _loss(network, data, unit[chosen], cut[chosen], series_weight, compute)
+            spread = _drawn(data.horizon, draws)
+            loss = _loss(network, data, unit[chosen], cut[chosen], series_weight, compute, spread)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if recipe.gradient_clip is not None:
@@ -128,9 +128,27 @@ def train_network(
         network.eval()
 
 
-def _decays(name: str) -> bool:
-    """Tell whether a parameter is shrunk: weights of the recurrent part, not what was solved."""
-    return "bias" not in name and not name.startswith(("linear.", "spread", "head."))
+def _drawn(horizon: int, draws: torch.Generator) -> Tensor | None:
+    """Draw the steps of a long horizon that the spread is learned from in one batch."""
+    if horizon <= 2 * _SPREAD_STEPS:
+        return None
+    return torch.randperm(horizon, generator=draws)[:_SPREAD_STEPS]
+
+
+def _groups(network: ForecastNetwork, recipe: Recipe, keywords: dict) -> list[dict]:
+    """Sort the parameters: weights of the recurrent part are shrunk, what was solved is not."""
+    groups: dict[str, list] = {"decayed": [], "free": [], "linear": []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            kind = "free" if "bias" in name or name.startswith(("spread", "head.")) else "decayed"
+            groups["linear" if name.startswith("linear.") else kind].append(parameter)
+    none = {"weight_decay": 0.0} if "weight_decay" in keywords else {}
+    found: list[dict] = [
+        {"params": groups["decayed"]},
+        {"params": groups["free"], **none},
+        {"params": groups["linear"], "lr": _LINEAR_RATE * recipe.learning_rate, **none},
+    ]
+    return [group for group in found if group["params"]]
 
 
 def _loss(
@@ -140,6 +158,7 @@ def _loss(
     cut: Tensor,
     series_weight: Tensor | None,
     compute: Compute,
+    steps: Tensor | None,
 ) -> Tensor:
     """Return the mean loss of a batch over the targets that were seen."""
     inputs, found, lane = data.read(unit, cut, targets=True)
@@ -150,7 +169,7 @@ def _loss(
     level, scale = (v.reshape(*shape[:2], 1) for v in (found.level, found.scale))
     if network.head.needs_counts:
         level = level + torch.from_numpy(data.lanes.centre).float()[lane].reshape(level.shape)
-    each = network.head.loss(raw.float(), target, level, scale)
+    each = network.head.loss(raw.float(), target, level, scale, steps)
     weight = seen
     if not network.head.likelihood:
         weight = weight * window_weights(data, found, lane).reshape(*shape[:2], 1)

@@ -42,7 +42,14 @@ class ForecastHead(nn.Module):
         """Return the raw numbers that stand for errors of this standard deviation."""
 
     @abstractmethod
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
         """Return the loss of each step.
 
         Parameters
@@ -50,6 +57,10 @@ class ForecastHead(nn.Module):
         raw : Tensor of shape (B, ..., n_raw)
         target : Tensor of shape (B, ...)
             Normalised by `level` and `scale`, which broadcast against it.
+        level, scale : Tensor
+        steps : Tensor of int, default=None
+            Steps of the horizon, the last axis, that the spread is learned from; None means all.
+            A head may take it for a hint.
 
         Returns
         -------
@@ -120,14 +131,28 @@ class QuantileForecastHead(ForecastHead):
             (centre - width[..., :1] * low, centre, centre + width[..., 1:] * high), -1
         )
 
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
-        error = target - raw[..., 0]
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
+        error = (target - raw[..., 0]).abs()
+        if steps is None:
+            return error + self._pinball(raw, target)
+        # Each step that was drawn stands for those that were not.
+        pinball = self._pinball(raw[..., steps, :], target[..., steps])
+        return error.index_add(-1, steps, pinball * (error.shape[-1] / len(steps)))
+
+    def _pinball(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return twice the mean pinball loss of the levels; the median is taken as it is."""
         found = self.all_quantiles(torch.cat((raw[..., :1].detach(), raw[..., 1:]), -1))
         miss = target[..., None] - found
         levels = torch.tensor(self.levels, dtype=raw.dtype, device=raw.device)
         # max(q e, (q - 1) e) = (q - 1/2) e + |e| / 2, summed over the levels.
-        pinball = miss @ (levels - 0.5) + 0.5 * miss.abs().sum(-1)
-        return error.abs() + 2 / len(self.levels) * pinball
+        return 2 / len(self.levels) * (miss @ (levels - 0.5) + 0.5 * miss.abs().sum(-1))
 
     def quantiles(
         self, raw: np.ndarray, levels: Sequence[float], level: np.ndarray, scale: np.ndarray
@@ -145,7 +170,14 @@ class NormalForecastHead(ForecastHead):
     def initial(self, spread: float) -> list[float]:
         return [0.0, math.log(math.expm1(max(spread, 1e-4)))]
 
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
         spread = F.softplus(raw[..., 1]) + _FLOOR
         return 0.5 * ((target - raw[..., 0]) / spread).square() + spread.log()
 
@@ -164,7 +196,14 @@ class StudentTForecastHead(ForecastHead):
     def initial(self, spread: float) -> list[float]:
         return [0.0, math.log(math.expm1(max(0.8 * spread, 1e-4))), 3.0]
 
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
         spread = F.softplus(raw[..., 1]) + _FLOOR
         freedom = F.softplus(raw[..., 2]) + 2.0
         standard = ((target - raw[..., 0]) / spread).square()
@@ -203,7 +242,14 @@ class NegativeBinomialForecastHead(ForecastHead):
         soft = scale.clamp(min=1e-3)
         return F.softplus((level + scale * location) / soft) * soft + 1e-4
 
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
         mean = self._mean(raw[..., 0], level, scale)
         size = 1 / (F.softplus(raw[..., 1]) + 1e-3)
         count = (level + scale * target).clamp(min=0)
@@ -266,7 +312,14 @@ class MixtureForecastHead(ForecastHead):
         weight, offset, spread = raw[..., 1:].split(self.n_components, -1)
         return weight.log_softmax(-1), raw[..., :1] + offset, F.softplus(spread) + _FLOOR
 
-    def loss(self, raw: Tensor, target: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        level: Tensor,
+        scale: Tensor,
+        steps: Tensor | None = None,
+    ) -> Tensor:
         weight, centre, spread = self._parts(raw)
         standard = (target[..., None] - centre) / spread
         return -torch.logsumexp(weight - 0.5 * standard.square() - spread.log(), -1)

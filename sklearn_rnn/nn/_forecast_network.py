@@ -57,6 +57,8 @@ class ForecastNetworkConfig:
     ----------
     window, horizon : int
         Steps back and ahead.
+    recent : int, default=None
+        Steps of the window that the recurrence reads, the last; None means all.
     n_targets : int, default=1
         Targets that one window holds.
     n_extra, n_known, n_past, n_static : int, default=0
@@ -87,6 +89,7 @@ class ForecastNetworkConfig:
 
     window: int
     horizon: int
+    recent: int | None = None
     n_targets: int = 1
     n_extra: int = 0
     n_known: int = 0
@@ -179,6 +182,7 @@ class ForecastNetwork(nn.Module):
         self.register_buffer("share", torch.ones(()))
         self.spread = nn.Parameter(torch.zeros(config.horizon, self.head.n_raw - 1))
         n_future = config.n_known
+        self.skipped = 0 if config.recent is None else config.window - config.recent
         k, hidden = config.n_targets, config.hidden_size
         n_step = 2 * k + config.n_known + config.n_past
         self.context_size = k * config.n_extra + config.n_static
@@ -274,7 +278,8 @@ class ForecastNetwork(nn.Module):
         parts = [inputs.z.clamp(-_CLIP, _CLIP), inputs.mask]
         steps = torch.cat(parts, 1).transpose(1, 2)
         known = inputs.known[:, : self.config.window]
-        return torch.cat((steps, known, inputs.past), 2)
+        steps = torch.cat((steps, known, inputs.past), 2)
+        return steps[:, self.skipped :]
 
     def _context(self, inputs: ForecastInput) -> Tensor:
         """Return what is known beside the window (B, context_size)."""
@@ -309,7 +314,8 @@ class ForecastNetwork(nn.Module):
         z = torch.cat((inputs.z, target), 2)[:, :, :-1].clamp(-_CLIP, _CLIP)
         mask = torch.cat((inputs.mask, torch.ones_like(target)), 2)[:, :, :-1]
         steps = torch.cat((z, mask), 1).transpose(1, 2)
-        output = self.recurrence(self._fed(steps, inputs, 1)).output[:, config.window - 1 :]
+        steps = self._fed(steps[:, self.skipped :], inputs, 1 + self.skipped)
+        output = self.recurrence(steps).output[:, -config.horizon :]
         shape = (*output.shape[:2], config.n_targets, self.head.n_raw)
         raw: Tensor = self.output(self.dropout(output)).reshape(shape)
         return raw.transpose(1, 2)
@@ -343,7 +349,8 @@ class ForecastNetwork(nn.Module):
         config = self.config
         location = self.linear(inputs) * self.share + self.closed(inputs) * (1 - self.share)
         steps = torch.cat((inputs.z.clamp(-_CLIP, _CLIP), inputs.mask), 1).transpose(1, 2)
-        found = self.recurrence(self._fed(steps, inputs, 1), return_state=True)
+        steps = self._fed(steps[:, self.skipped :], inputs, 1 + self.skipped)
+        found = self.recurrence(steps, return_state=True)
         path = []
         for step in range(config.horizon):
             shape = (len(steps), config.n_targets, self.head.n_raw)
