@@ -86,6 +86,13 @@ class ForecastData:
             return units[:, None] + np.arange(self.n_targets) * self.n_series
         return units[:, None]
 
+    def rows_of(self, unit: Tensor, cut: Tensor) -> np.ndarray:
+        """Return the flat row of each lane (B, K) at cuts."""
+        lanes = self.lanes_of(unit.cpu().numpy())
+        n = max(self.n_series, 1)
+        rows = self.offsets[lanes[:, :1] % n] + cut.cpu().numpy()[:, None]
+        return rows + (lanes // n) * self.n_rows
+
     def windows(self, first: int, *, full: bool, most: int, seed: int) -> tuple[Tensor, Tensor]:
         """List windows to train on.
 

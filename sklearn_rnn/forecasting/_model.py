@@ -472,6 +472,10 @@ class ForecastModel:
                     flat = moved.reshape(-1, *moved.shape[2:])
                     return data.lanes.to_user(flat, lanes).reshape(moved.shape)
 
+                # Where no value was ever seen there is nothing to forecast from.
+                begins = data.lanes.start[lanes].reshape(shape)
+                rows = data.rows_of(part, where).reshape(shape)
+                p[rows <= begins], q[rows <= begins] = np.nan, np.nan
                 points.append(user(p).swapaxes(1, 2))
                 quantiles.append(np.moveaxis(user(ordered(q, LEVELS)), 1, 2))
         return Forecasts(np.concatenate(points), np.concatenate(quantiles), tuple(LEVELS))

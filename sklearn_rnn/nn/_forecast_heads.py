@@ -267,10 +267,7 @@ class NegativeBinomialForecastHead(ForecastHead):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return size and probability as SciPy has them."""
         mean = self._mean(
-            *(
-                torch.from_numpy(np.asarray(v, dtype=np.float64))
-                for v in (raw[..., 0], level, scale)
-            )
+            *(torch.from_numpy(np.array(v, dtype=np.float64)) for v in (raw[..., 0], level, scale))
         ).numpy()
         size = 1 / (np.logaddexp(0, raw[..., 1].astype(np.float64)) + 1e-3)
         return size, size / (size + mean)
