@@ -165,7 +165,7 @@ def _averaged(found: list[Candidate], n_independent: float) -> list[Candidate]:
     errors = np.array([candidate.error for candidate in found])
     if len(found) == 1 or not np.isfinite(errors).all():
         return found[:1]
-    doubt = 1 / np.sqrt(max(n_independent, 1.0))
+    doubt = 0.35 / np.sqrt(max(n_independent, 1.0))
     weight = np.exp(-(errors / max(errors.min(), 1e-300) - 1) / doubt)
     weight[weight < _LIGHTEST * weight.max()] = 0.0
     weight /= weight.sum()

@@ -257,6 +257,7 @@ def test_fit_leaves_its_input_alone(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr() == ("", "") and not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore:On the held-out tail the ridge")
 def test_report_and_baseline():
     noise = np.random.default_rng(0).normal(size=200).cumsum()
     forecaster = quick(horizon=5).fit(None, pd.Series(weekly(200) * 3 + noise * 0.01))
