@@ -24,7 +24,7 @@ from ._forecasts import Forecasts, kept_tail
 from ._lanes import make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
-from ._recursion import Forecasts, continued, extended, widened
+from ._recursion import continued, extended, widened
 from ._selection import MOST_SOLVED, Choice, choose, first_cut, validation_windows
 from ._training import train_network
 from ._warm import begin_from

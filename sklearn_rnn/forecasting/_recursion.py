@@ -1,30 +1,14 @@
-"""Forecasts, and how they go on beyond the horizon that a network was trained for. NumPy only."""
+"""How forecasts go on beyond the horizon that a network was trained for. NumPy only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ._calibration import ordered
+from ._forecasts import Forecasts
 from ._panel import Panel
-
-
-@dataclass
-class Forecasts:
-    """Forecasts of n origins.
-
-    Attributes
-    ----------
-    point : ndarray of shape (n, h, K)
-    quantiles : ndarray of shape (n, h, K, Q)
-        At `levels`; they do not cross.
-    levels : tuple of float
-    """
-
-    point: np.ndarray
-    quantiles: np.ndarray
-    levels: tuple[float, ...]
 
 
 def extended(panel: Panel, steps: int, future_known: np.ndarray | None) -> Panel:

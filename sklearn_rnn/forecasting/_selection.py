@@ -203,22 +203,22 @@ def _errors(
 
 
 def validation_windows(data: ForecastData, choice: Choice) -> tuple[Tensor, Tensor]:
-    """List the windows whose targets lie in the tail."""
-    units, cuts = [], []
+    """List the windows whose targets lie in the tail; all targets of a series at each cut."""
+    found, cuts = [], []
     lengths = np.diff(data.offsets)
-    for unit in range(data.n_units):
-        series = unit % data.n_series
-        if choice.held_out[series]:
-            last = lengths[series] - data.horizon
-            found = np.arange(last, choice.until[series] - 1, -choice.stride)[::-1]
-            units.append(np.full(len(found), unit))
-            cuts.append(found)
-    all_units, all_cuts = np.concatenate(units), np.concatenate(cuts)
-    if len(all_units) > _MOST_VALIDATED:
-        draw = np.random.default_rng(0)
-        chosen = np.sort(draw.choice(len(all_units), _MOST_VALIDATED, replace=False))
-        all_units, all_cuts = all_units[chosen], all_cuts[chosen]
-    return torch.from_numpy(all_units), torch.from_numpy(all_cuts)
+    for series in np.flatnonzero(choice.held_out):
+        last = lengths[series] - data.horizon
+        part = np.arange(last, choice.until[series] - 1, -choice.stride)[::-1]
+        found.append(np.full(len(part), series))
+        cuts.append(part)
+    series, cut = np.concatenate(found), np.concatenate(cuts)
+    times = data.n_units // data.n_series
+    most = max(1, _MOST_VALIDATED // times)
+    if len(series) > most:
+        chosen = np.sort(np.random.default_rng(0).choice(len(series), most, replace=False))
+        series, cut = series[chosen], cut[chosen]
+    units = (series[None] + np.arange(times)[:, None] * data.n_series).reshape(-1)
+    return torch.from_numpy(units), torch.from_numpy(np.tile(cut, times))
 
 
 def _hold_out(
