@@ -206,10 +206,10 @@ def validation_windows(data: ForecastData, choice: Choice) -> tuple[Tensor, Tens
     """List the windows whose targets lie in the tail; all targets of a series at each cut."""
     found, cuts = [], []
     lengths = np.diff(data.offsets)
-    for series in np.flatnonzero(choice.held_out):
-        last = lengths[series] - data.horizon
-        part = np.arange(last, choice.until[series] - 1, -choice.stride)[::-1]
-        found.append(np.full(len(part), series))
+    for index in np.flatnonzero(choice.held_out):
+        last = lengths[index] - data.horizon
+        part = np.arange(last, choice.until[index] - 1, -choice.stride)[::-1]
+        found.append(np.full(len(part), index))
         cuts.append(part)
     series, cut = np.concatenate(found), np.concatenate(cuts)
     times = data.n_units // data.n_series
