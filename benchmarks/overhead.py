@@ -172,7 +172,7 @@ def train_by_hand(problem: Problem, network: nn.Module) -> float:
     for _ in range(problem.epochs):
         total = 0.0
         for positions in plan.epoch():
-            rows = torch.from_numpy(positions)
+            rows = torch.from_numpy(positions[np.argsort(-lengths[positions], kind="stable")])
             here = all_lengths[rows]
             x = x_all[rows][:, : int(here.max())]
             optimizer.zero_grad()

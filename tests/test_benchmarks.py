@@ -218,3 +218,14 @@ def test_text_runs(script, tmp_path, capsys, name):
     scores, seconds, speeds = found[name]["default"]
     assert len(scores) == 1 and scores[0] > 0.2 and seconds[0] > 0 and speeds[0] > 0
     assert f"| {name} " in capsys.readouterr().out and not page.exists()
+
+
+def test_speed_runs(script, tmp_path):
+    page = tmp_path / "page.md"
+    options = "--quick --sequences 12 --batch-size 4 --epochs 1 --repeats 1 --rivals skorch"
+    results = script("speed").main([*options.split(), "--page", str(page)])
+    (found,) = results.values()
+    wanted = {"fit", "loop", "skorch", "predict ratio", "one ratio", "ragged", "idle", "busy"}
+    assert wanted <= set(found)
+    assert all(value > 0 for value in found.values())
+    assert "| lstm, 4 units, 10 steps, 4x" in page.read_text()
