@@ -23,7 +23,7 @@ from sklearn_rnn import RNNClassifier, Sequences
 from sklearn_rnn.training import BatchPlan, _batches
 
 SETS = ("JapaneseVowels", "ECG", "BasicMotions", "GunPoint", "ArrowHead", "ItalyPowerDemand")
-WAYS = {"plain": None, "as `fit`": (4, 32), "all sorted": (32, 32)}
+WAYS = {"plain": None, "as `fit`": (4, 32, 8), "all sorted": (32, 32, 0)}
 
 
 def shuffled(plan: BatchPlan) -> list[np.ndarray]:
@@ -33,17 +33,21 @@ def shuffled(plan: BatchPlan) -> list[np.ndarray]:
 
 
 @contextmanager
-def pools(sizes: tuple[int, int] | None):
-    """Let batches come from pools of at least and at most so many; None shuffles plainly."""
-    before = BatchPlan.epoch, _batches._SMALLEST_POOL, _batches._LARGEST_POOL
+def pools(sizes: tuple[int, int, int] | None):
+    """Set the smallest and the largest pool, and from how many batches on; None shuffles plainly."""
+    names = ("_SMALLEST_POOL", "_LARGEST_POOL", "_FEWEST_BATCHES")
+    epoch, before = BatchPlan.epoch, [getattr(_batches, name) for name in names]
     try:
         if sizes is None:
             BatchPlan.epoch = shuffled
         else:
-            _batches._SMALLEST_POOL, _batches._LARGEST_POOL = sizes
+            for name, size in zip(names, sizes, strict=True):
+                setattr(_batches, name, size)
         yield
     finally:
-        BatchPlan.epoch, _batches._SMALLEST_POOL, _batches._LARGEST_POOL = before
+        BatchPlan.epoch = epoch
+        for name, size in zip(names, before, strict=True):
+            setattr(_batches, name, size)
 
 
 def shortened(X: Sequences, y: np.ndarray, *, by_class: bool) -> Sequences:

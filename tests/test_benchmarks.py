@@ -229,3 +229,30 @@ def test_speed_runs(script, tmp_path):
     assert wanted <= set(found)
     assert all(value > 0 for value in found.values())
     assert "| lstm, 4 units, 10 steps, 4x" in page.read_text()
+
+
+def test_gpu_runs_on_a_cpu_too(script, tmp_path):
+    page = tmp_path / "page.md"
+    options = ["--quick", "--device", "cpu", "--epochs", "1", "--repeats", "1", "--page", str(page)]
+    results = script("gpu").main(options)
+    assert set(results["tiny"]) == {"fit", "fit, bfloat16", "bare loop", "skorch"}
+    assert all(seconds > 0 for seconds in results["tiny"].values())
+    assert "samples/s" in page.read_text()
+
+
+def test_gpu_says_that_there_is_none(script, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert script("gpu").main(["--no-page"]) == {}
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_scaling_runs_in_fresh_processes(script, tmp_path):
+    page = tmp_path / "page.md"
+    results = script("scaling").main(["--quick", "--repeats", "1", "--page", str(page)])
+    assert list(results) == ["sequences"]
+    assert all(seconds > 0 for seconds in results["sequences"]["seconds"])
+    assert "| sequences: 8, 16" in page.read_text()
+
+
+def test_an_exponent_is_a_slope_of_logarithms(script):
+    assert script("scaling").exponent((1, 2, 4), [3.0, 12.0, 48.0]) == pytest.approx(2)

@@ -15,7 +15,9 @@ from ..sequences import RowReader, Sequences
 
 # A shuffled pool of half of all batches, 4 to 32, is sorted by length and cut into batches, by a
 # length that is off at random by up to a twentieth of itself and 3 % of the mean: batch mates
-# change, and there is little padding. What it does to accuracy: benchmarks/shuffling.py.
+# change, and there is little padding. Few batches would hardly change, and cost accuracy: they are
+# shuffled plainly (docs/performance.md).
+_FEWEST_BATCHES = 8
 _SMALLEST_POOL, _LARGEST_POOL = 4, 32
 _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03
 # A step that is done in parts does at least so many rows at once, however long they are.
@@ -198,8 +200,9 @@ class BatchPlan:
     """Shuffle rows into batches of similar length, afresh every epoch.
 
     Rows are permuted, cut into pools of up to 32 batches, sorted roughly by length inside each
-    pool, cut into batches, and the batches are permuted. Every row is used once an epoch, and
-    which rows share a batch changes every epoch.
+    pool, cut into batches, and the batches are permuted. Rows of one length, or of fewer than eight
+    batches, are only permuted. Every row is used once an epoch, and which rows share a batch
+    changes every epoch.
 
     Parameters
     ----------
@@ -217,7 +220,8 @@ class BatchPlan:
         self.lengths = np.asarray(lengths)
         self.batch_size = int(batch_size)
         self.generator = generator
-        self.bucketed = bool(self.lengths.size) and self.lengths.min() != self.lengths.max()
+        ragged = bool(self.lengths.size) and self.lengths.min() != self.lengths.max()
+        self.bucketed = ragged and len(self) >= _FEWEST_BATCHES
 
     def __len__(self) -> int:
         return (len(self.lengths) + self.batch_size - 1) // self.batch_size
