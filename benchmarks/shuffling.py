@@ -34,7 +34,7 @@ def shuffled(plan: BatchPlan) -> list[np.ndarray]:
 
 @contextmanager
 def pools(sizes: tuple[int, int, int] | None):
-    """Set the smallest and the largest pool, and from how many batches on; None shuffles plainly."""
+    """Set smallest and largest pool, and from how many batches on; None shuffles plainly."""
     names = ("_SMALLEST_POOL", "_LARGEST_POOL", "_FEWEST_BATCHES")
     epoch, before = BatchPlan.epoch, [getattr(_batches, name) for name in names]
     try:
