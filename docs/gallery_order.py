@@ -8,6 +8,12 @@ ORDER = [
     "plot_sequential_digits.py",
     "plot_adding_problem.py",
     "plot_own_cell.py",
+    "plot_forecast_univariate.py",
+    "plot_forecast_panel.py",
+    "plot_forecast_probabilistic.py",
+    "plot_forecast_grid_search.py",
+    "plot_forecast_backtest.py",
+    "plot_forecast_stock_prices.py",
 ]
 
 

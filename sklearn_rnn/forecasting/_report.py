@@ -12,8 +12,9 @@ from ._baselines import baselines
 from ._grid import Array
 from ._panel import Panel
 
-# A baseline has to be better by this share, over this many points, to be worth a warning.
-_MARGIN, _FEWEST = 0.05, 12
+# A baseline has to be better by this share, over this many points, and by this many standard
+# errors of the difference, to be worth a warning.
+_MARGIN, _FEWEST, _CLEAR = 0.05, 12, 2.0
 _MOST_ORIGINS = 2000
 
 
@@ -61,13 +62,20 @@ def make_report(panel: Panel, series: Array, cuts: Array, point: Array) -> dict[
         if name != "forecast":
             theirs = entry["mase"]
             entry["skill"] = 1 - ours / theirs if theirs > 0 else float("nan")
+            lead = (errors["forecast"] - errors[name])[fair]
+            doubt = lead.std() / np.sqrt(len(lead))
+            entry["lead"] = float(lead.mean() / doubt) if doubt > 0 else 0.0
     report["forecast"]["n_points"] = int(fair.sum())
     return report
 
 
 def _scale(panel: Panel, series: int, cut: int) -> Array:
+    """Return the scale of a series' history; NaN where it is rounding and no more."""
     begin = panel.offsets[series]
-    return naive_scale(panel.values[begin : begin + cut], panel.season_length)
+    seen = panel.values[begin : begin + cut]
+    scale = naive_scale(seen, panel.season_length)
+    size = np.nanmax(np.abs(seen), axis=0, initial=0.0, where=~np.isnan(seen))
+    return np.where(scale > 1e-9 * size, scale, np.nan)
 
 
 def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
@@ -77,7 +85,7 @@ def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
     ours = report["forecast"]["mase"]
     rivals = {name: entry["mase"] for name, entry in report.items() if name != "forecast"}
     best = min(rivals, key=lambda name: rivals[name])
-    if rivals[best] < (1 - _MARGIN) * ours:
+    if rivals[best] < (1 - _MARGIN) * ours and report[best]["lead"] > _CLEAR:
         warnings.warn(
             f"On the held-out tail the {best.replace('_', ' ')} forecast was better than "
             f"{kind}: MASE {rivals[best]:.3g} against {ours:.3g}. See report_; the series may "
