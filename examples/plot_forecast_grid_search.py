@@ -50,12 +50,12 @@ warnings.simplefilter("ignore", BaselineWarning)  # poor settings are to be trie
 folds = PanelTimeSeriesSplit(12, n_splits=3)
 search = GridSearchCV(
     SequenceForecaster(12, linear="only", random_state=0),
-    {"window": [12, 24, 48], "time_features": ["auto", None]},
+    {"window": [12, 24, 48], "target_transform": [None, "log"]},
     cv=folds,
     scoring=mase_scorer,
 )
 search.fit(X, y)
-columns = ["param_window", "param_time_features", "mean_test_score"]
+columns = ["param_window", "param_target_transform", "mean_test_score"]
 print(pd.DataFrame(search.cv_results_)[columns].sort_values("mean_test_score", ascending=False))
 
 # %%
