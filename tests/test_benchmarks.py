@@ -256,3 +256,37 @@ def test_scaling_runs_in_fresh_processes(script, tmp_path):
 
 def test_an_exponent_is_a_slope_of_logarithms(script):
     assert script("scaling").exponent((1, 2, 4), [3.0, 12.0, 48.0]) == pytest.approx(2)
+
+
+def test_the_forecasting_benchmark_runs_on_a_small_set(script, capsys):
+    name = "AirPassengers"
+    if name not in script("_series").available_panels():
+        pytest.skip(f"{name} is not in the data folder")
+    found = script("forecasting").main(["--sets", name, "--ett", ""])
+    assert found[name]["default"].mase < 0.9
+    assert found[name]["seasonal naive"].mase == pytest.approx(2.494, abs=1e-3)
+    assert f"| {name} " in capsys.readouterr().out
+
+
+def test_the_forecasting_benchmark_skips_what_is_not_there(script, tmp_path, capsys):
+    options = ["--data", str(tmp_path), "--page", str(tmp_path / "page.md")]
+    assert script("forecasting").main(options) == {}
+    assert "nothing was measured" in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_the_metric_of_the_forecasting_benchmark_reproduces_the_published_seasonal_naive(script):
+    series = script("_series")
+    if "M4 hourly" not in series.available_panels():
+        pytest.skip("M4 is not in the data folder")
+    data = series.load_panel("M4 hourly")
+    found = script("_forecast_rivals").seasonal_naive(data)
+    assert script("forecasting").mase(data, found) == pytest.approx(1.193, abs=5e-4)
+
+
+def test_series_of_two_seasons_are_repeated_by_ridge_and_naive(script):
+    series, others = script("_series"), script("_forecast_rivals")
+    wave = np.tile([1.0, 2.0, 5.0, 3.0], 12)
+    data = series.SeriesSet("waves", [wave, 2 * wave], [wave[:6], 2 * wave[:6]], 4, 4)
+    for forecast in (others.seasonal_naive, others.ridge):
+        np.testing.assert_allclose(forecast(data), np.stack(data.test), rtol=0.05)
