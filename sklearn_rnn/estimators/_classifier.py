@@ -12,13 +12,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from ..sequences import Sequences
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._labels import LabelsMixin
 from ._targets import JointTarget, LabelTarget, MultilabelTarget
 from ._thresholds import FEWEST, tune_thresholds
 
 
-class RNNClassifier(LabelsMixin, BaseRNN):
+class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     """Classify whole sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has

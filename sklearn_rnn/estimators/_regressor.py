@@ -10,11 +10,12 @@ from sklearn.metrics import r2_score
 
 from ..sequences import Sequences
 from ..sequences._sklearn import StrOptions, _fit_context
+from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._numbers import NumbersMixin
 
 
-class RNNRegressor(NumbersMixin, BaseRNN):
+class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
     """Predict numbers from sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has

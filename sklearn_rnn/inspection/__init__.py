@@ -2,6 +2,12 @@
 
 from ._error_by_horizon import ErrorByHorizonDisplay
 from ._forecast import ForecastDisplay
+from ._token_attribution import TokenAttributionDisplay
 from ._training_curve import TrainingCurveDisplay
 
-__all__ = ["ErrorByHorizonDisplay", "ForecastDisplay", "TrainingCurveDisplay"]
+__all__ = [
+    "ErrorByHorizonDisplay",
+    "ForecastDisplay",
+    "TokenAttributionDisplay",
+    "TrainingCurveDisplay",
+]

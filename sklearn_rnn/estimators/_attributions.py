@@ -1,0 +1,159 @@
+"""What each token of a text adds to the answer. Imports torch and layers 0 to 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..nn import NGramPath, TokenInput, ngram_keys
+from ..sequences import Sequences
+from ..training import TrainingNet, cpu_threads
+from ._targets import JointTarget, LabelTarget, Target
+
+
+class AttributionMixin:
+    """`token_attributions`, for estimators of tokens with one answer a sequence."""
+
+    net_: TrainingNet
+    classes_: Any
+    _target: Target
+    _read_for_prediction: Callable[[Any], Sequences]
+    _n_threads: Callable[[], int]
+
+    def token_attributions(self, X: Any, *, target: Any = None, n_steps: int = 64) -> Sequences:
+        """Return how much each token adds to the evidence for a label.
+
+        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens; in
+        the n-grams exactly, each one's part divided among its tokens. The numbers of a text sum to
+        the raw output for it less that for a text of blanks.
+
+        Parameters
+        ----------
+        X : Sequences
+            Tokens, as in `fit`.
+        target : label, default=None
+            A label from ``classes_``. None takes the predicted one of each text, and for a
+            regressor, or a multilabel y without a target, the first output.
+        n_steps : int, default=64
+            Points at which gradients are taken.
+
+        Returns
+        -------
+        attributions : Sequences
+            One sequence for each of X, with one channel: positive speaks for the label.
+
+        Raises
+        ------
+        ValueError
+            When X holds no tokens, or the label is unknown.
+
+        References
+        ----------
+        M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017.
+        """
+        sequences = self._read_for_prediction(X)
+        network: Any = self.net_.network_for(torch.float64)
+        if not sequences.is_tokens or self._target.per_step:
+            raise ValueError("Attributions are of tokens, with one answer a sequence.")
+        if isinstance(self._target, JointTarget):
+            raise ValueError("Attributions are for one label a sequence, not for several outputs.")
+        device = next(network.parameters()).device
+        found = []
+        with cpu_threads(self._n_threads()):
+            for row in range(len(sequences)):
+                tokens = torch.from_numpy(np.array(sequences[row][:, 0], dtype=np.int64))[None]
+                static = None
+                if sequences.static is not None:
+                    static = torch.from_numpy(sequences.static[row : row + 1]).to(device)
+                found.append(self._attribute(network, tokens.to(device), static, target, n_steps))
+        values = np.concatenate(found)[:, None]
+        return Sequences(values, sequences.offsets, channel_names=["attribution"])
+
+    def _attribute(
+        self, network: Any, tokens: Tensor, static: Tensor | None, target: Any, n_steps: int
+    ) -> np.ndarray:
+        """Return the attributions of one text."""
+        with torch.no_grad():
+            raw = network.answer(tokens, None, static)[0]
+        column, sign = self._column(raw, target)
+        share = float(network.recurrence_share)
+        total = torch.zeros(tokens.shape[1], dtype=torch.float64, device=tokens.device)
+        if share > 0:
+            total += share * integrated_gradients(network, tokens, static, column, n_steps)
+        if share < 1 and isinstance(network.path, NGramPath):
+            total += (1 - share) * ngram_parts(network.path, tokens, column)
+        result: np.ndarray = (sign * total).cpu().numpy()
+        return result
+
+    def _column(self, raw: Tensor, target: Any) -> tuple[int, float]:
+        """Return the raw output that speaks for a label, and with which sign."""
+        if not isinstance(self._target, LabelTarget):
+            if target is None:
+                return 0, 1.0
+            place = np.flatnonzero(np.asarray(getattr(self, "classes_", [])) == target)
+        elif target is None:
+            place = np.array([int(raw.argmax()) if len(raw) > 1 else int(raw[0] > 0)])
+        else:
+            place = np.flatnonzero(self.classes_ == target)
+        if not len(place):
+            raise ValueError(f"target={target!r} is none of the labels {list(self.classes_)}.")
+        if len(raw) == 1 and isinstance(self._target, LabelTarget):
+            return 0, 1.0 if place[0] == 1 else -1.0
+        return int(place[0]), 1.0
+
+
+def integrated_gradients(
+    network: Any, tokens: Tensor, static: Tensor | None, column: int, n_steps: int
+) -> Tensor:
+    """Return each token's part in one raw output of the recurrence, by the midpoint rule."""
+    layer: TokenInput = network.input
+    with torch.no_grad():
+        vectors = layer(tokens)
+    total = torch.zeros_like(vectors)
+    points = (torch.arange(n_steps, dtype=vectors.dtype, device=vectors.device) + 0.5) / n_steps
+    for some in points.split(16):
+        steps = (some[:, None, None] * vectors).requires_grad_()
+        hidden = steps if network.stem is None else network.stem(steps, None)
+        output, final, _ = network.recurrence(hidden, None)
+        features = network.pooling(output, final, None)
+        if static is not None:
+            features = torch.cat((features, network.static(static).expand(len(some), -1)), 1)
+        raw = network.head(features)[:, column].sum()
+        total += torch.autograd.grad(raw, steps)[0].sum(0, keepdim=True)
+    return (total / n_steps * vectors).sum(2)[0]
+
+
+@torch.no_grad()
+def ngram_parts(path: NGramPath, tokens: Tensor, column: int) -> Tensor:
+    """Return each token's part in one raw output of the n-grams."""
+    length = tokens.shape[1]
+    parts = torch.zeros(length, dtype=path.weight.dtype, device=tokens.device)
+    _, features, values = path.counts(tokens)
+    worth = torch.zeros(max(path.output_size, 1), dtype=values.dtype, device=tokens.device)
+    worth[features] = values * path.weight[features, column]
+    lengths = torch.tensor([length], device=tokens.device)
+    keys, _ = ngram_keys(tokens, lengths, path.longest, ends=path.ends)
+    places = [torch.searchsorted(path.keys, key).clamp(max=path.output_size - 1) for key in keys]
+    known = [path.keys[place] == key for place, key in zip(places, keys, strict=True)]
+    times = torch.zeros_like(worth)
+    for place, is_known in zip(places, known, strict=True):
+        times.index_add_(0, place[is_known], torch.ones_like(times[: int(is_known.sum())]))
+    for size, (place, is_known) in enumerate(zip(places, known, strict=True), start=1):
+        for start in torch.nonzero(is_known).flatten().tolist():
+            feature = place[start]
+            # Marks of begin and end are no tokens: what stands beside them has their part.
+            first = start - int(path.ends)
+            span = torch.arange(first, first + size).clamp(0, length - 1)
+            share = worth[feature] / times[feature] / size
+            parts.index_add_(0, span.to(parts.device), share.expand(size))
+    if path.vocabulary_size:
+        _, single, value = path.single_counts(tokens)
+        by_token = torch.zeros(path.vocabulary_size, dtype=value.dtype, device=tokens.device)
+        by_token[single] = value * path.spelling[single, column]
+        count = torch.bincount(tokens[0], minlength=path.vocabulary_size).clamp(min=1)
+        parts += (by_token / count)[tokens[0]]
+    return parts
