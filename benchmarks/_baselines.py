@@ -1,6 +1,6 @@
-"""What every sequence model should beat, and sktime's recurrent networks where installed.
+"""What every sequence model should beat, and other packages' classifiers where installed.
 
-Imports scikit-learn; sktime only when a rival is asked for.
+Imports scikit-learn; sktime and aeon only when a rival is asked for.
 """
 
 from __future__ import annotations
@@ -75,21 +75,21 @@ def baselines(task: str, n_steps: int | None) -> dict[str, Callable[[int], Any]]
     }
 
 
-#: sktime's names of its recurrent classifiers, by module.
-_SKTIME = {
-    "sktime GRU": ("gru", "GRUClassifier"),
-    "sktime GRU-FCN": ("gru", "GRUFCNNClassifier"),
-    "sktime SimpleRNN": ("rnn", "SimpleRNNClassifierTorch"),
-    "sktime LSTM-FCN": ("lstmfcn", "LSTMFCNClassifierTorch"),
+#: Other packages' classifiers: by title their module and name, and whether they take a seed.
+_RIVALS = {
+    "MiniRocket": ("aeon.classification.convolution_based", "MiniRocketClassifier"),
+    "sktime GRU": ("sktime.classification.deep_learning.gru", "GRUClassifier"),
+    "sktime GRU-FCN": ("sktime.classification.deep_learning.gru", "GRUFCNNClassifier"),
+    "sktime SimpleRNN": ("sktime.classification.deep_learning.rnn", "SimpleRNNClassifierTorch"),
+    "sktime LSTM-FCN": ("sktime.classification.deep_learning.lstmfcn", "LSTMFCNClassifierTorch"),
 }
 
 
 class PaddedRival:
-    """A classifier of sktime behind our `fit` and `predict`: padded with zeros, channels first."""
+    """A classifier behind our `fit` and `predict`: padded with zeros, channels first."""
 
     def __init__(self, module: str, name: str, seed: int) -> None:
-        package = importlib.import_module(f"sktime.classification.deep_learning.{module}")
-        kind = getattr(package, name)
+        kind = getattr(importlib.import_module(module), name)
         try:
             self.model = kind(random_state=seed)
         except TypeError:
@@ -99,7 +99,8 @@ class PaddedRival:
     def _pad(self, X: Sequences) -> np.ndarray:
         """Return (n, channels, steps), cut or padded to the length of the training set."""
         padded, _ = X.to_padded(fill_value=0.0)
-        wanted = np.zeros((len(X), self.n_steps, X.n_channels))
+        # MiniRocket's kernels read nine steps.
+        wanted = np.zeros((len(X), max(9, self.n_steps), X.n_channels))
         steps = min(self.n_steps, padded.shape[1])
         wanted[:, :steps] = padded[:, :steps]
         return wanted.transpose(0, 2, 1)
@@ -116,11 +117,13 @@ class PaddedRival:
 
 
 def rivals(task: str) -> dict[str, Callable[[int], Any]]:
-    """Return makers of sktime's recurrent classifiers, none where it is not installed."""
-    if task != "classification" or importlib.util.find_spec("sktime") is None:
-        return {}
+    """Return makers of other packages' classifiers, none of those that are not installed."""
 
     def maker(module: str, name: str) -> Callable[[int], Any]:
         return lambda seed: PaddedRival(module, name, seed)
 
-    return {title: maker(module, name) for title, (module, name) in _SKTIME.items()}
+    return {
+        title: maker(module, name)
+        for title, (module, name) in _RIVALS.items()
+        if task == "classification" and importlib.util.find_spec(module.split(".")[0])
+    }

@@ -39,7 +39,7 @@ from ._describe import DescribedNetworkMixin
 from ._fitted import FittedNetMixin
 from ._ngrams import SolvedNGrams, ngram_architecture
 from ._parameters import ParametersMixin
-from ._paths import FEWEST, MIXING, PathsMixin
+from ._paths import FEWEST, MIXING, MOST, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._reporting import ReportMixin
@@ -146,28 +146,15 @@ class BaseRNN(
             self._random = private_stream(self.random_state)
         seeds = self._random.randint(0, 2**31 - 1, size=5)
 
-        rows = np.arange(len(sequences))
-        if weights is not None:
-            # A row of weight zero neither trains nor validates.
-            rows = np.flatnonzero(weights)
-            if not len(rows):
-                raise ValueError("sample_weight is zero for every training sequence.")
-        watched = self.early_stopping or validation is not None
-        path = None if one_epoch else self._choose_path(sequences, rows, watched=watched)
-        solves = path is not None
-        solved_on, kept = rows, None
+        solved_on = rows = _rows_that_count(weights, len(sequences))
         held_out = None if validation is None else self._read_validation(*validation)
+        path, recordings, kept = None, None, None
+        if not one_epoch:
+            watched = self.early_stopping or held_out is not None
+            path, recordings = self._choose_path(sequences, rows, watched=watched)
+        solves = path is not None
         if held_out is None and not one_epoch and (self.early_stopping or solves):
-            fraction = self.validation_fraction if self.early_stopping else MIXING[path]
-            if self.early_stopping or fraction * len(rows) >= FEWEST[path]:
-                part, kept_part = split_rows(
-                    _pick(prepared, rows),
-                    len(rows),
-                    fraction,
-                    stratify=self._stratify(),
-                    seed=int(seeds[0]),
-                )
-                rows, kept = rows[part], rows[kept_part]
+            rows, kept = self._hold_out(prepared, rows, path, recordings, seed=int(seeds[0]))
         if self.early_stopping and kept is not None:
             held_out = (
                 sequences[kept],
@@ -175,23 +162,7 @@ class BaseRNN(
                 None if weights is None else weights[kept],
             )
 
-        batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
-        batch_size = batch_size or self._auto_batch_size(len(rows), tokens=sequences.is_tokens)
-        max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
-        n_windows = len(rows) * self._windows(sequences)
-        max_epochs = max_epochs or self._auto_epochs(
-            n_windows, batch_size, tokens=sequences.is_tokens
-        )
-        recipe = Recipe(
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule="constant" if one_epoch else self.schedule,
-            max_epochs=1 if one_epoch else max_epochs,
-            gradient_clip=self.gradient_clip,
-            tbptt_steps=None if self.tbptt_steps is None else int(self.tbptt_steps),
-            gradient_checkpointing=self.gradient_checkpointing,
-        )
+        recipe, batch_size = self._make_recipe(sequences, len(rows), one_epoch=one_epoch)
         if reset:
             self._start(
                 sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), path
@@ -231,10 +202,11 @@ class BaseRNN(
             form = SolvedNGrams if path == "ngrams" else ClosedForm
             closed = form(self.net_, storage, self._target, encoded, weights, n_threads)
             try:
-                closed.solve(solved_on, seed=int(seeds[4]), kept=kept)
+                closed.solve(solved_on, seed=int(seeds[4]), kept=kept, apart=recordings)
             except Exception:
                 del self.net_
                 raise
+            self.readout_shares_ = closed.readout_shares
             if path == "ngrams":
                 known = self.net_.module_.path.output_size
                 self._config = replace(self._config, ngram_features=known)
@@ -290,6 +262,54 @@ class BaseRNN(
         if not one_epoch:
             report()
         return self
+
+    def _hold_out(
+        self,
+        prepared: Any,
+        rows: np.ndarray,
+        path: str | None,
+        recordings: np.ndarray | None,
+        *,
+        seed: int,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the rows that train, and those that stop training or weigh the two paths."""
+        fraction = self.validation_fraction
+        if not self.early_stopping:
+            fraction = min(MIXING[path], MOST[path] / len(rows))
+            if fraction * len(rows) < FEWEST[path]:
+                return rows, None
+        part, kept = split_rows(
+            _pick(prepared, rows),
+            len(rows),
+            fraction,
+            stratify=self._stratify(),
+            seed=seed,
+            recordings=recordings,
+        )
+        return rows[part], rows[kept]
+
+    def _make_recipe(
+        self, sequences: Sequences, n_rows: int, *, one_epoch: bool
+    ) -> tuple[Recipe, int]:
+        """Return how to train on so many rows of the sequences, and the batch size."""
+        batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
+        batch_size = batch_size or self._auto_batch_size(n_rows, tokens=sequences.is_tokens)
+        max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
+        n_windows = n_rows * self._windows(sequences)
+        max_epochs = max_epochs or self._auto_epochs(
+            n_windows, batch_size, tokens=sequences.is_tokens
+        )
+        recipe = Recipe(
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule="constant" if one_epoch else self.schedule,
+            max_epochs=1 if one_epoch else max_epochs,
+            gradient_clip=self.gradient_clip,
+            tbptt_steps=None if self.tbptt_steps is None else int(self.tbptt_steps),
+            gradient_checkpointing=self.gradient_checkpointing,
+        )
+        return recipe, batch_size
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
@@ -348,6 +368,7 @@ class BaseRNN(
         self._history: list[EpochRecord] = []
         self.best_validation_score_ = None
         setting = self.ngrams if path == "ngrams" else self.reservoir
+        self.readout_shares_ = {}
         self._path_alone = setting == "only" and path is not None
         self._n_features_out = network.feature_size
         if self._path_alone:
@@ -465,6 +486,16 @@ def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
     factory = getattr(optimizer, "func", optimizer)
     ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")
     return not (ours and isinstance(cell, str) and isinstance(loss, str))
+
+
+def _rows_that_count(weights: np.ndarray | None, n_rows: int) -> np.ndarray:
+    """Return the rows that train or validate: those of weight zero do neither."""
+    if weights is None:
+        return np.arange(n_rows)
+    rows = np.flatnonzero(weights)
+    if not len(rows):
+        raise ValueError("sample_weight is zero for every training sequence.")
+    return rows
 
 
 def _pick(y: Any, rows: np.ndarray) -> Any:

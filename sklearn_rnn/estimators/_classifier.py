@@ -66,14 +66,15 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         with orthogonal recurrent weights, Glorot-uniform input weights and a forget-gate bias
         of 1.
     reservoir : {"auto", "only"} or bool, default="auto"
-        Whether a closed-form path stands beside the trained recurrence: random recurrences at
-        several time scales, pooled, with a readout solved by ridge regression in about a second.
-        It is solved on all sequences; a fifth of them, which the recurrence then does not train
-        on, decides the recurrence's share in the prediction (``recurrence_share_``), from 0 to 1.
-        ``"auto"`` has one for numbers, one target a sequence, the default loss, fewer than 1,000
-        sequences of at most 5,000 steps that do not overlap (windows over one series do), and no
-        early stopping or validation set, whose scores are the recurrence's alone. ``"only"``
-        trains nothing by gradient.
+        Whether a closed-form path stands beside the trained recurrence: random recurrences and
+        convolutions, pooled, with a readout solved by ridge regression in about a second.
+        It is solved on all sequences (2,000 at most); a fifth of them (1,000 at most), which the
+        recurrence then does not train on, decides the recurrence's share in the prediction
+        (``recurrence_share_``), from 0 to 1. ``"auto"`` has one for numbers, one target a
+        sequence, the default loss, sequences of at most 5,000 steps and five million all
+        together, and no early stopping or validation set, whose scores are the recurrence's
+        alone. Overlapping sequences (windows over one series, one recording cut at several times)
+        have to come from at least ten recordings. ``"only"`` trains nothing by gradient.
     ngrams : {"auto", "only"} or bool, default="auto"
         Whether a linear model on n-grams of tokens stands beside the trained recurrence: solved
         in about a second, and mixed with it by a share (``recurrence_share_``) that is decided on
@@ -175,6 +176,10 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         on the sequences that were held out of training, where there were twenty or more, else 0.5.
     report_ : Report
         The model beside simple baselines, on what it has not learned from: :doc:`/guide/report`.
+    readout_shares_ : dict of str to float
+        Shares of the closed form's readouts, by what they read: ``"all"`` features, the
+        ``"recurrent"`` ones, the ``"convolutions"``, ``"static"`` features alone. Empty without a
+        closed form.
 
     See Also
     --------

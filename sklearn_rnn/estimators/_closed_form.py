@@ -1,38 +1,54 @@
 """The closed-form path of an estimator: solving its readout, and how much of it to use.
 
-A reservoir (random recurrences, nothing trained) is read out by ridge regression on all training
-sequences. Its exact left-out predictions set the penalty and the steepness of its probabilities.
+Random features of the sequences (a reservoir, one that reads shapes, convolutions; nothing trained)
+are read out by ridge regression on all training sequences. Exact left-out predictions set its
+penalty, the steepness of its probabilities, and how much is read from which features.
 Sequences that the trained recurrence has not seen then decide the recurrence's share. Imports
 layers 1 and 2.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..sequences import Sequences
-from ..training import Batch, FlatStorage, run_rows, solve_ridge
-from ._overlap import overlapping
-from ._readout import copies, difference_scale, log_losses, proportions
+from ..training import Batch, FlatStorage, RidgeProblem, cpu_threads, run_rows
+from ._overlap import recordings
+from ._readout import copies, difference_scale, log_losses, proportions, sample_of_rows
 from ._targets import Target
 
 UNITS = 100
-#: ``reservoir="auto"`` uses one for fewer sequences than this, of at most so many steps.
-AUTO_SEQUENCES, AUTO_STEPS = 1000, 5000
+# The kinds of features that each of three readouts reads, with their shares in the penalty.
+_READOUTS = {
+    "all": {"reservoir": 0.35, "shape": 0.3, "convolutions": 0.35},
+    "recurrent": {"reservoir": 0.55, "shape": 0.45},
+    "convolutions": {"convolutions": 1.0},
+}
+# What the penalties are made for: as many standardised features as this.
+_TOTAL = 6000
+# Levels and scales of the random features are taken from so many sequences, of so many steps.
+_CALIBRATE_ON, _CALIBRATE_STEPS = 32, 2**16
+#: ``reservoir="auto"`` uses one for sequences of at most so many steps, so many all together, and
+#: for overlapping ones if they were cut from at least so many recordings.
+AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
 # The readout is solved on so many sequences at most: its cost grows with the cube.
-_SOLVE_ON = 4000
+_SOLVE_ON = 2000
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
 
-def wants_reservoir(
+def plan_path(
     setting: str | bool, sequences: Sequences, target: Target, loss: Any, rows: np.ndarray
-) -> bool:
-    """Decide whether these data get a closed-form path, or refuse what cannot have one."""
+) -> tuple[bool, np.ndarray | None]:
+    """Decide whether these data get a closed-form path, or refuse what cannot have one.
+
+    Where they get one, return too which recordings the rows were cut from, None if they are apart.
+    """
     if setting is False:
-        return False
+        return False, None
     obstacle = None
     if sequences.is_tokens:
         obstacle = "X holds tokens, and a reservoir reads numbers"
@@ -42,12 +58,18 @@ def wants_reservoir(
         obstacle = "y has several outputs of labels; fit one classifier for each"
     elif loss not in ("log_loss", "squared_error"):
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
-    if obstacle is None:
-        small = len(rows) < AUTO_SEQUENCES and int(sequences.lengths.max()) <= AUTO_STEPS
-        return setting != "auto" or (small and not overlapping(sequences, rows))
-    if setting == "auto":
-        return False
-    raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
+    if obstacle is not None:
+        if setting == "auto":
+            return False, None
+        raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
+    lengths = sequences.lengths[rows]
+    too_long = int(sequences.lengths.max()) > AUTO_STEPS or int(lengths.sum()) > AUTO_TOTAL_STEPS
+    if too_long:
+        return setting != "auto", None
+    found = recordings(sequences, rows)
+    if found is not None and len(np.unique(found)) < AUTO_RECORDINGS:
+        return setting != "auto", None
+    return True, found
 
 
 class ClosedForm:
@@ -85,49 +107,113 @@ class ClosedForm:
         self.left_out: dict[int, np.ndarray] = {}
         #: Raw outputs of both paths together on what the share was chosen on.
         self.unseen: np.ndarray | None = None
+        self.readout_shares: dict[str, float] = {}
 
     #: How many standard errors a larger share has to be better, and the share where none is judged.
     strictness, unjudged = 2.0, 0.0
     shares: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
-    def solve(self, rows: np.ndarray, seed: int, kept: np.ndarray | None = None) -> None:
-        """Draw the reservoir and solve its readout on the rows, each of which is left out once."""
+    def solve(
+        self,
+        rows: np.ndarray,
+        seed: int,
+        kept: np.ndarray | None = None,
+        apart: np.ndarray | None = None,
+    ) -> None:
+        """Draw the random features and solve their readout on the rows, each left out once.
+
+        `apart` numbers the recordings that rows were cut from: those of one are left out together.
+        """
         path = self.network.path
-        path.reservoir.draw(torch.Generator().manual_seed(seed))
+        path.draw(torch.Generator().manual_seed(seed))
         if len(rows) > _SOLVE_ON:
             chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
-            rows = np.sort(rows[chosen])
-        path.reservoir.difference_scale.copy_(
-            difference_scale(self.network.input, self.storage, rows, n_threads=self.n_threads)
-        )
-        features = self._run(self.storage, rows, features=True)
-        # A few static features beside thousands of states would hardly count: they count as one
-        # half of all that is read out.
-        emphasis = np.ones(features.shape[1])
-        if path.static_size:
-            pooled = path.reservoir.output_size
-            emphasis[pooled:] = np.sqrt(pooled / path.static_size)
-        wanted = self._readout_targets(self.encoded[rows])
-
-        def criterion(left_out: np.ndarray) -> float:
-            return min(self._loss(g * left_out, self.encoded[rows], rows) for g in self._gains())
-
-        solution = solve_ridge(
-            features,
-            wanted,
-            criterion,
+            chosen = np.sort(chosen)
+            rows = rows[chosen]
+            apart = None if apart is None else apart[chosen]
+        self._calibrate_features(rows)
+        problem = RidgeProblem(
+            self._run(self.storage, rows, features=True),
+            self._readout_targets(self.encoded[rows]),
+            blocks=tuple(path.blocks.values()),
             weights=None if self.weights is None else self.weights[rows],
             groups=copies(self.storage.sequences, rows),
-            emphasis=emphasis,
+            apart=apart,
         )
-        losses = [
-            self._loss(g * solution.left_out, self.encoded[rows], rows) for g in self._gains()
-        ]
-        gain = float(self._gains()[int(np.argmin(losses))])
-        path.set_readout(
-            torch.from_numpy(gain * solution.weight), torch.from_numpy(gain * solution.bias)
+        solved = [self._solve_one(problem, rows, shares) for shares in self._readouts().values()]
+        mix = self._mix([left_out for *_, left_out in solved], rows)
+        weight, bias, left_out = (
+            sum(m * part for m, part in zip(mix, parts, strict=True))
+            for parts in zip(*solved, strict=True)
         )
-        self.left_out = dict(zip(rows.tolist(), gain * solution.left_out, strict=True))
+        path.set_readout(torch.from_numpy(weight), torch.from_numpy(bias))
+        self.readout_shares = dict(zip(self._readouts(), map(float, mix), strict=True))
+        self.left_out = dict(zip(rows.tolist(), left_out, strict=True))
+
+    def _calibrate_features(self, rows: np.ndarray) -> None:
+        """Set what the random features take from the training sequences."""
+        path, storage = self.network.path, self.storage
+        path.reservoir.difference_scale.copy_(
+            difference_scale(self.network.input, storage, rows, n_threads=self.n_threads)
+        )
+        sample = sample_of_rows(
+            storage.sequences, rows, at_most=_CALIBRATE_ON, steps=_CALIBRATE_STEPS
+        )
+        x, lengths = storage.gather(sample)
+        with torch.inference_mode(), cpu_threads(self.n_threads):
+            path.calibrate(self.network.input(x), lengths)
+
+    def _readouts(self) -> dict[str, dict[str, float]]:
+        """Return what each readout reads: the shares of the kinds of features in its penalty."""
+        path = self.network.path
+        several = "convolutions" in path.blocks
+        found = dict(_READOUTS) if several else {"recurrent": {"reservoir": 1.0}}
+        if path.static_size:
+            found["static"] = {}
+        return found
+
+    def _solve_one(
+        self, problem: RidgeProblem, rows: np.ndarray, shares: dict[str, float]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Solve one readout; return weight, bias and left-out predictions, as raw outputs."""
+        # However many features a kind has, it counts as its share. A few static features beside
+        # thousands of states would hardly count: they count as one half of all that is read out.
+        shares = {**shares, "static": 1.0}
+        blocks = self.network.path.blocks
+        emphasis = [np.sqrt(_TOTAL * shares.get(k, 0.0) / size) for k, size in blocks.items()]
+
+        def losses(left_out: np.ndarray) -> list[float]:
+            return [self._loss(g * left_out, self.encoded[rows], rows) for g in self._gains()]
+
+        solution = problem.solve(lambda left_out: min(losses(left_out)), emphasis=emphasis)
+        gain = float(self._gains()[int(np.argmin(losses(solution.left_out)))])
+        return gain * solution.weight, gain * solution.bias, gain * solution.left_out
+
+    def _mix(self, left_out: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Return the readouts' shares: equal ones, unless others do clearly better.
+
+        Clearly is by two standard errors of the mean difference of left-out losses.
+        """
+        # What is known of the sample as a whole has to earn a say of its own.
+        usual = np.array([name != "static" for name in self._readouts()], dtype=float)
+        equal = usual / usual.sum()
+        if len(left_out) == 1:
+            return equal
+        weights = None if self.weights is None else self.weights[rows]
+
+        def losses(mix: np.ndarray) -> np.ndarray:
+            raw = sum(m * part for m, part in zip(mix, left_out, strict=True))
+            return self._losses(np.asarray(raw), self.encoded[rows])
+
+        standard, best, gained = losses(equal), equal, 0.0
+        for quarters in itertools.product(range(5), repeat=len(left_out)):
+            if sum(quarters) == 4:
+                mix = np.array(quarters) / 4
+                gain = standard - losses(mix)
+                clear = np.average(gain, weights=weights) - 2 * gain.std() / np.sqrt(len(gain))
+                if clear > gained:
+                    best, gained = mix, float(clear)
+        return best
 
     def _left_out_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return what the path answers to rows that it was solved without."""

@@ -98,7 +98,13 @@ class SolvedNGrams(ClosedForm):
             for parameter in self.network.head.projection.parameters():
                 parameter *= float(_STEEPNESS[int(np.argmin(losses))])
 
-    def solve(self, rows: np.ndarray, seed: int, kept: np.ndarray | None = None) -> None:
+    def solve(
+        self,
+        rows: np.ndarray,
+        seed: int,
+        kept: np.ndarray | None = None,
+        apart: np.ndarray | None = None,
+    ) -> None:
         """Find the n-grams of the rows and solve their readout, with `kept` left out to choose."""
         path = self.network.path
         with torch.inference_mode(False), torch.no_grad(), cpu_threads(self.n_threads):

@@ -104,6 +104,7 @@ class ParametersMixin(BaseEstimator, ABC):
     random_state: Any
     verbose: int
     best_validation_score_: float | None
+    readout_shares_: dict[str, float]
 
     # ---------------------------------------------------------------- what an estimator says
 

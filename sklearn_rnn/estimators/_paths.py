@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from ..sequences import Sequences
-from ._closed_form import ClosedForm, wants_reservoir
+from ._closed_form import ClosedForm, plan_path
 from ._ngrams import wants_ngrams
 from ._targets import Target
 
-#: Share of the sequences that weighs the recurrence against a path and does not train it, and how
-#: few they may be.
+#: Share of the sequences that weighs the recurrence against a path and does not train it; how many
+#: they are at most, unless more are of one recording, and how few they may be.
 MIXING: dict[str | None, float] = {"reservoir": 0.2, "ngrams": 0.1}
+MOST: dict[str | None, float] = {"reservoir": 1000.0, "ngrams": np.inf}
 FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
 
 
@@ -30,15 +31,21 @@ class PathsMixin:
     net_: Any
     _predict_raw: Callable[[Sequences], np.ndarray]
 
-    def _choose_path(self, sequences: Sequences, rows: np.ndarray, *, watched: bool) -> str | None:
-        """Return the name of the path; `watched` says that the user watches validation scores."""
+    def _choose_path(
+        self, sequences: Sequences, rows: np.ndarray, *, watched: bool
+    ) -> tuple[str | None, np.ndarray | None]:
+        """Return the name of the path, and which recordings the rows were cut from, if any.
+
+        `watched` says that the user watches validation scores.
+        """
         setting = self.reservoir
         if setting == "auto" and watched:
             setting = False
         n_grams = wants_ngrams(self.ngrams, sequences, self._target, self.loss)
-        if wants_reservoir(setting, sequences, self._target, self.loss, rows):
-            return "reservoir"
-        return "ngrams" if n_grams else None
+        wanted, recordings = plan_path(setting, sequences, self._target, self.loss, rows)
+        if wanted:
+            return "reservoir", recordings
+        return ("ngrams" if n_grams else None), None
 
     def _held_out_answers(
         self,

@@ -150,11 +150,11 @@ class PredictionMixin(TransformerMixin):
                 lambda run: run.answer(),
             )
         if self._path_alone:
-            reservoir = network.path.reservoir
+            path = network.path
             return self._run_over(
                 sequences,
-                lambda b: reservoir(network.input(b.x), b.lengths),
-                lambda run: iter([run.reservoir_features()]),
+                lambda b: path.pooled(network.input(b.x), b.lengths),
+                lambda run: iter([run.path_features()]),
             )
         return self._run_over(
             sequences,

@@ -85,6 +85,27 @@ def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys(sequences, rows)])
 
 
+def sample_of_rows(
+    sequences: Sequences, rows: np.ndarray, *, at_most: int, steps: int
+) -> np.ndarray:
+    """Return some distinct rows, the same ones in whatever order, number type or number of copies.
+
+    They are as good as random: those with the smallest digests. The longest of them times their
+    number is at most `steps`, or it is one row.
+    """
+    reader = RowReader(sequences.values)
+    offsets = np.asarray(sequences.offsets)
+    found: dict[bytes, int] = {}
+    for row in rows:
+        values = reader.row(int(offsets[row]), int(offsets[row + 1]))
+        digest = blake2b(np.ascontiguousarray(values, np.float32).tobytes(), digest_size=16)
+        found.setdefault(digest.digest(), int(row))
+    chosen = np.array([row for _, row in sorted(found.items())][:at_most])
+    longest = np.maximum.accumulate(np.diff(offsets)[chosen])
+    fitting = longest * np.arange(1, len(chosen) + 1) <= steps
+    return chosen[: max(1, int(fitting.sum()))]
+
+
 def difference_scale(
     standardise: Callable[[torch.Tensor], torch.Tensor],
     storage: FlatStorage,

@@ -9,12 +9,19 @@ from sklearn.model_selection import train_test_split
 
 
 def split_rows(
-    y: Any, n_rows: int, fraction: float, *, stratify: bool, seed: int
+    y: Any,
+    n_rows: int,
+    fraction: float,
+    *,
+    stratify: bool,
+    seed: int,
+    recordings: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return training and validation rows, sorted; with ``stratify`` in the classes' proportions.
 
     A class with a single member always trains. When the fraction is too small to hold every
-    class, the split is not stratified.
+    class, the split is not stratified. With ``recordings``, numbers of what the rows were cut
+    from, whole recordings are held out, and nothing is stratified.
     """
     if n_rows < 2:
         raise ValueError(
@@ -26,6 +33,11 @@ def split_rows(
         raise ValueError(
             f"validation_fraction={fraction} of {n_rows} sequences leaves none to train on."
         )
+    if recordings is not None:
+        order = np.random.default_rng(seed).permutation(np.unique(recordings))
+        sizes = np.cumsum([(recordings == number).sum() for number in order[:-1]])
+        held_too = np.isin(recordings, order[: 1 + int(np.searchsorted(sizes, size))])
+        return rows[~held_too], rows[held_too]
     labels = None
     alone = np.zeros(n_rows, dtype=bool)
     if stratify:

@@ -29,8 +29,10 @@ from ._pooling import (
     Pooling,
     make_pooling,
 )
+from ._random_convolutions import RandomConvolutions
 from ._recurrence import Recurrence, RecurrenceOutput
-from ._reservoir import Reservoir, ReservoirPath
+from ._reservoir import Reservoir
+from ._reservoir_path import ReservoirPath
 from ._reservoir_states import reservoir_states
 from ._running import RunningPooling
 from ._scan import linear_scan
@@ -75,6 +77,7 @@ __all__ = [
     "NumericInput",
     "Pieces",
     "Pooling",
+    "RandomConvolutions",
     "Recurrence",
     "RecurrenceOutput",
     "Reservoir",

@@ -16,7 +16,9 @@ from torch import Tensor
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
 from ._pooling import EachStep
-from ._reservoir import ReservoirPath, ReservoirRun
+from ._random_convolutions import RandomConvolutions, widened
+from ._reservoir import Reservoir, ReservoirRun
+from ._reservoir_path import ReservoirPath, standardised_by
 from ._running import RunningPooling
 
 #: Steps of a piece.
@@ -179,28 +181,72 @@ class ChunkedRun:
         for _, _, output in self._sweep(layer, direction):
             yield output.flip(1) if direction else output
 
-    def reservoir_features(self) -> Tensor:
-        """Return the pooled states of the closed-form path's reservoir, (1, F)."""
-        network = self.network
-        assert isinstance(network.path, ReservoirPath), "there is a reservoir"
-        reservoir = network.path.reservoir
-        dtype = reservoir.weight.dtype
+    def path_features(self) -> Tensor:
+        """Return the closed-form path's features of the steps, (1, F)."""
+        path = self._path()
+        parts = [self._reservoir_features(path.reservoir, lambda x: x)]
+        if path.shape_reservoir is not None and path.convolutions is not None:
+            mean, deviation = self._moments()
+            parts.append(
+                self._reservoir_features(
+                    path.shape_reservoir, lambda x: standardised_by(x, mean, deviation)
+                )
+            )
+            parts.append(self._shares(path.convolutions, mean, deviation))
+        return torch.cat(parts, 1)
+
+    def _path(self) -> ReservoirPath:
+        """Return the closed-form path, which is there."""
+        assert isinstance(self.network.path, ReservoirPath), "there is a reservoir"
+        return self.network.path
+
+    def _wide_steps(self, start: int, stop: int) -> Tensor:
+        """Return some steps (1, t, C), standardised, in the path's precision or better."""
+        return widened(self.network.input(self.read(start, stop)).to(self._path().weight.dtype))
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation of every channel over the whole sequence, (1, 1, C) each."""
+        total: Any = 0.0
+        for start, stop in self.pieces:
+            total = total + self._wide_steps(start, stop).sum(1, keepdim=True)
+        mean = total / self.n_steps
+        squares: Any = 0.0
+        for start, stop in self.pieces:
+            squares = squares + ((self._wide_steps(start, stop) - mean) ** 2).sum(1, keepdim=True)
+        return mean, (squares / self.n_steps).sqrt()
+
+    def _shares(self, convolutions: RandomConvolutions, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Return what the random convolutions make of the sequence, (1, F)."""
+        halo = convolutions.reach
+        slope = convolutions.slope(mean[:, 0], (mean**2 + deviation**2)[:, 0])
+        above: Any = 0.0
+        for start, stop in self.pieces:
+            first, last = max(0, start - halo), min(self.n_steps, stop + halo)
+            x = self._wide_steps(first, last)
+            with torch.autocast(x.device.type, enabled=False):
+                above = above + convolutions.above(x, slope, start - first, stop - first)
+        return convolutions.shares(above, slope.new_full((1, 1), self.n_steps))
+
+    def _reservoir_features(
+        self, reservoir: Reservoir, prepare: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Return the pooled states of a reservoir that reads prepared steps, (1, F)."""
         run = ReservoirRun(reservoir, 1)
-        for piece in range(len(self.pieces)):
-            parts = [self._driving(*self.pieces[piece])]
+        for start, stop in self.pieces:
+            parts = [self._driving(reservoir, prepare, start, stop)]
             if reservoir.directions == 2:
-                start, stop = self.pieces[piece]
-                parts.append(self._driving(self.n_steps - stop, self.n_steps - start).flip(1))
+                mirrored = self.n_steps - stop, self.n_steps - start
+                parts.append(self._driving(reservoir, prepare, *mirrored).flip(1))
             with torch.autocast(parts[0].device.type, enabled=False):
-                run.add([part.to(dtype) for part in parts])
+                run.add(parts)
         return run.result()
 
-    def _driving(self, start: int, stop: int) -> Tensor:
+    def _driving(
+        self, reservoir: Reservoir, prepare: Callable[[Tensor], Tensor], start: int, stop: int
+    ) -> Tensor:
         """Return what drives a reservoir in some steps: they and their first difference."""
-        assert isinstance(self.network.path, ReservoirPath), "there is a reservoir"
-        reservoir = self.network.path.reservoir
         first = max(0, start - 1)
-        x = self.network.input(self.read(first, stop)).to(reservoir.weight.dtype)
+        x = prepare(self._wide_steps(first, stop)).to(reservoir.weight.dtype)
         before = x[:, 0] if start else None
         return reservoir.with_difference(x[:, start - first :], before)
 
@@ -223,10 +269,10 @@ class ChunkedRun:
                     self.read(0, self.n_steps), None, self.static
                 )
                 return
-            features = self.reservoir_features()
+            features = self.path_features()
             if network.static is not None and self.static is not None:
                 known = network.static.plain(self.static)
                 features = torch.cat((features, known.to(features.dtype)), 1)
             with torch.autocast(features.device.type, enabled=False):
-                raw = raw + (1 - share) * network.path.read_out(features)
+                raw = raw + (1 - share) * self._path().read_out(features)
         yield raw

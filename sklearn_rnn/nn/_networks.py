@@ -20,7 +20,7 @@ from ._masking import ragged_lengths
 from ._ngrams import NGramPath
 from ._pooling import EachStep, Pooling, make_pooling
 from ._recurrence import Recurrence, RecurrenceOutput
-from ._reservoir import ReservoirPath
+from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
 from ._tagging_head import TaggingHead
 from ._words import WordColumns, WordInput

@@ -1,4 +1,4 @@
-"""Fixed random recurrences with rich pooling, and the solved readout over them; imports torch only.
+"""Fixed random recurrences with rich pooling; imports torch only.
 
 An echo state network: nothing here is trained by gradient. `Reservoir` turns each sequence into a
 long vector of pooled states, `ReservoirPath` maps that to raw outputs by a linear layer whose
@@ -273,68 +273,3 @@ class _Pooled:
         }
         chosen = [parts[name] for name in poolings]
         return torch.cat(chosen, 2).transpose(0, 1).flatten(1)
-
-
-class ReservoirPath(nn.Module):
-    """A reservoir with a linear readout: from standardised steps to raw outputs.
-
-    Parameters
-    ----------
-    input_size : int
-        Channels of the standardised steps.
-    n_outputs : int
-        Raw outputs, as many as the head gives.
-    units : int, default=100
-        See :class:`Reservoir`.
-    static_size : int, default=0
-        What is known of a sample as a whole, read out beside the pooled states.
-    bidirectional : bool, default=True
-        See :class:`Reservoir`.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(
-        self,
-        input_size: int,
-        n_outputs: int,
-        units: int = 100,
-        static_size: int = 0,
-        bidirectional: bool = True,
-    ) -> None:
-        super().__init__()
-        self.reservoir = Reservoir(input_size, units, bidirectional=bidirectional)
-        self.static_size = static_size
-        size = self.reservoir.output_size + static_size
-        self.register_buffer("weight", torch.zeros(size, n_outputs))
-        self.register_buffer("bias", torch.zeros(n_outputs))
-
-    @property
-    def feature_size(self) -> int:
-        """Number of pooled states."""
-        return self.reservoir.output_size
-
-    def set_readout(self, weight: Tensor, bias: Tensor) -> None:
-        """Set the solved readout: weight (features, outputs) and bias (outputs,)."""
-        self.weight.copy_(weight)
-        self.bias.copy_(bias)
-
-    def features(
-        self, steps: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
-    ) -> Tensor:
-        """Return what is read out: the pooled states, then static (B, static_size)."""
-        pooled: Tensor = self.reservoir(steps, lengths)
-        return pooled if static is None else torch.cat((pooled, static.to(pooled.dtype)), 1)
-
-    def forward(
-        self, steps: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
-    ) -> Tensor:
-        """Return raw outputs (B, n_outputs) for standardised steps (B, T, C)."""
-        features = self.features(steps, lengths, static)
-        with torch.autocast(steps.device.type, enabled=False):
-            return self.read_out(features)
-
-    def read_out(self, features: Tensor) -> Tensor:
-        """Return raw outputs (B, n_outputs) for what :meth:`features` returned."""
-        return features @ self.weight + self.bias

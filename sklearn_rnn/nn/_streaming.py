@@ -16,7 +16,8 @@ from ._chunks import joined, reach
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
 from ._pooling import EachStep
-from ._reservoir import ReservoirPath, ReservoirRun
+from ._reservoir import ReservoirRun
+from ._reservoir_path import ReservoirPath
 from ._running import RunningPooling
 
 

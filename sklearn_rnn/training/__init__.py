@@ -18,7 +18,7 @@ from ._loop import (
 from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
-from ._ridge import RidgeSolution, solve_ridge
+from ._ridge import RidgeProblem, RidgeSolution, solve_ridge
 from ._statistics import StepStatistics, step_statistics
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "RidgeReadout",
+    "RidgeProblem",
     "RidgeSolution",
     "Schedule",
     "StepStatistics",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,137 @@ class RidgeSolution:
     left_out: np.ndarray
 
 
+class RidgeProblem:
+    """Ridge regression on blocks of features, to be solved more than once.
+
+    The features are standardised. Solutions that weigh the blocks differently share the blocks'
+    Gram matrices of samples.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    targets : ndarray of shape (n_samples, n_targets)
+        Finite numbers.
+    blocks : sequence of int, default=None
+        Sizes of the blocks of features, in their order; None makes one of all.
+    weights : ndarray of shape (n_samples,), default=None
+        Positive weights of the samples.
+    groups : ndarray of int of shape (n_samples,), default=None
+        Samples of a group are copies with the same features, counted 0, 1, ...; they are left out
+        together. A sample given twice is then the same as one of twice the weight, and a copy
+        does not tell the answer of the one that is left out.
+    apart : ndarray of int of shape (n_samples,), default=None
+        Samples with the same number, of one recording for instance, are left out together too:
+        what is left out is not all but known from what remains.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        *,
+        blocks: Sequence[int] | None = None,
+        weights: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+        apart: np.ndarray | None = None,
+    ) -> None:
+        self.groups = np.arange(len(features)) if groups is None else groups
+        heavy = np.ones(len(features)) if weights is None else weights
+        each = np.bincount(self.groups, weights=heavy)
+        targets = np.asarray(targets, dtype=np.float64)
+        summed = [np.bincount(self.groups, weights=heavy * column) for column in targets.T]
+        self.targets = np.stack(summed, axis=1) / each[:, None]
+        _, first = np.unique(self.groups, return_index=True)
+        self.features = features if len(first) == len(features) else features[first]
+        self.apart = None if apart is None else apart[first]
+        self.each = each * (len(each) / each.sum())
+        self.root = np.sqrt(self.each)[:, None]
+        self.level = np.average(self.targets, axis=0, weights=self.each)
+        ends = np.cumsum([features.shape[1]] if blocks is None else blocks)
+        self.blocks = [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        scaled = [self._standard(block) for block in self.blocks]
+        self.centre = np.concatenate([centre for _, centre, _ in scaled])
+        self.scale = np.concatenate([scale for _, _, scale in scaled])
+        self.grams = [standard @ standard.T for standard, _, _ in scaled]
+
+    def _standard(self, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a block standardised and times the root weights, its centre, and its scale."""
+        values = np.asarray(self.features[:, block], dtype=np.float64)
+        centre = np.average(values, axis=0, weights=self.each)
+        values = values - centre
+        scale = np.sqrt(np.average(values**2, axis=0, weights=self.each))
+        constant = scale <= SMALLEST_SCALE
+        scale = np.where(constant, np.inf, scale)
+        return self.root * values / scale, centre, scale
+
+    def solve(
+        self,
+        criterion: Callable[[np.ndarray], float],
+        *,
+        emphasis: Sequence[float] | None = None,
+        penalties: np.ndarray = PENALTIES,
+    ) -> RidgeSolution:
+        """Solve at the penalty whose left-out predictions do best.
+
+        All penalties share one eigendecomposition, and the left-out predictions are exact for the
+        standardised features: leaving samples out changes their predictions by their residuals
+        over their leverage's complement.
+
+        Parameters
+        ----------
+        criterion : callable
+            Takes left-out predictions (n_samples, n_targets) and returns what is to be small.
+        emphasis : sequence of float, default=None
+            Factor of the standardised features of each block: the larger, the less their
+            coefficients are penalised; 0 leaves a block out.
+        penalties : ndarray, default=PENALTIES
+            Candidates; on a tie the first is taken.
+
+        Returns
+        -------
+        RidgeSolution
+            The readout and its left-out predictions.
+        """
+        factors = np.ones(len(self.blocks)) if emphasis is None else np.asarray(emphasis, float)
+        gram = sum(f**2 * g for f, g in zip(factors, self.grams, strict=True) if f)
+        values, vectors = np.linalg.eigh(gram)
+        values = np.clip(values, 0.0, None)
+        projected = vectors.T @ (self.root * (self.targets - self.level))
+        # The intercept is not penalised: its direction, the root weights, leaves the problem.
+        ones = self.root[:, 0] / np.linalg.norm(self.root)
+        is_intercept = np.abs(vectors.T @ ones) > 1 - 1e-6
+        best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+        for penalty in penalties:
+            inverse = np.where(is_intercept, 0.0, 1.0 / (values + penalty))
+            dual = (vectors * inverse) @ projected
+            left_out = self.targets - self._residuals(vectors, inverse, dual) / self.root
+            value = criterion(left_out[self.groups])
+            if best is None or value < best[0]:
+                best = (value, float(penalty), dual, left_out)
+        assert best is not None, "there is at least one penalty"
+        _, penalty, dual, left_out = best
+        coefficients = np.zeros((len(self.scale), dual.shape[1]))
+        for factor, block in zip(factors, self.blocks, strict=True):
+            if factor:
+                standard, _, scale = self._standard(block)
+                coefficients[block] = factor**2 * (standard.T @ dual) / scale[:, None]
+        bias = self.level - self.centre @ coefficients
+        return RidgeSolution(coefficients, bias, penalty, left_out[self.groups])
+
+    def _residuals(self, vectors: np.ndarray, inverse: np.ndarray, dual: np.ndarray) -> np.ndarray:
+        """Return what left-out predictions are off by, times the root weights."""
+        if self.apart is None:
+            diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None]
+            return dual / np.maximum(diagonal, 1e-300)
+        found = np.empty_like(dual)
+        for number in np.unique(self.apart):
+            own = np.flatnonzero(self.apart == number)
+            block = (vectors[own] * inverse) @ vectors[own].T
+            found[own] = np.linalg.lstsq(block, dual[own], rcond=1e-12)[0]
+        return found
+
+
 def solve_ridge(
     features: np.ndarray,
     targets: np.ndarray,
@@ -42,79 +173,7 @@ def solve_ridge(
     weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     penalties: np.ndarray = PENALTIES,
-    emphasis: np.ndarray | None = None,
 ) -> RidgeSolution:
-    """Solve ridge regression at the penalty whose left-out predictions do best.
-
-    The features are standardised. All penalties share one eigendecomposition of the Gram matrix
-    of samples, and the left-out predictions are exact for the standardised features: leaving a
-    sample out changes its prediction by its residual over its leverage's complement.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        Finite numbers.
-    targets : ndarray of shape (n_samples, n_targets)
-        Finite numbers.
-    criterion : callable
-        Takes left-out predictions (n_samples, n_targets) and returns what is to be small.
-    weights : ndarray of shape (n_samples,), default=None
-        Positive weights of the samples.
-    groups : ndarray of int of shape (n_samples,), default=None
-        Samples of a group are copies with the same features, counted 0, 1, ...; they are left out
-        together. A sample given twice is then the same as one of twice the weight, and a copy
-        does not tell the answer of the one that is left out.
-    penalties : ndarray, default=PENALTIES
-        Candidates; on a tie the first is taken.
-    emphasis : ndarray of shape (n_features,), default=None
-        Factor of each standardised feature: the larger, the less its coefficient is penalised.
-
-    Returns
-    -------
-    RidgeSolution
-        The readout and its left-out predictions.
-    """
-    if groups is None:
-        groups = np.arange(len(features))
-    heavy = np.ones(len(features)) if weights is None else weights
-    each = np.bincount(groups, weights=heavy)
-    targets = np.asarray(targets, dtype=np.float64)
-    targets = (
-        np.stack([np.bincount(groups, weights=heavy * column) for column in targets.T], axis=1)
-        / each[:, None]
-    )
-    _, first = np.unique(groups, return_index=True)
-    features = np.asarray(features[first], dtype=np.float64)
-    each = each * (len(each) / each.sum())
-    root = np.sqrt(each)[:, None]
-    centre = np.average(features, axis=0, weights=each)
-    scale = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=each))
-    standard = root * (features - centre) / np.where(scale > SMALLEST_SCALE, scale, 1.0)
-    standard[:, scale <= SMALLEST_SCALE] = 0.0
-    if emphasis is not None:
-        standard *= emphasis
-    level = np.average(targets, axis=0, weights=each)
-    wanted = root * (targets - level)
-
-    values, vectors = np.linalg.eigh(standard @ standard.T)
-    values = np.clip(values, 0.0, None)
-    projected = vectors.T @ wanted
-    # The intercept is not penalised: its direction, the root weights, leaves the problem.
-    ones = root[:, 0] / np.linalg.norm(root)
-    is_intercept = np.abs(vectors.T @ ones) > 1 - 1e-6
-    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
-    for penalty in penalties:
-        inverse = np.where(is_intercept, 0.0, 1.0 / (values + penalty))
-        dual = (vectors * inverse) @ projected
-        diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None]
-        left_out = targets - dual / np.maximum(diagonal, 1e-300) / root
-        value = criterion(left_out[groups])
-        if best is None or value < best[0]:
-            best = (value, float(penalty), dual, left_out)
-    assert best is not None, "there is at least one penalty"
-    _, penalty, dual, left_out = best
-    coefficients = (standard.T @ dual) / np.where(scale > SMALLEST_SCALE, scale, 1.0)[:, None]
-    if emphasis is not None:
-        coefficients *= emphasis[:, None]
-    bias = level - centre @ coefficients
-    return RidgeSolution(coefficients, bias, penalty, left_out[groups])
+    """Solve ridge regression once; parameters as for :class:`RidgeProblem` and its ``solve``."""
+    problem = RidgeProblem(features, targets, weights=weights, groups=groups)
+    return problem.solve(criterion, penalties=penalties)

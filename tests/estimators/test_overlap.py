@@ -5,7 +5,8 @@ import pytest
 
 from sklearn_rnn import RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
-from sklearn_rnn.estimators._overlap import overlapping
+from sklearn_rnn.estimators._overlap import overlapping, recordings
+from sklearn_rnn.estimators._validation_split import split_rows
 from sklearn_rnn.preprocessing import SlidingWindows
 
 
@@ -42,8 +43,40 @@ def test_recordings_do_not(load):
     assert not told(load(return_X_y=True, subset="all")[0])
 
 
-def test_auto_keeps_the_closed_form_from_overlapping_windows(series):
+def test_windows_of_one_series_keep_the_closed_form_away(series):
     windows, y = SlidingWindows(12, horizon=1).split([series[:100]])
     model = RNNRegressor(4, max_epochs=1).fit(windows, y)
     assert model.recurrence_share_ == 1 and "reservoir" not in model.core_
     assert "reservoir" in RNNRegressor(4, max_epochs=1, reservoir=True).fit(windows, y).core_
+
+
+def cut(series, n_recordings=12):
+    """Cut each of some recordings five times; return the cuts and whose they are."""
+    parts = np.split(series[: n_recordings * 25], n_recordings)
+    return [p[:n] for p in parts for n in (10, 14, 18, 22, 25)], np.repeat(range(len(parts)), 5)
+
+
+def test_recordings_are_told_apart(series):
+    X, owner = cut(series)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, owner = [X[i] for i in order] + [X[order[0]]], np.append(owner[order], owner[order[0]])
+    found = recordings(Sequences.from_list(X), np.arange(len(X)))
+    assert len(set(zip(found, owner, strict=True))) == len(set(found)) == 12
+
+
+def test_whole_recordings_are_held_out():
+    numbers = np.arange(60) // 5
+    train, kept = split_rows(np.zeros(60), 60, 0.2, stratify=False, seed=0, recordings=numbers)
+    assert sorted([*train, *kept]) == list(range(60)) and 12 <= len(kept) <= 16
+    assert not set(numbers[train]) & set(numbers[kept])
+
+
+def test_cuts_of_many_recordings_are_left_out_with_their_recording(series):
+    """Each recording has a level of its own that tells its target, and nothing of the others'."""
+    rng = np.random.default_rng(3)
+    X, owner = cut(rng.normal(size=(300, 1)))
+    y = rng.normal(size=12)[owner] + np.tile(np.arange(5.0), 12)
+    model = RNNRegressor(reservoir="only", random_state=0).fit(X, y)
+    new, _ = cut(rng.normal(size=(300, 1)))
+    error = np.sqrt(np.mean((model.predict(new) - np.tile(np.arange(5.0), 12) - y.mean() + 2) ** 2))
+    assert error < 1.6, "the penalty is chosen for new recordings"

@@ -1,13 +1,16 @@
 """The closed-form path of the estimators: when it is there, alone and weighed, and saved."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
+from sklearn_rnn.estimators._closed_form import ClosedForm
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +37,17 @@ def test_auto_says_what_it_did(data):
     X, y = data
     small = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
     assert "reservoir" in small.core_ and 0 <= small.recurrence_share_ <= 1
+    assert set(small.readout_shares_) == {"all", "recurrent", "convolutions"}
+    assert sum(small.readout_shares_.values()) == pytest.approx(1)
     for model in (
         RNNClassifier(4, max_epochs=1, reservoir=False).fit(X, y),
         RNNClassifier(4, max_epochs=1, early_stopping=True).fit(X, y),
-        RNNClassifier(4, max_epochs=1).fit(X * 13, np.tile(y, 13)),
         RNNClassifier(4, max_epochs=1).partial_fit(X, y),
         RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
         RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
     ):
         assert "reservoir" not in model.core_ and model.recurrence_share_ == 1
+        assert model.readout_shares_ == {}
 
 
 @pytest.mark.parametrize("reservoir", ["auto", "only"])
@@ -107,7 +112,7 @@ def test_weights_count(data):
 def test_transform_is_that_of_what_answers(data):
     X, y = data
     only = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
-    assert only.transform(X).shape == (80, 6000) == (80, len(only.get_feature_names_out()))
+    assert only.transform(X).shape == (80, 11016) == (80, len(only.get_feature_names_out()))
     both = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
     assert both.transform(X).shape == (80, 24)
 
@@ -153,3 +158,37 @@ def test_learning_on_weighs_both_paths_on_what_comes_in(data):
     for _ in range(60):
         model.partial_fit(X, 1 - y)
     assert model.recurrence_share_ > 0 and model.score(X, 1 - y) > 0.9, "the world has changed"
+
+
+def test_reading_forward_alone_leaves_the_features_that_can_be_followed(data):
+    X, y = data
+    model = RNNClassifier(4, bidirectional=False, reservoir="only", random_state=0).fit(X, y)
+    assert model.transform(X).shape == (80, 3000) and model.score(X, y) > 0.9
+
+
+def test_the_readouts_are_mixed_equally_unless_another_mix_is_clearly_better():
+    target = SimpleNamespace(head="continuous")
+    closed = ClosedForm.__new__(ClosedForm)
+    closed.target, closed.weights = target, None
+    closed.encoded = truth = np.random.default_rng(0).normal(size=200)[:, None]
+    closed.network = SimpleNamespace(
+        path=SimpleNamespace(blocks={"convolutions": 1}, static_size=0),
+        head=SimpleNamespace(mean=torch.zeros(1), scale=torch.ones(1)),
+        eval=lambda: None,
+    )
+    rows, rng = np.arange(200), np.random.default_rng(1)
+    alike = [truth + rng.normal(size=(200, 1)) for _ in range(3)]
+    np.testing.assert_allclose(closed._mix(alike, rows), 1 / 3)
+    one_bad = [*alike[:2], truth + 9 * rng.normal(size=(200, 1))]
+    assert closed._mix(one_bad, rows)[2] == 0
+
+
+@pytest.mark.parametrize("kind", ["small", "far", "constant"])
+def test_scale_and_level_of_one_sequence_do_not_break_it(data, kind):
+    """Tiny, far away and constant sequences give finite answers, the same alone and in company."""
+    X, y = data
+    odd = {"small": X[0] * 1e-6, "far": X[0] + 1e4, "constant": np.full(30, 2.5)}[kind]
+    model = RNNRegressor(reservoir="only", random_state=0).fit([*X[:40], odd], np.arange(41.0))
+    together = model.predict([*X[40:60], odd, np.arange(90.0)])
+    assert np.isfinite(together).all()
+    assert model.predict([odd])[0] == pytest.approx(together[20], rel=1e-4, abs=1e-3)

@@ -40,7 +40,7 @@ def built(**changes):
     } | changes
     network = build_network(NetworkConfig(**config), torch.Generator().manual_seed(0))
     if network.path is not None:
-        network.path.reservoir.draw(torch.Generator().manual_seed(1))
+        network.path.draw(torch.Generator().manual_seed(1))
         network.path.weight.normal_(generator=torch.Generator().manual_seed(2))
         network.recurrence_share.fill_(0.25)
     return network.eval()
@@ -89,8 +89,8 @@ def test_answer_and_states_are_those_of_one_call(case, bidirectional):
         states = torch.cat(list(run().outputs()), 1)
         torch.testing.assert_close(states, network.states(x), rtol=1e-4, atol=1e-5)
         if network.path is not None:
-            known = network.path.reservoir(network.input(x))
-            torch.testing.assert_close(run().reservoir_features(), known, rtol=1e-5, atol=1e-5)
+            known = network.path.pooled(network.input(x))
+            torch.testing.assert_close(run().path_features(), known, rtol=1e-5, atol=1e-5)
 
 
 def test_pieces_are_read_once_or_twice_and_never_all_at_once():

@@ -128,7 +128,7 @@ def test_the_generator_alone_decides():
 def test_the_answer_is_a_share_of_both():
     config = NetworkConfig(n_channels=2, hidden_size=4, reservoir_units=3)
     network = build_network(config, torch.Generator().manual_seed(0)).eval()
-    network.path.reservoir.draw(torch.Generator().manual_seed(1))
+    network.path.draw(torch.Generator().manual_seed(1))
     network.path.set_readout(torch.full_like(network.path.weight, 0.1), torch.ones(1))
     x, lengths = torch.randn(3, 6, 2), torch.tensor([6, 2, 4])
     trained, solved = network(x, lengths), network.path(network.input(x), lengths)
@@ -144,7 +144,7 @@ def test_static_features_are_read_out_beside_the_states():
     static = torch.tensor([[2.0, 1.0], [float("nan"), float("nan")]])
     x, lengths = torch.randn(2, 5, 1), torch.tensor([5, 3])
     features = network.solved(x, lengths, static, features=True)
-    assert features.shape == (2, network.path.reservoir.output_size + 4)
+    assert features.shape == (2, network.path.pooled_size + 4)
     assert features[:, -4:].tolist() == [[2.0, 0.0, 1.0, 0.0], [0.0] * 4]
     assert network.solved(x, lengths, static).shape == (2, 1)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from sklearn_rnn.training import solve_ridge
+from sklearn_rnn.training import RidgeProblem, solve_ridge
 
 
 @pytest.fixture
@@ -33,12 +33,29 @@ def test_equals_scikit_learn(problem, weighted):
 def test_emphasis_is_a_weaker_penalty(problem):
     features, targets, _ = problem
     standard = (features - features.mean(0)) / np.where(features.std(0) > 0, features.std(0), 1)
-    factor = np.where(np.arange(50) < 5, 4.0, 1.0)
-    found = solve_ridge(
-        features, targets, lambda _: 0.0, penalties=np.array([3.0]), emphasis=factor
-    )
-    expected = Ridge(alpha=3.0).fit(standard * factor, targets).predict(standard * factor)
-    np.testing.assert_allclose(features @ found.weight + found.bias, expected, rtol=1e-8)
+    made = RidgeProblem(features, targets, blocks=(5, 40, 5))
+    for emphasis in ((4.0, 1.0, 1.0), (2.0, 0.0, 0.5)):
+        factor = np.repeat(emphasis, (5, 40, 5))
+        found = made.solve(lambda _: 0.0, penalties=np.array([3.0]), emphasis=emphasis)
+        expected = Ridge(alpha=3.0).fit(standard * factor, targets).predict(standard * factor)
+        np.testing.assert_allclose(features @ found.weight + found.bias, expected, rtol=1e-8)
+        assert np.all(found.weight[5:45] == 0) == (emphasis[1] == 0)
+
+
+def test_what_belongs_together_is_left_out_together(problem):
+    features, targets, weights = problem
+    apart = np.arange(20) // 3 * 10
+    centre = np.average(features, axis=0, weights=weights)
+    scale = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=weights))
+    standard = (features - centre) / np.where(scale > 0, scale, 1)
+    made = RidgeProblem(features, targets, weights=weights, apart=apart)
+    found = made.solve(lambda _: 0.0, penalties=np.array([2.0]))
+    heavy = weights * 20 / weights.sum()
+    for number in np.unique(apart):
+        out = apart == number
+        model = Ridge(alpha=2.0).fit(standard[~out], targets[~out], heavy[~out])
+        expected = model.predict(standard[out])
+        np.testing.assert_allclose(found.left_out[out], expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("penalty", [0.01, 100.0])
