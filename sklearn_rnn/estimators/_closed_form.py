@@ -108,6 +108,8 @@ class ClosedForm:
         #: Raw outputs of both paths together on what the share was chosen on.
         self.unseen: np.ndarray | None = None
         self.readout_shares: dict[str, float] = {}
+        #: Whether left-out predictions are of whole recordings.
+        self.by_recording = False
 
     #: How many standard errors a larger share has to be better, and the share where none is judged.
     strictness, unjudged = 2.0, 0.0
@@ -124,6 +126,7 @@ class ClosedForm:
 
         `apart` numbers the recordings that rows were cut from: those of one are left out together.
         """
+        self.by_recording = apart is not None
         path = self.network.path
         path.draw(torch.Generator().manual_seed(seed))
         if len(rows) > _SOLVE_ON:

@@ -52,6 +52,10 @@ class ReportMixin:
         baselines = baselines_of(self._target)
         if baselines is None:
             self.report_ = empty_report(self._target, None)
+        elif closed is not None and closed.by_recording:
+            self.report_ = self._report_on_recordings(
+                baselines, closed, sequences, encoded, weights, rows, kept
+            )
         elif closed is not None and closed.left_out and (held_out is None or kept is not None):
             unseen = self._unseen(closed, kept)
             found = baselines.fit(sequences, solved_on, encoded, weights, left_out=True)
@@ -80,6 +84,32 @@ class ReportMixin:
                     name = "sequences held out for early stopping"
                 self.report_ = on_sequences(baselines, self, unseen_sequences, labels, own, name)
         warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=9)
+
+    def _report_on_recordings(
+        self,
+        baselines: Any,
+        closed: ClosedForm,
+        sequences: Sequences,
+        encoded: np.ndarray,
+        weights: np.ndarray | None,
+        rows: np.ndarray,
+        kept: np.ndarray | None,
+    ) -> Any:
+        """Compare on whole recordings that were held out: a baseline leaves out single rows."""
+        baselines.fit(sequences, rows, encoded, weights)
+        if kept is None or closed.unseen is None:
+            return empty_report(self._target, baselines)
+        unseen = self._unseen(closed, kept)
+        return judged(
+            baselines,
+            wanted_columns(self._target, encoded)[kept],
+            np.stack([unseen[row] for row in kept.tolist()]),
+            baselines.predict(sequences[kept]),
+            np.ones(len(kept)) if weights is None else weights[kept],
+            None,
+            "training sequences of recordings that the recurrence has not seen",
+            left_out=False,
+        )
 
     def _unseen(self, closed: ClosedForm, kept: np.ndarray | None) -> dict[int, np.ndarray]:
         """Return outputs for rows of which each path has learned nothing, by row."""

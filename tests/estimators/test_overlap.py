@@ -80,3 +80,10 @@ def test_cuts_of_many_recordings_are_left_out_with_their_recording(series):
     new, _ = cut(rng.normal(size=(300, 1)))
     error = np.sqrt(np.mean((model.predict(new) - np.tile(np.arange(5.0), 12) - y.mean() + 2) ** 2))
     assert error < 1.6, "the penalty is chosen for new recordings"
+
+
+def test_the_report_is_on_whole_recordings(series):
+    X, owner = cut(np.random.default_rng(3).normal(size=(300, 1)))
+    y = np.tile(np.arange(5.0), 12)
+    both = RNNRegressor(4, max_epochs=2, random_state=0).fit(X, y)
+    assert "recordings" in both.report_.validation and 10 <= both.report_.n_validation <= 20

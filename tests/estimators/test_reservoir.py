@@ -138,6 +138,7 @@ def test_refusals(data):
         RNNClassifier(reservoir=True).fit(X, np.stack([y, y + 5, y], axis=1))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
 def test_copies_do_not_make_it_sure_of_itself(data):
     X, _ = data
     noise = np.random.default_rng(1).integers(0, 2, size=40)
