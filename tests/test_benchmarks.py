@@ -162,6 +162,7 @@ def test_accuracy_runs(script, capsys, name):
         "closed form",
         "linear",
         "forest",
+        "reservoir",
         "majority" if name[0] == "B" else "mean",
     }
     assert f"| {name} " in capsys.readouterr().out
