@@ -25,6 +25,8 @@ from ._panel import Panel
 _SEASONS = (2, 4, 7, 14, 30)
 _HORIZONS = (1, 2, 4, 8)
 _LONGEST_WINDOW = 1500
+# Shortest window, as a share of the horizon.
+_LOOK_BACK = 0.4
 # Windows that candidates are solved on, and validated on.
 MOST_SOLVED, _MOST_VALIDATED = 30_000, 3_000
 # Candidates of less than this share of the best one's weight are left out.
@@ -265,4 +267,6 @@ def _windows(window: int | str, lengths: np.ndarray, horizon: int, season: int) 
     else:
         found = [max(4, times * horizon) for times in _HORIZONS]
     fitting = [w for w in found if w <= min(0.5 * room, _LONGEST_WINDOW)]
-    return fitting or [int(np.clip(found[0], 2, max(2, room)))]
+    # What looks far ahead looks back far enough, where the series are long enough.
+    far = [w for w in fitting if w >= _LOOK_BACK * horizon]
+    return far or fitting or [int(np.clip(found[0], 2, max(2, room)))]
