@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from joblib import cpu_count
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
 from ..sequences import DOC_LINK_TEMPLATE, public_module
@@ -39,7 +40,9 @@ from ._unusual import warn_of_constant
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
-class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, BaseEstimator):
+class SequenceForecaster(
+    ForecastOutputMixin, FitRecordMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator
+):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
     One row is one (series, time) step. ``predict`` knows the targets up to the end of training and
@@ -325,6 +328,7 @@ class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, Ba
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> SequenceForecaster:
         """Fit to the history of one or several series.
@@ -378,7 +382,9 @@ class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, Ba
         usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))
         horizon = usual if self.horizon == "auto" else int(self.horizon)
         seed = self._draw_seed()
-        model = self._train(history.panel, horizon, seed, compute)
+        context = self._init_callback_context(max_subtasks=None)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        model = self._train(panel, horizon, seed, compute, context)
 
         self.model_, self._history, self.horizon_ = model, history, horizon
         self.freq_, self.season_length_ = history.grid.describe(), panel.season_length
@@ -394,6 +400,7 @@ class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, Ba
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
@@ -427,7 +434,9 @@ class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, Ba
         if columns and all(isinstance(name, str) for name in columns):
             self.feature_names_in_ = np.asarray(columns, dtype=object)
 
-    def _train(self, panel: Any, horizon: int, seed: int, compute: Any) -> ForecastModel:
+    def _train(
+        self, panel: Any, horizon: int, seed: int, compute: Any, context: Any
+    ) -> ForecastModel:
         """Fit the model, with a bar where one is wanted; say what to do when it diverges."""
         own = self.get_params(deep=False)
         # A parameter named transform would make a transformer of us in scikit-learn's eyes.
@@ -440,7 +449,9 @@ class SequenceForecaster(ForecastOutputMixin, FitRecordMixin, RegressorMixin, Ba
 
         def on_epoch(record: EpochRecord) -> bool:
             progress.update(record)
-            return False
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self)
+            return bool(epoch.call_on_fit_task_end(estimator=self))
 
         try:
             return model.fit(
