@@ -441,6 +441,7 @@ class ForecastModel:
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             for part, where in batches(unit, cut, _PREDICT_BATCH):
+                generator.manual_seed(seed)
                 inputs, found, lane = data.read(part, where)
                 inputs = type(inputs)(*(block.to(dtype) for block in inputs))
                 shape = (len(part), data.targets_a_unit)

@@ -80,10 +80,14 @@ class ForecastHead(nn.Module):
     def sample(
         self, raw: Tensor, generator: torch.Generator, level: Tensor, scale: Tensor
     ) -> Tensor:
-        """Draw one normalised value a step by inverting the quantile function."""
+        """Draw one normalised value a step by inverting the quantile function.
+
+        All rows share their luck, so that none depends on which others are in the batch.
+        """
         grid = [(i + 1) / 100 for i in range(99)]
         values = self.quantiles(raw.cpu().numpy(), grid, level.cpu().numpy(), scale.cpu().numpy())
-        u = torch.rand(raw.shape[:-1], generator=generator).numpy() * 98
+        u = torch.rand((1, *raw.shape[1:-1]), generator=generator).numpy() * 98
+        u = np.broadcast_to(u, tuple(raw.shape[:-1]))
         low = np.floor(u).astype(int)[..., None]
         first = np.take_along_axis(values, low, -1)[..., 0]
         second = np.take_along_axis(values, np.minimum(low + 1, 98), -1)[..., 0]

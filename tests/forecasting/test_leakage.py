@@ -28,11 +28,12 @@ PAST = {"past_covariates": ["rain", "sky"]}
         quick(**PAST),
         quick(**PAST, **NETWORK),
         quick(**PAST, **NETWORK, decoder="direct", cell="lstm", distribution="normal"),
+        quick(**PAST, **NETWORK, decoder="recursive", n_samples=5),
         quick(**PAST, target_transform="log", seasonality=True),
         TransformedTargetRegressor(quick(**PAST), transformer=StandardScaler()),
         make_forecast_pipeline(StandardScaler(), quick(past_covariates=["rain"])),
     ],
-    ids=["plain", "past", "network", "direct", "log", "target", "pipeline"],
+    ids=["plain", "past", "network", "direct", "recursive", "log", "target", "pipeline"],
 )
 def test_our_forecasters_do_not_leak(estimator):
     rows = X[["price", "rain"]] if hasattr(estimator, "steps") else X
