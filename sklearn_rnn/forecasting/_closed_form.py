@@ -153,6 +153,12 @@ def priors(data: ForecastData) -> dict[str, np.ndarray]:
         found["profile"][window + (steps + season // 2) % season, steps] = 1.0
         found["profile"][window + season + 1] = 1.0
     if data.reader.smoothed is not None:
+        # Back to the mean of the window, with the season's profile around it.
+        found["mean"] = np.zeros((n_features, horizon))
+        found["mean"][:window] = 1 / window
+        if data.reader.profile is not None:
+            found["mean"] += found["profile"]
+            found["mean"][window + season + 1] = 0.0
         # Season or last value, going on along the straight line through the lane so far.
         base = "season" if "season" in found else "last" if "last" in found else "level"
         lag = season * (1 + steps // season)

@@ -25,6 +25,8 @@ from ._panel import Panel
 _SEASONS = (2, 4, 7, 14, 30)
 _HORIZONS = (1, 2, 4, 8)
 _LONGEST_WINDOW = 1500
+# Forecasts that do not overlap, from which on a tail can tell whether a series has a mean.
+_TELLING = 8
 # Shortest window, as a share of the horizon.
 _LOOK_BACK = 0.4
 # Windows that candidates are solved on, and validated on.
@@ -146,6 +148,9 @@ def choose(
                 lanes, design, panel.offsets, window, horizon, mixed=False, until=until
             )
             simple = priors(data)
+            if choice.n_independent < _TELLING:
+                # Back to a far mean is wrong for most short series, and their tail cannot say so.
+                simple.pop("mean", None)
             prior = "profile" if "profile" in simple else list(simple)[-1]
             if not choice.validated or not options.linear:
                 found = [Candidate(window, prior, 1.0)]
