@@ -22,6 +22,9 @@ from ._word_encoder import WordEncoder
 _LARGEST_BATCH, _STEPS, _EPOCHS = 32, 3000, (8, 100)
 # Steps that are decoded at once, padding counted, for every tag of theirs.
 _DECODED_AT_ONCE = 2**20
+# Deviation of the first vectors of words. Measured on chunks, the same otherwise: 1 gives an F1
+# of .800, 0.1 of .875.
+_WORD_SCALE = 0.1
 
 
 _NOT_OFFERED = {
@@ -291,6 +294,11 @@ class SequenceTagger(BaseRNN):
                 f"{forms[self._words is None]}."
             )
         if rows is None:
+            if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], str):
+                raise TypeError(
+                    "Row 0 is a string; a tagger needs its words, as many as there are tags: split "
+                    "it, as in [text.split() for text in X]."
+                )
             return check_X(self, X, reset=reset)
         assert self._words is not None, "there are vocabularies for words"
         if reset:
@@ -347,6 +355,8 @@ class SequenceTagger(BaseRNN):
         """Put the constraints in."""
         if network.head.crf is not None and self._allowed is not None:
             network.head.crf.constrain(*map(torch.from_numpy, self._allowed))
+        if self._words is not None and self.initial_scale is None:
+            network.input.shrink(_WORD_SCALE)
 
     # ---------------------------------------------------------------- prediction
 

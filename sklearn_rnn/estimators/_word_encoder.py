@@ -16,6 +16,8 @@ from ..sequences._word_rows import WordRows
 
 # Longer words are read at both ends.
 _WORD_LENGTH = 20
+# Ends and beginnings of words that are looked up, as slices.
+_AFFIXES = (slice(-2, None), slice(-3, None), slice(3))
 _DIGITS = str.maketrans("0123456789", "0" * 10)
 
 
@@ -25,7 +27,7 @@ def normalise(word: str) -> str:
 
 
 class WordEncoder:
-    """Numbers of words, of their characters and of further columns.
+    """Numbers of words, of their characters, their ends and of further columns.
 
     Parameters
     ----------
@@ -36,6 +38,11 @@ class WordEncoder:
     def __init__(self, rows: WordRows) -> None:
         words = Counter(normalise(word) for row in rows.words for word in row)
         self.words = {word: number for number, word in enumerate(words, start=1)}
+        # What only one word has tells no more than the word.
+        self.affixes = [
+            _number(affix for affix, count in Counter(w[part] for w in words).items() if count > 1)
+            for part in _AFFIXES
+        ]
         letters = Counter(letter for row in rows.words for word in row for letter in word)
         self.characters = {letter: number for number, letter in enumerate(letters, start=2)}
         longest = max((len(word) for row in rows.words for word in row), default=1)
@@ -54,6 +61,7 @@ class WordEncoder:
             n_characters=len(self.characters) + 2,
             word_length=self.word_length,
             categories=tuple(map(len, self.categories.values())),
+            affixes=tuple(map(len, self.affixes)),
             n_numeric=len(self.numbers),
         )
 
@@ -71,12 +79,12 @@ class WordEncoder:
         offsets = np.concatenate([[0], np.cumsum(rows.lengths)])
         flat = [word for row in rows.words for word in row]
         values = np.zeros((len(flat), self.columns.n_columns), dtype=np.float32)
+        column = 1 + self.word_length + len(self.affixes)
         known: dict[str, np.ndarray] = {}
         for place, word in enumerate(flat):
             if word not in known:
                 known[word] = self._encode_word(word)
-            values[place, : 1 + self.word_length] = known[word]
-        column = 1 + self.word_length
+            values[place, :column] = known[word]
         for name, numbers in self.categories.items():
             codes = [numbers.get(value, 0) for row in rows.categories[name] for value in row]
             values[:, column] = codes
@@ -87,14 +95,17 @@ class WordEncoder:
         return Sequences(values, offsets)
 
     def _encode_word(self, word: str) -> np.ndarray:
-        """Return the number of one word and those of its characters, the middle left out."""
+        """Return the numbers of a word, of its characters, the middle left out, and its affixes."""
         width = self.word_length
         if len(word) > width:
             word_ends = word[: (width + 1) // 2] + word[len(word) - width // 2 :]
         else:
             word_ends = word
-        found = np.zeros(1 + width, dtype=np.float32)
-        found[0] = self.words.get(normalise(word), 0)
+        found = np.zeros(1 + width + len(self.affixes), dtype=np.float32)
+        normal = normalise(word)
+        found[0] = self.words.get(normal, 0)
+        for place, (part, numbers) in enumerate(zip(_AFFIXES, self.affixes, strict=True)):
+            found[1 + width + place] = numbers.get(normal[part], 0)
         letters = [self.characters.get(letter, 1) for letter in word_ends]
         found[1 : 1 + len(letters)] = letters
         return found

@@ -1,4 +1,4 @@
-"""Words as input: an embedding of each word beside one made from its characters; torch only."""
+"""Words as input: embeddings of each word, of its ends and of its characters; torch only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from ._dropout import Dropout
 from ._input import Standardise
 
+# Sizes of the vectors of a character, and of a word's beginning or end.
 _CHARACTER_SIZE = 32
+_AFFIX_SIZE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,9 @@ class WordColumns:
         For each further categorical column, its number of categories. Others count as unknown.
     n_numeric : int, default=0
         Columns of numbers, at the end.
+    affixes : tuple of int, default=()
+        For each column of beginnings or ends of words, between characters and categories, how many
+        it tells apart. Others count as unknown.
     """
 
     n_words: int
@@ -37,11 +42,13 @@ class WordColumns:
     word_length: int
     categories: tuple[int, ...] = ()
     n_numeric: int = 0
+    affixes: tuple[int, ...] = ()
 
     @property
     def n_columns(self) -> int:
         """Columns of a step in all."""
-        return 1 + self.word_length + len(self.categories) + self.n_numeric
+        known = 1 + self.word_length + len(self.affixes) + len(self.categories)
+        return known + self.n_numeric
 
 
 class CharacterEncoder(nn.Module):
@@ -71,7 +78,7 @@ class CharacterEncoder(nn.Module):
 
     def forward(self, characters: Tensor) -> Tensor:
         """Return (N, output_size) of the characters (N, W), padded with 0 behind."""
-        distinct, where = torch.unique(characters, dim=0, return_inverse=True)
+        distinct, where = _distinct_rows(characters)
         width = max(1, int((distinct > 0).sum(1).max()))
         distinct = distinct[:, :width]
         valid = (distinct > 0).unsqueeze(1)
@@ -81,8 +88,20 @@ class CharacterEncoder(nn.Module):
         return torch.where(valid, found, 0.0).amax(2).index_select(0, where)
 
 
+def _distinct_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct rows of (N, W) numbers, and for each row which of them it is."""
+    # Rows are told apart by a hash of 64 bits: to sort whole rows takes a tenth of the training.
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.empty(rows.shape[1], dtype=torch.int64)
+    factors.random_(-(2**63), None, generator=generator)
+    keys, where = torch.unique((rows * factors.to(rows.device)).sum(1), return_inverse=True)
+    first = torch.empty(len(keys), dtype=torch.int64, device=rows.device)
+    first[where] = torch.arange(len(rows), device=rows.device)
+    return rows.index_select(0, first), where
+
+
 class WordInput(nn.Module):
-    """Steps of words to (B, T, output_size): words, characters, categories and numbers.
+    """Steps of words to (B, T, output_size): words, characters, affixes, categories and numbers.
 
     Parameters
     ----------
@@ -116,6 +135,9 @@ class WordInput(nn.Module):
         self.characters = (
             CharacterEncoder(columns.n_characters, character_size) if character_size else None
         )
+        self.affixes = nn.ModuleList(
+            nn.Embedding(size + 1, _AFFIX_SIZE) for size in columns.affixes
+        )
         widths = [min(32, size // 2 + 1) for size in columns.categories]
         self.categories = nn.ModuleList(
             nn.Embedding(size + 1, width)
@@ -124,7 +146,24 @@ class WordInput(nn.Module):
         self.standardise = Standardise(columns.n_numeric)
         self.keep_word = Dropout(word_dropout)
         self.dropout = Dropout(dropout)
-        self.output_size = embedding_size + character_size + sum(widths) + columns.n_numeric
+        self.output_size = (
+            embedding_size
+            + character_size
+            + _AFFIX_SIZE * len(columns.affixes)
+            + sum(widths)
+            + columns.n_numeric
+        )
+
+    def shrink(self, scale: float) -> None:
+        """Multiply the vectors of words and affixes: most are rare, and start as little but noise.
+
+        Parameters
+        ----------
+        scale : float
+        """
+        with torch.no_grad():
+            for layer in (self.words, *self.affixes):
+                layer.weight *= scale
 
     def set_statistics(
         self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
@@ -151,9 +190,9 @@ class WordInput(nn.Module):
             characters = characters.clamp(0, columns.n_characters - 1)
             parts.append(self.characters(characters).view(batch, steps, -1))
         first = 1 + columns.word_length
-        for place, (size, embedding) in enumerate(
-            zip(columns.categories, self.categories, strict=True)
-        ):
+        sizes = columns.affixes + columns.categories
+        embeddings = [*self.affixes, *self.categories]
+        for place, (size, embedding) in enumerate(zip(sizes, embeddings, strict=True)):
             codes = ids[:, :, first + place]
             parts.append(embedding(torch.where((codes > 0) & (codes <= size), codes, 0)))
         if columns.n_numeric:

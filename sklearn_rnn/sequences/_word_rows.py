@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ._container import Sequences
 from ._values import Array
 
 _LISTS = (list, tuple, np.ndarray)
@@ -78,7 +79,7 @@ def _as_rows(X: Any) -> list[Any] | None:
     if isinstance(X, np.ndarray):
         return X.tolist() if X.ndim in (1, 2) and X.dtype.kind in "OUT" else None
     for name in ("to_pylist", "to_list", "tolist"):
-        if hasattr(X, name) and hasattr(X, "__len__") and not hasattr(X, "offsets"):
+        if hasattr(X, name) and hasattr(X, "__len__") and not isinstance(X, Sequences):
             rows = getattr(X, name)()
             return rows if isinstance(rows, list) else None
     return None

@@ -192,6 +192,9 @@ class TrainingNet(NeuralNet):
 def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> TrainingNet:
     """Wrap a network and its recipe into an initialised skorch net."""
     optimizer, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay)
+    if recipe.optimizer in ("adam", "adamw") and compute.device.type in ("cpu", "cuda"):
+        # One pass over the weights: ten times as fast where words have many.
+        keywords["fused"] = True
     net = TrainingNet(
         network,
         criterion=torch.nn.Identity,

@@ -238,9 +238,67 @@ def test_refuses_what_is_no_word(fitted):
     assert fitted.score([["a"]], [["B-ORG"]]) == 0
     with pytest.raises(ValueError, match="y to be passed"):
         SequenceTagger().fit([["a"]], None)
+    with pytest.raises(TypeError, match=r"split it, as in \[text.split"):
+        SequenceTagger().fit(["a b", "c"], [["x", "y"], ["x"]])
 
 
 def test_sequences_of_tokens_are_taken_as_they_are():
     X = Sequences.from_list([[0, 1, 2], [2, 1]] * 10, vocabulary_size=3)
     y = [["a", "b", "c"], ["c", "b"]] * 10
     assert SequenceTagger(**SMALL).fit(X, y).score(X, y) == 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pd.Series, pl.Series, pa.array, lambda rows: pa.chunked_array([rows[:5], rows[5:]])],
+    ids=["pandas", "polars", "pyarrow", "chunks"],
+)
+def test_columns_of_lists(column, fitted):
+    X, y = sentences(12)
+    assert fitted.predict(column(X)) == fitted.predict(X)
+    assert fitted.score(column(X), column(y)) == fitted.score(X, y)
+    SequenceTagger(**SHORT).fit(column(X), column(y))
+
+
+def test_going_on_keeps_the_vocabulary():
+    X, y = sentences()
+    tagger = SequenceTagger(**SHORT, warm_start=True).fit(X, y)
+    known = dict(tagger._words.words)
+    tagger.fit([["never", "seen"], *X], [["O", "O"], *y])
+    assert tagger._words.words == known
+    assert tagger.n_iter_ == 2 * SHORT["max_epochs"]
+
+
+def test_labels_come_back_as_they_were():
+    X = [["a", "bb"], ["bb"], ["a"]] * 4
+    for kind in (int, bool, str):
+        y = [[kind(len(word) - 1) for word in row] for row in X]
+        found = SequenceTagger(**SMALL).fit(X, y).predict(X[:1])
+        assert found == y[:1]
+        assert type(found[0][0]) is kind
+
+
+def test_without_spaces_one_word_and_long_documents():
+    X = [list("我住在北京"), list("他去上海了")] * 8
+    y = [["O", "O", "O", "B", "I"], ["O", "O", "B", "I", "O"]] * 8
+    tagger = SequenceTagger(**SMALL).fit(X, y)
+    assert tagger.predict(X[:2]) == y[:2]
+    assert tagger.predict([["京"]])[0][0] in ("O", "B", "I")
+    long = X[0] * 400
+    assert tagger.predict_proba([long])[0].shape == (2000, 3)
+    assert len(tagger.predict([long])[0]) == 2000
+
+
+def test_iob1_has_no_rules_to_keep():
+    X, y = [["a", "b", "c"]] * 8, [["I-x", "B-x", "O"]] * 8
+    tagger = SequenceTagger(**SMALL).fit(X, y)
+    assert tagger.scheme_ is None
+    assert tagger.predict(X[:1]) == y[:1]
+
+
+def test_endings_tell_of_unknown_words():
+    stems = ["walk", "talk", "jump", "play", "look", "call", "work", "turn", "open", "push"]
+    X = [[stem + "ing", stem + "ed"] for stem in stems]
+    y = [["G", "D"]] * len(X)
+    tagger = SequenceTagger(**{**SMALL, "character_size": 0, "word_dropout": 0.5}).fit(X, y)
+    assert tagger.predict([["zapped"], ["zapping"]]) == [["D"], ["G"]]

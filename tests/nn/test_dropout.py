@@ -18,6 +18,22 @@ def test_rate_and_scale():
     assert (got == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.parametrize("p", [0.0001, 0.1, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_every_rate_and_type(p, dtype):
+    layer = Dropout(p)
+    set_generator(layer, torch.Generator().manual_seed(0))
+    got = layer(torch.ones(401, 501, dtype=dtype))
+    assert got.dtype == dtype
+    deviation = (p * (1 - p) / got.numel()) ** 0.5
+    assert abs((got == 0).double().mean().item() - p) < 4 * deviation + 1e-5
+    # Neighbours, that come from one number of the generator, know nothing of one another.
+    flat = (got == 0).flatten().double()
+    for lag in (1, 2, 3, 4):
+        both = (flat[lag:] * flat[:-lag]).mean().item()
+        assert abs(both - p * p) < 5 * p / got.numel() ** 0.5 + 1e-5
+
+
 def test_generator_alone_decides():
     layer = nn.Sequential(Dropout(0.5), Dropout(0.5))
     x = torch.ones(10, 10)
