@@ -1,6 +1,6 @@
 """The tagged corpora that the benchmark of taggers reads; they are skipped where they are absent.
 
-Imports NumPy alone.
+Imports the standard library alone.
 """
 
 from __future__ import annotations

@@ -123,6 +123,20 @@ def _text(found: list[tuple[float, float | None, float, float]]) -> str:
     return f"{statistics.fmean(scores):.4f}{spread}{intent} ({seconds:.0f} s)"
 
 
+def section(rows: list[tuple], seeds: int) -> str:
+    """Write what was measured, and how."""
+    header = ("set", "sentences, tags", "default", "crfsuite", "sentences/s", "published")
+    return (
+        "`SequenceTagger()` with nothing set, from scratch, no vectors from elsewhere, by "
+        f"`benchmarks/tagging.py`: F1 of entities on the test part, accuracy for EWT, mean of "
+        f"{seeds} seed{'s' * (seeds != 1)}, median seconds of a fit. For SNIPS one model learns "
+        "intent and slots. `crfsuite` is a linear CRF with hand-made features of a window of five "
+        "words; it learns the slots alone. `+ POS` adds the corpus' own parts of speech as a "
+        "column.\n\n"
+        f"{table(header, rows)}\n\n{environment()}"
+    )
+
+
 def main(arguments: list[str] | None = None) -> dict[str, dict[str, list[tuple]]]:
     """Measure the corpora at hand, print the table, update the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -174,17 +188,8 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, list[tuple]]
     if not found:
         print("None of the corpora is there: nothing was measured.", file=sys.stderr)
         return found
-    header = ("set", "sentences, tags", "default", "crfsuite", "sentences/s", "published")
-    body = (
-        "`SequenceTagger()` with nothing set, from scratch, no vectors from elsewhere, by "
-        f"`benchmarks/tagging.py`: F1 of entities on the test part, accuracy for EWT, mean of "
-        f"{seeds} seed{'s' * (seeds != 1)}, median seconds of a fit. For SNIPS one model "
-        "learns intent and slots. `crfsuite` is a linear CRF with hand-made features of a "
-        "window of five words; `+ POS` adds the corpus' own parts of speech as a column.\n\n"
-        f"{table(header, rows)}\n\n{environment()}"
-    )
     options.no_page = options.no_page or options.sets is not None
-    publish("tagging", "Tags from scratch", body, options)
+    publish("tagging", "Tags from scratch", section(rows, seeds), options)
     return found
 
 

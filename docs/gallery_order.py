@@ -5,6 +5,8 @@ ORDER = [
     "plot_missing_data.py",
     "plot_frames.py",
     "plot_step_targets.py",
+    "plot_named_entities.py",
+    "plot_semantic_roles.py",
     "plot_sequential_digits.py",
     "plot_adding_problem.py",
     "plot_own_cell.py",

@@ -10,48 +10,57 @@ and the request's kind beside them, with one :class:`~sklearn_rnn.SequenceTagger
 # %%
 # The data
 # --------
-# Requests are put together from patterns. A third of the names is kept for the test, so that the
-# model cannot know them by heart: it has to go by how they are written and by the words around.
+# Requests are put together from patterns and made-up names. Hardly a name comes twice, so that the
+# model has to go by how names are written and by the words around. *How is Dona?* may ask about a
+# person or a city; it is not to be told.
 
 import random
 
 import matplotlib.pyplot as plt
 
 rng = random.Random(0)
+SYLLABLES = ["ba", "do", "fe", "ka", "li", "mo", "na", "pe", "ri", "so", "tu", "va", "we", "zo"]
+DAYS = ["today", "tonight", "tomorrow", "on Monday", "on Friday", "next week", "at noon"]
+
+
+def stem():
+    return "".join(rng.choices(SYLLABLES, k=rng.randint(2, 3))).capitalize()
+
+
 NAMES = {
-    "city": ["Rome", "New York", "Oslo", "San Jose", "Lima", "Cape Town", "Riga", "Hong Kong"]
-    + ["Bonn", "Tel Aviv", "Graz", "La Paz", "Kyoto", "Porto Alegre", "Turin"],
-    "person": ["Ann", "Bob Stone", "Carla", "Dan Brook", "Eve", "Finn Marsh", "Gina", "Hal Reed"]
-    + ["Ida", "Jim Ford", "Kay", "Leo Field", "Mia", "Ned Hill", "Olga"],
-    "time": ["today", "at noon", "on Monday", "tomorrow", "at 9", "next week", "on Friday"]
-    + ["tonight", "at 10", "on Sunday", "in May", "at 11", "on Tuesday", "in June", "at 8"],
+    "city": lambda: rng.choice(["{}ton", "{}burg", "{}", "San {}", "{} Bay", "Port {}"]),
+    "person": lambda: rng.choice(["{}", "{}", "{} {}son", "{} {}man"]),
+    "time": lambda: rng.choice([*DAYS, f"at {rng.randint(1, 12)}", f"at {rng.randint(1, 23)}:30"]),
 }
 PATTERNS = {
     "travel": ["fly to {city} {time}", "i need a train from {city} to {city}", "to {city} please"],
-    "message": ["tell {person} that i come {time}", "write {person} a note", "ask {person} {time}"],
-    "weather": ["will it rain in {city} {time}", "how warm is {city}", "is it cold {time}"],
+    "message": [
+        "tell {person} to come {time}",
+        "write {person} a note",
+        "how is {person} {time}",
+    ],
+    "weather": ["will it rain in {city} {time}", "how is {city} {time}", "is it cold {time}"],
 }
 
 
-def request(part):
-    """Draw a request of the training (0) or test (1) part: words, and its kind with its tags."""
+def request():
+    """Draw a request: its words, and its kind with its tags."""
     kind = rng.choice(list(PATTERNS))
     words, tags = [], []
     for piece in rng.choice(PATTERNS[kind]).split():
         name = piece.strip("{}")
-        known = NAMES.get(name) if piece != name else None
-        if known is None:
+        if piece == name:
             words.append(piece)
             tags.append("O")
         else:
-            found = rng.choice(known[:10] if part == 0 else known[10:]).split()
+            found = NAMES[name]().format(stem(), stem()).split()
             words += found
             tags += [f"B-{name}"] + [f"I-{name}"] * (len(found) - 1)
     return words, (kind, tags)
 
 
-X_train, y_train = zip(*[request(0) for _ in range(400)], strict=True)
-X_test, y_test = zip(*[request(1) for _ in range(200)], strict=True)
+X, y = zip(*[request() for _ in range(800)], strict=True)
+X_train, y_train, X_test, y_test = X[:300], y[:300], X[300:], y[300:]
 print(X_train[0], y_train[0])
 
 # %%
@@ -62,9 +71,9 @@ print(X_train[0], y_train[0])
 
 from sklearn_rnn import SequenceTagger
 
-tagger = SequenceTagger(hidden_size=32, max_epochs=20, scoring="entity_f1", random_state=0)
+tagger = SequenceTagger(hidden_size=32, max_epochs=25, scoring="entity_f1", random_state=0)
 tagger.fit(X_train, y_train)
-print(f"scheme {tagger.scheme_}, F1 of names never seen: {tagger.score(X_test, y_test):.3f}")
+print(f"scheme {tagger.scheme_}, F1 of names: {tagger.score(X_test, y_test):.3f}")
 tagger.predict([["fly", "to", "Santa", "Cruz", "tomorrow"]])
 
 # %%
@@ -87,14 +96,15 @@ from itertools import chain
 
 from sklearn.metrics import ConfusionMatrixDisplay
 
-display = ConfusionMatrixDisplay.from_predictions(
+figure, ax = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
+ConfusionMatrixDisplay.from_predictions(
     list(chain.from_iterable(true_tags)),
     list(chain.from_iterable(found_tags)),
     normalize="true",
     values_format=".2f",
     xticks_rotation=45,
     cmap="Blues",
+    ax=ax,
 )
-display.ax_.set(xlabel="found", ylabel="true", title="Share of each true tag")
-display.figure_.set_layout_engine("constrained")
+ax.set(xlabel="found", ylabel="true", title="What each true tag is found to be")
 plt.show()

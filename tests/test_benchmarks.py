@@ -1,5 +1,6 @@
 """The benchmarks run, on problems that are tiny, and keep their sections of the page."""
 
+import gzip
 import importlib
 import lzma
 import sys
@@ -291,3 +292,41 @@ def test_series_of_two_seasons_are_repeated_by_ridge_and_naive(script):
     data = series.SeriesSet("waves", [wave, 2 * wave], [wave[:6], 2 * wave[:6]], 4, 4)
     for forecast in (others.seasonal_naive, others.ridge):
         np.testing.assert_allclose(forecast(data), np.stack(data.test), rtol=0.05)
+
+
+def test_taggers_are_skipped_or_run(script, tmp_path, capsys):
+    tagging, page = script("tagging"), tmp_path / "page.md"
+    assert tagging.main(["--data", str(tmp_path), "--page", str(page)]) == {}
+    assert "nothing was measured" in capsys.readouterr().err
+    folder = tmp_path / "slot_filling" / "snips"
+    rows = {"seq.in": "play jazz\nrain in rome", "seq.out": "O B-g\nO O B-c", "label": "m\nw"}
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+        for name, text in rows.items():
+            with gzip.open(folder / part / f"{name}.gz", "wt") as file:
+                file.write(f"{text}\n")
+    found = tagging.main(["--quick", "--data", str(tmp_path), "--page", str(page)])
+    assert list(found) == ["SNIPS"]
+    score, intent, *_ = found["SNIPS"]["default"][0]
+    assert 0 <= score <= 1 and 0 <= intent <= 1
+    assert "| SNIPS " in page.read_text()
+
+
+def test_a_linear_tagger_reads_a_window(script):
+    window = script("tagging").window
+    first, second = window([("New", "NNP"), ("York", "NNP")])
+    assert first["word -1"] == "<none>" and first["word 1"] == "york" and first["title"]
+    assert second["tags"] == "NNP NNP" and second["ends -2"] == "rk"
+    assert "tag 0" not in next(window(["a"]))
+
+
+def test_columns_of_a_corpus_are_read(script, tmp_path):
+    lines = ["# text", "1\tGo\t_\tVERB", "1-2\tGo on\t_\t_", "2\ton\t_\tADP", "", "1\tNo\t_\tX"]
+    (tmp_path / "ud_english_ewt").mkdir()
+    for part in ("train", "test"):
+        with lzma.open(tmp_path / "ud_english_ewt" / f"en_ewt-ud-{part}.conllu.xz", "wt") as file:
+            file.write("\n".join(lines))
+    data = script("_tagged").load("EWT", tmp_path)
+    assert data.X_train == [["Go", "on"], ["No"]]
+    assert data.y_test == [["VERB", "ADP"], ["X"]]
+    assert data.shape == "2/2, 3"

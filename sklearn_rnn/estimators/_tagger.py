@@ -67,7 +67,7 @@ class SequenceTagger(BaseRNN):
         breaks it.
     stem : {"conv", None}, default=None
         ``"conv"`` puts a small convolution over time before the recurrence.
-    dropout : float, default=0.5
+    dropout : float, default=0.3
         Share of the inputs of words or tokens, of the outputs between stacked layers and of the
         recurrence's outputs that training sets to zero at random; in [0, 1).
     layer_norm : bool, default=False
@@ -85,7 +85,7 @@ class SequenceTagger(BaseRNN):
         What to do with NaN in sequences of numbers, as in `RNNClassifier`.
     optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
         A name or any torch optimizer class.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=5e-3
         Learning rate, the peak of the schedule.
     weight_decay : float, default=0.01
         Weight decay; biases are left out.
@@ -221,7 +221,7 @@ class SequenceTagger(BaseRNN):
         decoder: str = "auto",
         constraints: str | None = "auto",
         stem: str | None = None,
-        dropout: float = 0.5,
+        dropout: float = 0.3,
         layer_norm: bool = False,
         embedding_size: int = 100,
         character_size: int = 64,
@@ -229,7 +229,7 @@ class SequenceTagger(BaseRNN):
         initial_scale: float | None = None,
         missing: str = "auto",
         optimizer: Any = "adamw",
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         weight_decay: float = 0.01,
         schedule: str = "one_cycle",
         batch_size: int | str = "auto",
