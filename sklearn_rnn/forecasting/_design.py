@@ -54,6 +54,7 @@ class _Columns:
         self.mean = self.scale = np.zeros(0)
         if values is not None and values.shape[1]:
             values = np.asarray(values, dtype=np.float64)
+            values = np.where(np.isnan(values).all(axis=0), 0.0, values)
             self.mean = np.nanmean(values, axis=0)
             scale = np.nanstd(values, axis=0)
             self.scale = np.where(scale > 1e-12 * (1 + np.abs(self.mean)), scale, 1.0)

@@ -35,7 +35,7 @@ from ._outputs import ForecastOutputMixin
 from ._reading import find_clock, read_X, read_y, split_y, times_of_y, without
 from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
-from ._unusual import warn_of_constant
+from ._unusual import warn_of_constant, warn_of_targets
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
@@ -189,6 +189,9 @@ class SequenceForecaster(
     times, test rows between training rows, rows without time, missing covariates, values of
     past-only covariates after the cutoff, a change of time zone, constant series, and a model that
     a trivial forecast beats.
+
+    ``fit`` takes no ``sample_weight``: a row is both what is learned and what others are forecast
+    from, and a window has many. Set targets to NaN to leave them out; ``score`` takes weights.
 
     Examples
     --------
@@ -379,6 +382,7 @@ class SequenceForecaster(
                 f"{type(self).__name__}: one step is no history."
             )
         warn_of_constant(history)
+        warn_of_targets(history, self.target_names_)
         usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))
         horizon = usual if self.horizon == "auto" else int(self.horizon)
         seed = self._draw_seed()
@@ -394,7 +398,8 @@ class SequenceForecaster(
         self.n_iter_ = max(1, len(model.history_))
         self._seed, self._levels = seed, tuple(LEVELS)
         self._trained = panel.lengths.copy()
-        self._means = np.nan_to_num(np.nanmean(values, axis=0))
+        absent = np.isnan(values).all(axis=0)
+        self._means = np.nanmean(np.where(absent, 0.0, values), axis=0)
         self._report: dict[str, dict] = {}
         if model.validation_ is not None:
             series, cuts, forecasts = model.validation_

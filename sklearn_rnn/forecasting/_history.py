@@ -285,9 +285,35 @@ def extend(history: History, table: StepTable, values: Array) -> History:
         found, inverse = np.unique(codes, return_inverse=True)
         named = [labels[code] for code in found]
         given = encode_static(history.schema.static, table, inverse, named)
-        static = np.vstack([static, given[found >= n_old]])
+        known_ones = found < n_old
+        differs = (given[known_ones] != static[found[known_ones]]).any(axis=1)
+        if differs.any():
+            code = found[known_ones][np.argmax(differs)]
+            raise ValueError(
+                f"A static column of {_whose(history, code)} changed: row "
+                f"{int(np.argmax(codes == code))} of update differs from the history. Take it off "
+                "static_covariates, or correct it."
+            )
+        static = np.vstack([static, given[~known_ones]])
     fresh = replace(history, labels=labels)
     return _lay_out(fresh, rows, static, panel.season_length)
+
+
+def warn_of_static(history: History, table: StepTable, codes: Array) -> None:
+    """Warn where new rows say something else of a series than its history."""
+    for place, column in enumerate(history.schema.static):
+        if column.name not in table.columns or history.panel.static is None:
+            continue
+        given = encode((column,), table, missing=True)[:, 0]
+        differs = ~np.isnan(given) & (given != history.panel.static[codes, place])
+        if differs.any():
+            row = int(np.argmax(differs))
+            warnings.warn(
+                f"Static column {column.name!r} of {_whose(history, codes[row])} differs from "
+                f"that of its history (row {row}); what the history says is used.",
+                UserWarning,
+                stacklevel=6,
+            )
 
 
 def _all_labels(history: History, table: StepTable) -> list[Any]:

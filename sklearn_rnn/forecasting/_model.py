@@ -543,4 +543,4 @@ _WINDOWS_AN_EPOCH = 60_000
 def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
     """Return the mean absolute error in units of each lane's scale."""
     error = np.abs(truth - point) / scale[:, None]
-    return float(np.nanmean(error))
+    return float(np.nanmean(error)) if np.isfinite(error).any() else float("nan")

@@ -22,10 +22,13 @@ from ..sequences._values import is_missing
 from ._calendar import calendar
 from ._covariates import encode
 from ._grid import Array
-from ._history import History, extend, locate
+from ._history import History, extend, locate, warn_of_static
 from ._levels import at_levels, check_levels, interval_levels
 from ._model import ForecastModel
 from ._reading import read_clock, read_X, read_y, split_y, times_of_y
+
+# Rows up to this many steps ahead are forecast without a word.
+_FAR = 1000
 
 
 class ForecastOutputMixin:
@@ -225,6 +228,9 @@ class ForecastOutputMixin:
         history = self._history
         n, steps, n_targets = point.shape
         columns: dict[str, Any] = {}
+        taken = {"forecast", "target"} & {history.has_ids and history.id_name, history.time_name}
+        if taken:
+            raise ValueError(f"Rename {sorted(taken)} in X: the frame of forecasts has its own.")
         if history.has_ids:
             labels = np.repeat(np.arange(n), steps * n_targets)
             columns[history.id_name] = [history.labels[series[k]] for k in labels]
@@ -390,7 +396,7 @@ class ForecastOutputMixin:
         names = getattr(self, "feature_names_in_", None)
         if bare:
             _check_feature_names(self, X, reset=False)
-        elif names is not None:
+        elif names is not None and hasattr(X, "columns"):  # an index of times has none
             known = {column.name for column in self._history.schema.known}
             if len(X.columns) == len(names) or not known <= set(table.columns):
                 _check_feature_names(self, X, reset=False)
@@ -425,8 +431,10 @@ class ForecastOutputMixin:
             )
         if future.any():
             self._warn_of_future(table, future)
+            warn_of_static(history, table, codes)
             series, back = np.unique(codes[future], return_inverse=True)
             steps = int(ahead[future].max()) + 1
+            self._warn_of_distance(codes, ahead)
             known = np.full((len(series), steps, history.n_own), np.nan)
             known[back, ahead[future]] = own[future]
             found, spread = self._ahead(series, known)
@@ -492,6 +500,19 @@ class ForecastOutputMixin:
                 "them: the training rows are shuffled or not contiguous, and the model has seen "
                 "what came after. Their score is not that of a forecast. Split with "
                 "TimeSeriesSplit or PanelTimeSeriesSplit.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+    def _warn_of_distance(self, codes: Array, ahead: Array) -> None:
+        """Warn of a row so far ahead that a date or the frequency is likely wrong."""
+        row = int(np.argmax(ahead))
+        steps, seen = int(ahead[row]) + 1, int(self._history.panel.lengths[codes[row]])
+        if steps > max(_FAR, 10 * self.horizon_, 2 * seen):
+            warnings.warn(
+                f"Row {row} of X lies {steps:,} steps after the end of a history of {seen:,}, and "
+                f"the model was trained for {self.horizon_}: it is forecast from forecasts, "
+                "slowly. Look for a wrong date, or pass a coarser freq.",
                 UserWarning,
                 stacklevel=6,
             )

@@ -33,6 +33,7 @@ def is_table(X: Any) -> bool:
 def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
     """Return the table of `X`, and whether it is a bare array, without names and times."""
     id_col, time_col = estimator.id_col, estimator.time_col
+    _refuse_no_rows(X, type(estimator).__name__)
     if is_table(X) or id_col is not None or time_col is not None or _has_dates(X):
         table = read_step_table(X, id_col=id_col, time_col=time_col)
         if not table.n_rows:
@@ -55,6 +56,22 @@ def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
             f"{estimator.n_features_in_} features as input."
         )
     return _bare_table(array), True
+
+
+def _refuse_no_rows(X: Any, kind: str) -> None:
+    """Refuse what names no rows: nothing at all, or values that were meant as y."""
+    import pandas as pd
+
+    if X is None:
+        raise ValueError(
+            f"X is None, so {kind} does not know which rows to forecast. Call forecast(horizon) "
+            "for the steps after the history, or pass the rows' times as X, such as y.index."
+        )
+    if isinstance(X, pd.Series) and is_time_index(X.index) and X.dtype.kind in "iufb":
+        raise ValueError(
+            f"X is a series of numbers ({X.name!r}) with an index of times. Pass its index if it "
+            "is y, which a forecast must not know, or X.to_frame() if it is a covariate."
+        )
 
 
 def _has_dates(X: Any) -> bool:
@@ -125,6 +142,10 @@ def split_y(y: Any, estimator: Any) -> tuple[Any, Any]:
         named = [name for name in (id_col, time_col) if name is not None]
         if isinstance(y, pd.DataFrame) and named and set(named) <= set(y.columns):
             return y[named], y.drop(columns=named)
+        if isinstance(y, pd.DataFrame) and not is_time_index(y.index):
+            dates = [name for name in y.columns if y[name].dtype.kind == "M"]
+            if len(dates) == 1 and y.shape[1] > 1:
+                return y[dates], y.drop(columns=dates)
         return pd.DataFrame(index=y.index), y
     if is_frame(y):
         import narwhals.stable.v2 as nw

@@ -15,6 +15,7 @@ from ._panel import Panel
 # A baseline has to be better by this share, over this many points, and by this many standard
 # errors of the difference, to be worth a warning.
 _MARGIN, _FEWEST, _CLEAR = 0.05, 12, 2.0
+_NEGLIGIBLE = 1e-3  # a scaled error that is nothing to warn of
 _MOST_ORIGINS = 2000
 
 
@@ -85,11 +86,11 @@ def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
     ours = report["forecast"]["mase"]
     rivals = {name: entry["mase"] for name, entry in report.items() if name != "forecast"}
     best = min(rivals, key=lambda name: rivals[name])
-    if rivals[best] < (1 - _MARGIN) * ours and report[best]["lead"] > _CLEAR:
+    if ours > _NEGLIGIBLE and rivals[best] < (1 - _MARGIN) * ours and report[best]["lead"] > _CLEAR:
         warnings.warn(
             f"On the held-out tail the {best.replace('_', ' ')} forecast was better than "
             f"{kind}: MASE {rivals[best]:.3g} against {ours:.3g}. See report_; the series may "
             "have little to learn from, or a covariate may mislead.",
             BaselineWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -5,6 +5,7 @@ Imports narwhals, _frames and _values; pandas, where something is read.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +152,14 @@ def _from_index(X: Any, id_col: Any, time_col: Any) -> tuple[Any, Any, str, str,
         )
     if getattr(index.dtype, "kind", "") in "iuf":
         return None, index, "id", name, True
+    if index.dtype != bool and len(index):
+        if hasattr(index[0], "year"):
+            return None, _dates(list(index), name), "id", name, False
+        if isinstance(index[0], str) and re.match(r"\d{4}([-/.]\d{1,2}){1,2}([ T]|$)", index[0]):
+            raise TypeError(
+                f"The index holds text that looks like dates ({index[0]!r}), and would not count "
+                "as time. Parse it first: X.index = pandas.to_datetime(X.index)."
+            )
     return None, None, "id", "time", False
 
 

@@ -170,6 +170,7 @@ def test_from_an_estimator_of_scikit_learn(digits):
     np.testing.assert_allclose(display.validation_score, model.validation_scores_)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
 def test_a_validated_fit_after_one_that_was_not_stays_in_step(digits):
     X, y = digits
     model = RNNClassifier(hidden_size=2, max_epochs=2, warm_start=True, random_state=0)

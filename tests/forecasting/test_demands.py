@@ -1,0 +1,188 @@
+"""What users do who have not read the guide: each is answered, or refused with what to do."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from series import SHAPE, daily, panel, quick, weekly
+
+Y = daily()
+TRAIN, TEST = Y[:126], Y[126:]
+
+
+def on(table, **keywords):
+    """Fit a forecaster of `panel`."""
+    forecaster = quick(id_col="store", time_col="day", **keywords)
+    return forecaster.fit(table.drop(columns="sales"), table.sales)
+
+
+@pytest.mark.parametrize("y", [TRAIN, TRAIN.to_numpy()])
+def test_predict_without_rows_says_what_to_call(y):
+    forecaster = quick(season_length=7).fit(None, y)
+    with pytest.raises(ValueError, match=r"X is None.*forecast\(horizon\).*y.index"):
+        forecaster.predict(None)
+
+
+def test_a_series_of_targets_is_no_X():
+    forecaster = quick().fit(None, TRAIN)
+    with pytest.raises(ValueError, match=r"series of numbers \('sales'\).*index.*to_frame"):
+        forecaster.predict(TEST)
+    assert np.abs(forecaster.predict(TEST.index) - TEST).mean() < 0.6
+
+
+def test_fit_takes_no_sample_weight():
+    with pytest.raises(TypeError, match="sample_weight"):
+        quick().fit(None, TRAIN, sample_weight=np.ones(126))
+    assert "sample_weight" in quick().__doc__
+
+
+@pytest.mark.parametrize("linear", ["only", True])
+def test_past_covariates_with_holes(linear):
+    rain = np.random.default_rng(0).normal(size=126)
+    rain[3:9] = rain[-1] = np.nan
+    X = pd.DataFrame({"rain": rain, "none": np.nan}, index=TRAIN.index)
+    model = quick(past_covariates=["rain", "none"], linear=linear, max_epochs=1, hidden_size=4)
+    assert np.abs(model.fit(X, TRAIN).predict(TEST.index[:7]) - TEST[:7]).mean() < 0.6
+
+
+def test_times_alone_lack_the_covariates_known_ahead():
+    X = pd.DataFrame({"price": np.arange(126) % 5}, index=TRAIN.index)
+    with pytest.raises(ValueError, match=r"X lacks the columns \['price'\]"):
+        quick().fit(X, TRAIN).predict(TEST.index)
+
+
+def test_targets_with_next_to_no_value():
+    y = TRAIN * np.nan
+    y.iloc[70] = 3.0
+    with pytest.warns(UserWarning, match="constant"):
+        assert quick().fit(None, y).forecast(2).forecast.to_numpy() == pytest.approx([3, 3])
+    both = pd.DataFrame({"a": TRAIN, "b": np.nan})
+    with pytest.warns(UserWarning, match="Target 'b' holds no value"):
+        found = quick().fit(None, both).predict(TEST.index[:7])
+    assert np.abs(found[:, 0] - TEST[:7]).mean() < 0.6 and np.isfinite(found).all()
+
+
+def test_the_end_of_training_may_be_missing():
+    y = TRAIN.copy()
+    y.iloc[-5:] = np.nan
+    forecaster = quick().fit(None, y)
+    assert forecaster.forecast(1)["day"][0] == TEST.index[0]
+    assert np.abs(forecaster.predict(TEST.index[:7]) - TEST[:7]).mean() < 0.6
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e-9, -1.0])
+def test_forecasts_scale_with_the_target(scale):
+    expected = quick(target_transform=None).fit(None, TRAIN).predict(TEST.index[:7])
+    found = quick(target_transform=None).fit(None, TRAIN * scale).predict(TEST.index[:7])
+    np.testing.assert_allclose(found / scale, expected, rtol=1e-5)
+
+
+def test_whole_numbers_and_missing_ones():
+    y = TRAIN.round().astype("Int64")
+    y.iloc[3] = pd.NA
+    found = quick().fit(None, y).predict(TEST.index[:7])
+    assert found.dtype == np.float64 and np.abs(found - TEST[:7]).mean() < 0.6
+
+
+def test_a_perfect_forecast_is_not_warned_of_for_the_baseline(recwarn):
+    index = pd.date_range("2024", periods=200)
+    forecaster = quick().fit(None, pd.Series(3.0 * np.arange(200) + 5, index=index))
+    assert forecaster.forecast(7).forecast.to_numpy() == pytest.approx(605 + 3 * np.arange(7))
+    assert not recwarn.list
+
+
+def test_text_that_looks_like_dates_is_not_passed_over():
+    with pytest.raises(TypeError, match=r"looks like dates \('2024-01-01'\).*to_datetime"):
+        quick().fit(None, pd.Series(TRAIN.to_numpy(), index=TRAIN.index.astype(str)))
+
+
+def test_an_index_of_python_dates_is_time():
+    y = pd.Series(TRAIN.to_numpy(), index=TRAIN.index.date)
+    forecaster = quick().fit(None, y)
+    assert forecaster.freq_ == "every day"
+    assert forecaster.forecast(1)["time"][0] == TEST.index[0]
+
+
+def test_a_y_with_a_column_of_dates():
+    table = TRAIN.reset_index()
+    assert list(quick().fit(None, table).forecast(1).columns[:2]) == ["day", "forecast"]
+
+
+def test_the_target_among_the_covariates():
+    X = pd.DataFrame({"sold": Y}, index=Y.index)
+    with pytest.warns(UserWarning, match="Column 'sold' of X equals the target 'sales'"):
+        quick().fit(X[:126], TRAIN)
+    quick(past_covariates="sold").fit(X[:126], TRAIN)
+
+
+def test_a_row_absurdly_far_ahead():
+    forecaster = quick().fit(None, TRAIN)
+    with pytest.warns(UserWarning, match="Row 1 of X lies 1,[0-9]+ steps after.*wrong date"):
+        forecaster.predict(pd.DatetimeIndex([TEST.index[0], pd.Timestamp("2027-05-01")]))
+
+
+def test_names_that_the_frame_of_forecasts_needs():
+    table = panel().rename(columns={"store": "target"})
+    forecaster = quick(id_col="target", time_col="day").fit(table[["target", "day"]], table.sales)
+    with pytest.raises(ValueError, match=re.escape("Rename ['target'] in X")):
+        forecaster.forecast(1)
+
+
+def test_static_columns_do_not_change_later():
+    forecaster = on(panel().assign(city=lambda d: d.store + "x"), static_covariates=["city"])
+    row = pd.DataFrame({"store": ["s0"], "day": [pd.Timestamp("2024-05-20")], "city": ["s1x"]})
+    with pytest.warns(UserWarning, match=r"'city' of series 's0' differs.*row 0"):
+        found = forecaster.predict(row)
+    assert found == forecaster.predict(row.assign(city="s0x"))
+    with pytest.raises(ValueError, match="static column of series 's0' changed: row 0 of update"):
+        forecaster.update(row, [10.0])
+    assert forecaster.update(row.assign(city="s0x"), [10.0]).forecast(1).shape[0] == 3
+
+
+def test_series_of_one_row_beside_others():
+    rows = {"store": ["x", "y", "y"]}
+    rows["day"] = pd.to_datetime(["2024-05-01", "2024-05-01", "2024-05-02"])
+    table = pd.concat([panel(), pd.DataFrame({**rows, "sales": [3.0, 4.0, 5.0]})])
+    found = on(table).forecast(1).set_index("store").forecast
+    assert found["x"] == pytest.approx(3) and 3 < found["y"] < 6
+
+
+def test_intervals_widen_with_their_coverage():
+    noise = np.random.default_rng(0)
+    table = pd.concat(
+        pd.DataFrame(
+            {
+                "store": number,
+                "day": pd.date_range("2024", periods=120),
+                "sales": noise.normal(size=120).cumsum(),
+            }
+        )
+        for number in range(40)
+    )
+    late = table.groupby("store").cumcount() >= 106
+    forecaster, rows = on(table[~late]), table[late][["store", "day"]]
+    truth = table[late].sales.to_numpy()
+    for coverage, slack in [(0.5, 0.08), (0.9, 0.05), (0.99, 0.02)]:
+        low, high = forecaster.predict_interval(rows, coverage).T
+        assert abs(((truth >= low) & (truth <= high)).mean() - coverage) < slack
+
+
+def test_thousands_of_short_series():
+    table = pd.DataFrame(
+        {
+            "store": np.repeat(np.arange(3000), 30),
+            "day": np.tile(pd.date_range("2024", periods=30), 3000),
+            "sales": 10 + np.tile(SHAPE, 30 * 3000 // 7 + 1)[: 30 * 3000],
+        }
+    )
+    found = on(table).forecast(7)
+    assert len(found) == 21_000 and np.isfinite(found.forecast).all()
+
+
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_forecasts_over_a_change_of_clocks(freq):
+    index = pd.date_range("2024-10-20", periods=300, freq=freq, tz="Europe/Berlin")
+    y = pd.Series(weekly(300), index=index)
+    found = quick(season_length=7).fit(None, y[:160]).forecast(140)
+    assert (pd.DatetimeIndex(found["time"]) == index[160:]).all()
