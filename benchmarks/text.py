@@ -3,8 +3,8 @@
 `make_pipeline(TextTokenizer(), RNNClassifier())` with nothing but a seed is fitted on each set's
 training part and scored on its test part, beside TF-IDF of one and two words (one to five
 characters for surnames) with logistic regression, a bag of embeddings (the words' vectors, averaged
-and read out, as fastText does, trained by our loop), and what others published. `--parts` adds our
-n-grams and our recurrence alone.
+and read out, as fastText does, trained by our loop). `--parts` adds our n-grams and our recurrence
+alone.
 """
 
 from __future__ import annotations
@@ -31,15 +31,6 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier
 from sklearn_rnn.preprocessing import TextTokenizer
-
-#: Published for networks without pretrained vectors unless noted.
-PUBLISHED: dict[str, str] = {
-    "TREC": "BLSTM .930 (GloVe)",
-    "SST-2": "LSTM .849 (GloVe)",
-    "MR": "BLSTM .800 (GloVe)",
-    "R8": "LSTM .937, BiLSTM .963",
-    "GoEmotions": "BiLSTM .41",
-}
 
 
 class Passing(torch.nn.Module):
@@ -160,12 +151,12 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, tuple]]:
         found[name] = results
         cells = [_text(*results[title][:2]) for title in models]
         speed = f"{statistics.median(results['default'][2]):,.0f}"
-        rows.append((name, data.shape, *cells, speed, PUBLISHED.get(name, "-")))
+        rows.append((name, data.shape, *cells, speed))
         print(" | ".join(map(str, rows[-1])), flush=True)
     if not found:
         print("None of the sets is there: nothing was measured.", file=sys.stderr)
         return found
-    header = ("set", "texts, labels", *models, "texts/s", "published")
+    header = ("set", "texts, labels", *models, "texts/s")
     seeds = 1 if options.quick else options.seeds
     body = (
         f"`make_pipeline(TextTokenizer(), RNNClassifier())` with nothing set, from scratch, by "

@@ -55,10 +55,12 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     embedding_size : int, default=64
         Size of the vector learned for each token, where X holds tokens; that of pretrained
         vectors, where the tokenizer was given some.
-    embedding_dropout : float, default=0.5
+    embedding_dropout : float or "auto", default="auto"
         Share of the values of these vectors that training sets to zero at random; in [0, 1).
-    word_dropout : float, default=0.2
-        Share of the tokens that training leaves blank; in [0, 1).
+        ``"auto"`` is 0.5, and 0.2 for characters of an alphabet: of at most 256 different ones.
+    word_dropout : float or "auto", default="auto"
+        Share of the tokens that training leaves blank; in [0, 1). ``"auto"`` is 0.2, and 0 for the
+        characters of an alphabet.
     variational : bool, default=False
         Whether `embedding_dropout` drops the same values at every step of a sequence.
     initial_scale : float, default=None
@@ -224,8 +226,8 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         dropout: float = 0.2,
         layer_norm: bool = False,
         embedding_size: int = 64,
-        embedding_dropout: float = 0.5,
-        word_dropout: float = 0.2,
+        embedding_dropout: float | str = "auto",
+        word_dropout: float | str = "auto",
         variational: bool = False,
         initial_scale: float | None = None,
         reservoir: str | bool = "auto",

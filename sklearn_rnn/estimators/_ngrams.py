@@ -23,10 +23,10 @@ from ..training import FlatStorage, cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
 from ._readout import proportions
 from ._targets import Target
+from ._tokens import are_characters, is_small
 
 #: Tokens of the longest n-grams: of words; of characters, an alphabet's or, if more than a few,
 #: those of a script with thousands of signs.
-FEW = 256
 LONGEST_OF_WORDS, LONGEST_OF_LETTERS, LONGEST_OF_SIGNS = 2, 5, 3
 # Among so many rows, n-grams of several tokens count only if two rows have them.
 _MANY_ROWS = 2000
@@ -36,6 +36,8 @@ _SPELLING, _SHORTEST_PART, _LONGEST_PART, _LONGEST_WORD = 0.7, 2, 5, 30
 # Inverse penalties, and the one that is taken where too few rows are left out to choose.
 _CANDIDATES, _PLAIN = (4.0, 10.0, 25.0), 10.0
 _FEWEST_LEFT_OUT = 10
+# More rows times outputs than this take the penalty from as many of the rows as fit.
+_CHOOSE_ON = 200_000
 # Factors on what the recurrence answers: trained to the end, it is too sure of itself.
 _STEEPNESS = np.logspace(-1, 0.3, 14)
 
@@ -60,13 +62,10 @@ def wants_ngrams(setting: str | bool, sequences: Sequences, target: Target, loss
 
 def ngram_architecture(sequences: Sequences) -> dict[str, Any]:
     """Return what the network's configuration says of n-grams for these tokens."""
-    lexicon = sequences.lexicon
-    few = (sequences.vocabulary_size or 0) <= FEW
-    # Without a spelling, few tokens are taken for characters.
-    characters = few if lexicon is None else np.mean([len(t) for t in lexicon.tokens[2:]]) < 1.5
-    if not characters:
-        return {"ngram_longest": LONGEST_OF_WORDS, "ngram_spelling": lexicon is not None}
-    return {"ngram_longest": LONGEST_OF_LETTERS if few else LONGEST_OF_SIGNS}
+    if not are_characters(sequences):
+        spelled = sequences.lexicon is not None
+        return {"ngram_longest": LONGEST_OF_WORDS, "ngram_spelling": spelled}
+    return {"ngram_longest": LONGEST_OF_LETTERS if is_small(sequences) else LONGEST_OF_SIGNS}
 
 
 class SolvedNGrams(ClosedForm):
@@ -117,20 +116,25 @@ class SolvedNGrams(ClosedForm):
         strength, gain = _PLAIN, 1.0
         if kept is not None and len(kept) >= _FEWEST_LEFT_OUT:
             out = np.isin(rows, kept)
-            best = np.inf
-            for candidate in _CANDIDATES:
-                solution = self._solved(
-                    features[~out],
-                    wanted[~out],
-                    None if weights is None else weights[~out],
-                    candidate,
-                )
-                raw = features[out] @ solution[0] + solution[1]
+            seen = np.flatnonzero(~out)
+            most = max(_CHOOSE_ON // wanted.shape[1], _MANY_ROWS)
+            sample = seen
+            if len(seen) > most:
+                sample = np.sort(np.random.default_rng(seed).choice(seen, most, replace=False))
+
+            def tried(part: np.ndarray, candidate: float) -> tuple[float, float, np.ndarray]:
+                """Solve on some rows; return loss, steepness and answers of the others."""
+                own = None if weights is None else weights[part]
+                weight, bias = self._solved(features[part], wanted[part], own, candidate)
+                raw = features[out] @ weight + bias
                 losses = [self._loss(g * raw, self.encoded[kept], kept) for g in self._gains()]
-                if min(losses) < best:
-                    best, strength = min(losses), candidate
-                    gain = float(self._gains()[int(np.argmin(losses))])
-                    self.left_out = dict(zip(kept.tolist(), gain * raw, strict=True))
+                best = int(np.argmin(losses))
+                return losses[best], float(self._gains()[best]), raw
+
+            found = {candidate: tried(sample, candidate) for candidate in _CANDIDATES}
+            strength = min(found, key=lambda candidate: found[candidate][0])
+            _, gain, raw = found[strength] if sample is seen else tried(seen, strength)
+            self.left_out = dict(zip(kept.tolist(), gain * raw, strict=True))
         weight, bias = self._solved(features, wanted, weights, strength)
         if spelled is not None:
             n_grams, n_parts = path.output_size, spelled.shape[1]

@@ -18,7 +18,7 @@ from ..sequences._sklearn import Interval, StrOptions
 from ..training import OPTIMIZERS, SCHEDULES, auto_batch_size, auto_epochs
 from ._targets import Target
 from ._threads import n_threads
-from ._tokens import vector_size
+from ._tokens import token_dropout, vector_size
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
@@ -38,8 +38,8 @@ class ParametersMixin(BaseEstimator, ABC):
         "layer_norm": ["boolean"],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
-        "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
-        "word_dropout": [Interval(Real, 0, 1, closed="left")],
+        "embedding_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "variational": ["boolean"],
         "reservoir": [StrOptions({"auto", "only"}), "boolean"],
         "ngrams": [StrOptions({"auto", "only"}), "boolean"],
@@ -77,8 +77,8 @@ class ParametersMixin(BaseEstimator, ABC):
     layer_norm: bool
     embedding_size: int
     initial_scale: float | None
-    embedding_dropout: float
-    word_dropout: float
+    embedding_dropout: float | str
+    word_dropout: float | str
     variational: bool
     reservoir: str | bool
     ngrams: str | bool
@@ -137,12 +137,13 @@ class ParametersMixin(BaseEstimator, ABC):
         """Return the architecture for these data as plain values."""
         categories = sequences.static_categories or ()
         n_static = 0 if sequences.static is None else sequences.static.shape[1]
+        of_values, of_tokens = token_dropout(sequences, self.embedding_dropout, self.word_dropout)
         return {
             "n_channels": sequences.n_channels + (sequences.times is not None),
             "vocabulary_size": sequences.vocabulary_size,
             "embedding_size": vector_size(sequences) or int(self.embedding_size),
-            "embedding_dropout": float(self.embedding_dropout),
-            "word_dropout": float(self.word_dropout),
+            "embedding_dropout": of_values,
+            "word_dropout": of_tokens,
             "variational": bool(self.variational),
             "indicator": indicator,
             "n_static": n_static,

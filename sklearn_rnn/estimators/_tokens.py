@@ -8,9 +8,38 @@ import torch
 from ..nn import TokenInput
 from ..sequences import Sequences
 
-# There are many tokens, and most are rare: their noise would drown the others. Measured on
-# sentences: 0.1 beats 0.3 and 1.
-_SCALE = 0.1
+# There are many words, and most are rare: their noise would drown the others. Measured on
+# sentences: 0.1 beats 0.3 and 1. The letters of an alphabet are all frequent.
+_SCALE_OF_WORDS, _SCALE_OF_LETTERS = 0.1, 1.0
+# So many different tokens at most are an alphabet.
+_FEW = 256
+# What "auto" drops of vectors, and of tokens: a word less is still a sentence, a letter less
+# is another name. Measured on surnames: these and the larger scale tell .83 right, words' .77.
+_DROPOUT_OF_WORDS, _DROPOUT_OF_LETTERS = (0.5, 0.2), (0.2, 0.0)
+
+
+def are_characters(sequences: Sequences) -> bool:
+    """Return whether tokens are characters; without a spelling, few of them are."""
+    if sequences.lexicon is None:
+        return is_small(sequences)
+    return bool(np.mean([len(token) for token in sequences.lexicon.tokens[2:]]) < 1.5)
+
+
+def is_small(sequences: Sequences) -> bool:
+    """Return whether there are no more different tokens than an alphabet has."""
+    return (sequences.vocabulary_size or 0) <= _FEW
+
+
+def token_dropout(
+    sequences: Sequences, of_values: float | str, of_tokens: float | str
+) -> tuple[float, float]:
+    """Return the dropout of the vectors' values and of tokens, with ``"auto"`` made a number."""
+    letters = sequences.is_tokens and is_small(sequences) and are_characters(sequences)
+    auto = _DROPOUT_OF_LETTERS if letters else _DROPOUT_OF_WORDS
+    return (
+        auto[0] if of_values == "auto" else float(of_values),
+        auto[1] if of_tokens == "auto" else float(of_tokens),
+    )
 
 
 def vector_size(sequences: Sequences) -> int | None:
@@ -30,7 +59,8 @@ def prepare_embeddings(
     """
     if scale is None:
         with torch.no_grad():
-            layer.embedding.weight *= _SCALE
+            letters = is_small(sequences) and are_characters(sequences)
+            layer.embedding.weight *= _SCALE_OF_LETTERS if letters else _SCALE_OF_WORDS
     occurs = np.zeros(sequences.vocabulary_size or 0, dtype=bool)
     for row in rows:
         occurs[sequences[int(row)][:, 0]] = True

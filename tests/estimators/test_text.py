@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn.estimators import _ngrams
 from sklearn_rnn.nn import NetworkStream
 from sklearn_rnn.preprocessing import TextTokenizer
 
@@ -199,6 +200,36 @@ def test_dropout_of_words_and_vectors(parameters):
     plain = quick(ngrams=False).fit(X, LABELS).predict_proba(X)
     other = quick(ngrams=False, **parameters).fit(X, LABELS).predict_proba(X)
     assert np.abs(plain - other).max() > 1e-4
+
+
+def test_letters_are_not_left_blank():
+    names = [("ab" if i % 2 else "ba") * (1 + i % 5) for i in range(40)]
+    X, y = TextTokenizer("char").fit_transform(names), np.arange(40) % 2
+    plain = quick(ngrams=False).fit(X, y).predict_proba(X)
+    stated = quick(ngrams=False, embedding_dropout=0.2, word_dropout=0.0).fit(X, y)
+    np.testing.assert_array_equal(plain, stated.predict_proba(X))
+    words = TextTokenizer().fit_transform(TEXTS)
+    plain = quick(ngrams=False).fit(words, LABELS).predict_proba(words)
+    stated = quick(ngrams=False, embedding_dropout=0.5, word_dropout=0.2).fit(words, LABELS)
+    np.testing.assert_array_equal(plain, stated.predict_proba(words))
+
+
+def test_a_penalty_chosen_on_some_rows_is_solved_on_all(monkeypatch):
+    sizes = []
+    solved = _ngrams.SolvedNGrams._solved
+
+    def noted(self, features, *rest):
+        sizes.append(features.shape[0])
+        return solved(self, features, *rest)
+
+    monkeypatch.setattr(_ngrams.SolvedNGrams, "_solved", noted)
+    monkeypatch.setattr(_ngrams, "_CHOOSE_ON", 60)
+    monkeypatch.setattr(_ngrams, "_MANY_ROWS", 1)
+    texts, labels = list(TEXTS) * 4, np.tile(LABELS, 4)
+    X = TextTokenizer().fit_transform(texts)
+    model = quick(ngrams="only").fit(X, labels)
+    assert len(set(sizes)) == 3 and sizes == sorted(sizes) and sizes[-1] == len(texts)
+    assert model.score(X, labels) > 0.7
 
 
 def test_a_search_over_tokenizer_and_network():
