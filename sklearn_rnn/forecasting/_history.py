@@ -59,6 +59,7 @@ class History:
     has_ids: bool
     clock: Clock | None = None
     weights: Array | None = None
+    days: bool = False
 
     @property
     def ends(self) -> Array:
@@ -155,6 +156,9 @@ def begin(
         time_name=table.time_name,
         backend=table.backend,
         has_ids=table.ids is not None,
+        days=table.days
+        and grid.kind in ("date", "business", "months")
+        and grid.unit[0] != "second",
     )
     fixed = encode_static(schema.static, table, codes, labels) if schema.static else None
     season = grid.season_length() if season_length == "auto" else int(season_length)

@@ -241,7 +241,7 @@ class ForecastOutputMixin:
         flat = quantiles.reshape(-1, quantiles.shape[-1])
         for place, level in enumerate(levels):
             columns[f"q{level:g}"] = flat[:, place]
-        return make_frame(columns, history.backend)
+        return make_frame(columns, history.backend, history.days)
 
     # ---------------------------------------------------------------- new history
 
@@ -558,7 +558,7 @@ def panel_ends(history: History) -> Array:
     return history.panel.offsets[1:]
 
 
-def make_frame(columns: dict[str, Any], backend: str) -> Any:
+def make_frame(columns: dict[str, Any], backend: str, days: bool = False) -> Any:
     """Build a frame of the library that the data came from: polars, pyarrow, or else pandas."""
     import pandas as pd
 
@@ -568,6 +568,8 @@ def make_frame(columns: dict[str, Any], backend: str) -> Any:
     for name, column in columns.items():
         if isinstance(column, pd.PeriodIndex):
             frame[name] = column.to_timestamp()
+        elif days and isinstance(column, pd.DatetimeIndex):
+            frame[name] = column.date
     if backend == "pyarrow":
         import pyarrow as pa
 
@@ -578,7 +580,7 @@ def make_frame(columns: dict[str, Any], backend: str) -> Any:
     made = pl.DataFrame(
         {
             name: frame[name].to_list()
-            if frame[name].dtype == object or str(frame[name].dtype).startswith("str")
+            if days or frame[name].dtype == object or str(frame[name].dtype).startswith("str")
             else frame[name].dt.tz_localize(None).to_numpy()
             if name in times and times[name].tz is None
             else frame[name].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()

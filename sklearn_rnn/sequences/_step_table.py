@@ -36,6 +36,8 @@ class StepTable:
         The library that the table came from.
     counted : bool
         Whether the times are no more than the numbers that the rows of a pandas frame bear.
+    days : bool
+        Whether the column of times holds dates without a time of day (polars, pyarrow).
     """
 
     n_rows: int
@@ -46,6 +48,7 @@ class StepTable:
     time_name: str = "time"
     backend: str = "pandas"
     counted: bool = False
+    days: bool = False
 
 
 def is_time_index(index: Any) -> bool:
@@ -118,9 +121,9 @@ def read_step_table(X: Any, *, id_col: Any = None, time_col: Any = None) -> Step
         row = int(np.argmax(times.isna()))
         raise ValueError(f"Row {row} has no time ({time_name!r} is missing). Drop or fill the row.")
     backend = str(wrapped.implementation).lower()
-    return StepTable(
-        len(wrapped), ids, times, columns, id_name, str(time_name), backend, counted=counted
-    )
+    table = StepTable(len(wrapped), ids, times, columns, id_name, str(time_name), backend, counted)
+    table.days = time_name in names and wrapped.schema[time_name] == nw.Date
+    return table
 
 
 def _is_level(X: Any, name: Any) -> bool:

@@ -186,3 +186,17 @@ def test_forecasts_over_a_change_of_clocks(freq):
     y = pd.Series(weekly(300), index=index)
     found = quick(season_length=7).fit(None, y[:160]).forecast(140)
     assert (pd.DatetimeIndex(found["time"]) == index[160:]).all()
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_column_of_dates_stays_one(library):
+    """So that forecasts can be joined with the table that they were made from."""
+    pl = pytest.importorskip("polars")
+    frame = pl.from_pandas(panel()).with_columns(pl.col("day").cast(pl.Date))
+    table = frame.to_arrow() if library == "pyarrow" else frame
+    forecaster = quick(id_col="store", time_col="day")
+    forecaster.fit(table.select(["store", "day"]), panel().sales)
+    found = forecaster.forecast(2)
+    kind = found.schema["day"] if library == "polars" else str(found.schema.field("day").type)
+    assert kind == (pl.Date if library == "polars" else "date32[day]")
+    assert forecaster.predict(found.select(["store", "day"])).shape == (6,)
