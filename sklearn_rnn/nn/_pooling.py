@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 from ._masking import blank_padding, length_mask, ragged_lengths
 
+# Below so many channels torch's maximum over steps is not vectorised; below so many numbers a
+# step that does not matter.
+_FEW_UNITS, _FEW_NUMBERS = 32, 256
+
 
 class Pooling(nn.Module):
     """What makes features of a recurrence's output: the base of all poolings.
@@ -90,7 +94,7 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, output: Tensor, lengths: Tensor | None) -> Tensor:
         output = blank_padding(output, lengths, -math.inf)
-        largest = output.amax(1)
+        largest = _largest(output)
         ctx.save_for_backward(output, largest)
         return largest
 
@@ -99,6 +103,21 @@ class _Largest(torch.autograd.Function):
         output, largest = ctx.saved_tensors
         chosen = (output == largest[:, None]).to(grads[0].dtype)
         return chosen * (grads[0] / chosen.sum(1))[:, None], None
+
+
+def _largest(x: Tensor) -> Tensor:
+    """Return the maximum of x (B, T, D) over its steps, as (B, D).
+
+    On a CPU torch takes it number by number where there are few channels; whole halves against
+    each other are up to ten times as fast.
+    """
+    if x.device.type != "cpu" or x.shape[2] >= _FEW_UNITS or len(x) * x.shape[2] < _FEW_NUMBERS:
+        return x.amax(1)
+    while x.shape[1] > 1:
+        # They overlap by a step where the number is odd, which a maximum does not mind.
+        half = (x.shape[1] + 1) // 2
+        x = torch.maximum(x[:, :half], x[:, -half:])
+    return x[:, 0]
 
 
 class MaxPooling(Pooling):

@@ -15,6 +15,9 @@ CHANNELS_FIRST_HINT = (
 
 def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Array]:
     """Join arrays of shape (T_i,) or (T_i, C) into values (total, C) and offsets (n + 1,)."""
+    plain = _join_plain(items)
+    if plain is not None:
+        return plain
     where = f" of {column}" if column else ""
     arrays = []
     for row, item in enumerate(items):
@@ -47,6 +50,22 @@ def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Arra
         dtype = np.dtype(np.float64)
     values = np.concatenate(arrays, axis=0, dtype=dtype)
     return values.reshape(len(values), -1), offsets
+
+
+def _join_plain(items: Sequence[Any]) -> tuple[Array, Array] | None:
+    """Join arrays of one type and number of channels, in which there is nothing to refuse."""
+    if {type(item) for item in items} != {np.ndarray}:
+        return None
+    dtypes = {item.dtype for item in items}
+    if len(dtypes) > 1 or dtypes.pop().kind not in "biuf":
+        return None
+    if {item.ndim for item in items} != {2} or len({item.shape[1] for item in items}) > 1:
+        return None
+    if not all(item.size for item in items):
+        return None
+    offsets = np.zeros(len(items) + 1, dtype=np.int64)
+    np.cumsum([len(item) for item in items], out=offsets[1:])
+    return np.concatenate(items), offsets
 
 
 def _check_same_channels(arrays: list[Array], where: str) -> None:

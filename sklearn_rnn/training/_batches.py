@@ -23,7 +23,7 @@ _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03
 # A step that is done in parts does at least so many rows at once, however long they are.
 _FEWEST_ROWS = 4
 # Rows and padded steps predicted at once: what a CPU's caches hold, what keeps a GPU busy.
-_CPU_PREDICTION, _ACCELERATOR_PREDICTION = (128, 16384), (1024, 131072)
+_CPU_PREDICTION, _ACCELERATOR_PREDICTION = (256, 16384), (1024, 131072)
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
 

@@ -92,3 +92,9 @@ def test_shared_maxima_share_the_gradient():
     output = torch.zeros(1, 4, 1, requires_grad=True)
     make_pooling("max", 1)(output, output[:, 0], torch.tensor([2])).sum().backward()
     assert output.grad.flatten().tolist() == [0.5, 0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 100])
+def test_the_maximum_of_few_units_is_the_maximum(steps):
+    x = torch.randn(64, steps, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(make_pooling("max", 8)(x, x[:, -1]), x.amax(1))
