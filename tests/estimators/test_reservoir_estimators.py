@@ -69,6 +69,7 @@ def test_partial_fit_is_exact_in_any_order(data, alpha, dual_rows, monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
 @pytest.mark.parametrize("dual_rows", [3000, 0])
 def test_fit_on_all_is_partial_fit_on_portions(data, dual_rows, monkeypatch):
     """Sequences read backward have the scaling of the first portion, those read forward."""
@@ -223,6 +224,7 @@ def test_static_features_tokens_and_times(data):
     assert ReservoirRegressor(20, random_state=0).fit(X[:60], y[:60]).score(X[60:], y[60:]) > 0.8
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
 def test_many_sequences_in_bounded_memory(monkeypatch):
     """What is held grows with the features, and not with the sequences."""
     monkeypatch.setattr(_solved_readout, "_DUAL_ROWS", 100)
