@@ -14,7 +14,7 @@ _SCALE_OF_WORDS, _SCALE_OF_LETTERS = 0.1, 1.0
 # So many different tokens at most are an alphabet.
 _FEW = 256
 # What "auto" drops of vectors, and of tokens: a word less is still a sentence, a letter less
-# is another name. Measured on surnames: these and the larger scale tell .83 right, words' .77.
+# is another name. On new surnames these and the larger scale tell .79 right, words' .73.
 _DROPOUT_OF_WORDS, _DROPOUT_OF_LETTERS = (0.5, 0.2), (0.2, 0.0)
 
 
