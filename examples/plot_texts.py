@@ -8,12 +8,14 @@ numbers and categories, and a search over tokenizer and network at once.
 
 # %%
 # Short reviews, made up so that "not" turns a word around: what single words cannot tell.
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier
+from sklearn_rnn.inspection import TokenAttributionDisplay
 from sklearn_rnn.preprocessing import TextTokenizer
 
 rng = np.random.default_rng(0)
@@ -42,6 +44,13 @@ model = make_pipeline(TextTokenizer(), RNNClassifier(16, max_epochs=8, random_st
 model.fit(X_train, y_train)
 print(f"accuracy {model.score(X_test, y_test):.3f}")
 print(f"share of the recurrence {model[-1].recurrence_share_:.1f}")
+
+# %%
+# What every word adds to the answer "liked": "good" counts for it, and against it behind "not".
+TokenAttributionDisplay.from_estimator(
+    model, ["the plot was good", "the plot was not good", "a film with dull scenes"], target="liked"
+)
+plt.show()
 
 # %%
 # A set of labels: what is said of plot and actors.
