@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral, Real
 from typing import Any
 
@@ -377,7 +378,8 @@ class SequenceTagger(BaseRNN):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return tags or their probabilities, flat by step, and the labels of the sequences."""
         raw = self._raw(sequences) if raw is None else raw
-        head: Any = self.net_.module_.head.to("cpu")
+        # The fitted head stays where it is.
+        head: Any = copy.deepcopy(self.net_.module_.head).to("cpu")
         lengths = np.asarray(sequences.lengths)
         offsets = np.asarray(sequences.offsets)
         order = np.argsort(lengths, kind="stable")
@@ -400,7 +402,6 @@ class SequenceTagger(BaseRNN):
                 if head.n_labels:
                     labels[part] = head.label_scores(own, counts).argmax(1).numpy()
                 start = stop
-        self.net_.module_.to(self.net_.run.compute.device)
         assert tags is not None, "there is at least one row"
         return tags, labels
 
