@@ -191,6 +191,7 @@ class BaseRNN(
         self.__dict__.pop("report_", None)
         storage = FlatStorage(sequences, compute.device)
         closed: ClosedForm | None = None
+        form = SolvedNGrams if self._config.ngram_longest else ClosedForm
 
         def learn_from_held_out() -> None:
             """Let the estimator learn what only unseen sequences can tell."""
@@ -199,7 +200,6 @@ class BaseRNN(
             )
 
         if solves and self.net_.module_.path is not None:
-            form = SolvedNGrams if path == "ngrams" else ClosedForm
             closed = form(self.net_, storage, self._target, encoded, weights, n_threads)
             try:
                 closed.solve(solved_on, seed=int(seeds[4]), kept=kept, apart=recordings)
@@ -241,7 +241,7 @@ class BaseRNN(
 
         if one_epoch and self.net_.module_.path is not None:
             # What comes in is news to both paths until the recurrence has learned from it.
-            weighing = ClosedForm(self.net_, storage, self._target, encoded, weights, n_threads)
+            weighing = form(self.net_, storage, self._target, encoded, weights, n_threads)
             share = weighing.share_from_set(sequences, encoded, weights)
             self.net_.module_.recurrence_share.fill_(share)
         else:

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.estimators import _ngrams
+from sklearn_rnn.estimators._ngrams import SolvedNGrams
 from sklearn_rnn.nn import NetworkStream
 from sklearn_rnn.preprocessing import TextTokenizer
 
@@ -273,3 +274,20 @@ def test_a_stream_of_tokens_ends_where_predict_does():
             stream.push(torch.tensor([[int(token)]]))
         expected = network.answer(torch.from_numpy(row)[None])
     torch.testing.assert_close(stream.answer(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_partial_fit_weighs_the_paths_by_the_rule_of_texts(monkeypatch):
+    texts = ["a good one", "a bad one", "good it is", "bad it is"] * 15
+    y = ["yes", "no", "yes", "no"] * 15
+    X = TextTokenizer().fit_transform(texts)
+    model = RNNClassifier(8, max_epochs=1, random_state=0).fit(X, y)
+    asked = []
+    judge = SolvedNGrams.share_from_set
+
+    def watched(self, *parts):
+        asked.append(judge(self, *parts))
+        return asked[-1]
+
+    monkeypatch.setattr(SolvedNGrams, "share_from_set", watched)
+    model.partial_fit(X, y)
+    assert [model.recurrence_share_] == pytest.approx(asked)
