@@ -6,47 +6,42 @@ and so is each estimator.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 
 from ..nn import NetworkConfig, build_network
 from ..sequences import Sequences, check_missing, check_weights
 from ..sequences._sklearn import _fit_context
 from ..training import (
-    BestWeights,
-    DivergenceError,
     EpochRecord,
     FlatStorage,
-    Progress,
     Recipe,
     TrainingBatches,
     configure,
     make_net,
     resolve_compute,
     step_statistics,
-    train,
 )
-from ._closed_form import UNITS, ClosedForm
+from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
+from ._fit_data import PURPOSES, FitData
 from ._fitted import FittedNetMixin
-from ._ngrams import SolvedNGrams, ngram_architecture
+from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
 from ._paths import FEWEST, MIXING, MOST, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
-from ._reporting import ReportMixin
+from ._report import warn_of_baseline
+from ._reporting import REMEDY, ReportMixin
 from ._scaling import static_statistics, target_statistics
 from ._stream import StreamMixin
 from ._tokens import prepare_embeddings
 from ._torch_errors import names_parameters
+from ._training_run import TrainingRunMixin
 from ._validation_split import split_rows
 
 
@@ -54,6 +49,7 @@ class BaseRNN(
     StreamMixin,
     PredictionMixin,
     PathsMixin,
+    TrainingRunMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
     ReportMixin,
@@ -113,7 +109,9 @@ class BaseRNN(
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val weighs X_val, which is missing.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation, reset=not going_on)
+        self._fit(X, y, sample_weight, validation, reset=not going_on)
+        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=5)
+        return self
 
     @names_parameters
     def _fit(
@@ -128,6 +126,53 @@ class BaseRNN(
         classes: Any = None,
     ) -> BaseRNN:
         """Read, encode, split, build, train: the skeleton that every estimator's fit follows."""
+        data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
+        if not one_epoch:
+            self._divide(data)
+        recipe, batch_size = self._make_recipe(data.sequences, len(data.rows), one_epoch=one_epoch)
+        if reset:
+            self._start(data, recipe)
+        elif self._resumable:
+            configure(self.net_, recipe, data.compute)
+        else:
+            # Pickling keeps no optimizer of a finished fit; going on is the same without it.
+            self.net_ = make_net(self.net_.module_, recipe, data.compute)
+        self._recipe = recipe
+        self._resumable = one_epoch or self.warm_start
+        self.__dict__.pop("report_", None)
+
+        storage = FlatStorage(data.sequences, data.compute.device)
+        closed = self._solve_path(data, storage) if data.path is not None else None
+        if closed is not None and self._path_alone:
+            self._finish_solved(data, closed)
+            return self
+        self._start_share(data, storage, weigh=one_epoch)
+        batches = TrainingBatches(
+            storage,
+            data.rows,
+            torch.tensor(data.encoded, dtype=_target_dtype(data.encoded)),
+            None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32),
+            batch_size=batch_size,
+            generator=np.random.default_rng(data.seed("batches")),
+            per_step=self._target.per_step,
+        )
+        self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
+        self._use_held_out(lambda: self._held_out_answers(data, closed))
+        if not one_epoch:
+            self._set_report(data, closed)
+        return self
+
+    def _read_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple | None,
+        *,
+        reset: bool,
+        classes: Any,
+    ) -> FitData:
+        """Read and check everything that the user hands to a fit."""
         compute = resolve_compute(self.device, self.precision)
         n_threads = self._n_threads()
         if y is None:
@@ -144,149 +189,53 @@ class BaseRNN(
         weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
         if reset or not hasattr(self, "_random"):
             self._random = private_stream(self.random_state)
-        seeds = self._random.randint(0, 2**31 - 1, size=5)
-
-        solved_on = rows = _rows_that_count(weights, len(sequences))
-        held_out = None if validation is None else self._read_validation(*validation)
-        path, recordings, kept = None, None, None
-        if not one_epoch:
-            watched = self.early_stopping or held_out is not None
-            path, recordings = self._choose_path(sequences, rows, watched=watched)
-        solves = path is not None
-        if held_out is None and not one_epoch and (self.early_stopping or solves):
-            rows, kept = self._hold_out(prepared, rows, path, recordings, seed=int(seeds[0]))
-        if self.early_stopping and kept is not None:
-            held_out = (
-                sequences[kept],
-                _pick(prepared, kept),
-                None if weights is None else weights[kept],
-            )
-
-        recipe, batch_size = self._make_recipe(sequences, len(rows), one_epoch=one_epoch)
-        if reset:
-            self._start(
-                sequences, solved_on, encoded, weights, recipe, compute, int(seeds[1]), path
-            )
-        elif self._resumable:
-            configure(self.net_, recipe, compute)
-        else:
-            # Pickling keeps no optimizer of a finished fit; going on is the same without it.
-            self.net_ = make_net(self.net_.module_, recipe, compute)
-        self._recipe = recipe
-        self._resumable = one_epoch or self.warm_start
-
-        def report() -> None:
-            """Hold what has been fitted against the baselines."""
-            self._set_report(
-                sequences,
-                encoded,
-                weights,
-                rows=rows,
-                solved_on=solved_on,
-                kept=kept,
-                held_out=held_out,
-                closed=closed,
-            )
-
-        self.__dict__.pop("report_", None)
-        storage = FlatStorage(sequences, compute.device)
-        closed: ClosedForm | None = None
-        form = SolvedNGrams if self._config.ngram_longest else ClosedForm
-
-        def learn_from_held_out() -> None:
-            """Let the estimator learn what only unseen sequences can tell."""
-            self._use_held_out(
-                lambda: self._held_out_answers(closed, sequences, encoded, kept, held_out)
-            )
-
-        if solves and self.net_.module_.path is not None:
-            closed = form(self.net_, storage, self._target, encoded, weights, n_threads)
-            try:
-                closed.solve(solved_on, seed=int(seeds[4]), kept=kept, apart=recordings)
-            except Exception:
-                del self.net_
-                raise
-            self.readout_shares_ = closed.readout_shares
-            if path == "ngrams":
-                known = self.net_.module_.path.output_size
-                self._config = replace(self._config, ngram_features=known)
-            if self._path_alone:
-                self.net_.module_.recurrence_share.zero_()
-                learn_from_held_out()
-                self.best_validation_score_ = None
-                rows, kept = solved_on, None
-                report()
-                context = self._init_callback_context()
-                context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-                context.call_on_fit_task_end(
-                    estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
-                )
-                return self
-
-        def weigh_paths() -> None:
-            """Decide the share of the recurrence on what it has not seen."""
-            if closed is None:
-                return
-            if kept is not None:
-                share = closed.share_from_rows(kept)
-            elif held_out is not None:
-                unseen, labels, unseen_weights = held_out
-                share = closed.share_from_set(
-                    unseen, self._target.encode(labels, unseen), unseen_weights
-                )
-            else:
-                share = closed.unjudged
-            self.net_.module_.recurrence_share.fill_(share)
-            self.net_.run.converted = None
-
-        if one_epoch and self.net_.module_.path is not None:
-            # What comes in is news to both paths until the recurrence has learned from it.
-            weighing = form(self.net_, storage, self._target, encoded, weights, n_threads)
-            share = weighing.share_from_set(sequences, encoded, weights)
-            self.net_.module_.recurrence_share.fill_(share)
-        else:
-            self.net_.module_.recurrence_share.fill_(1.0)
-        batches = TrainingBatches(
-            storage,
-            rows,
-            torch.tensor(encoded, dtype=_target_dtype(encoded)),
-            None if weights is None else torch.tensor(weights, dtype=torch.float32),
-            batch_size=batch_size,
-            generator=np.random.default_rng(int(seeds[2])),
-            per_step=self._target.per_step,
+        counting = _rows_that_count(weights, len(sequences))
+        data = FitData(
+            X=X,
+            y=y,
+            sequences=sequences,
+            prepared=prepared,
+            encoded=encoded,
+            weights=weights,
+            compute=compute,
+            n_threads=n_threads,
+            seeds=tuple(self._random.randint(0, 2**31 - 1, size=len(PURPOSES)).tolist()),
+            solved_on=counting,
+            rows=counting,
         )
-        self._run(
-            X, y, batches, recipe, held_out, weigh_paths, seed=int(seeds[3]), n_threads=n_threads
-        )
-        learn_from_held_out()
-        if not one_epoch:
-            report()
-        return self
+        if validation is not None:
+            data.held_out = self._read_validation(*validation)
+        return data
 
-    def _hold_out(
-        self,
-        prepared: Any,
-        rows: np.ndarray,
-        path: str | None,
-        recordings: np.ndarray | None,
-        *,
-        seed: int,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the rows that train, and those that stop training or weigh the two paths."""
+    def _divide(self, data: FitData) -> None:
+        """Choose the closed-form path, and hold out what the fit needs unseen."""
+        watched = self.early_stopping or data.held_out is not None
+        data.path, data.recordings = self._choose_path(data.sequences, data.rows, watched=watched)
+        if data.held_out is None and (self.early_stopping or data.path is not None):
+            self._hold_out(data)
+        if self.early_stopping and data.kept is not None:
+            data.held_out = (
+                data.sequences[data.kept],
+                _pick(data.prepared, data.kept),
+                None if data.weights is None else data.weights[data.kept],
+            )
+
+    def _hold_out(self, data: FitData) -> None:
+        """Take the rows that stop training, or weigh the two paths, from those that train."""
         fraction = self.validation_fraction
         if not self.early_stopping:
-            fraction = min(MIXING[path], MOST[path] / len(rows))
-            if fraction * len(rows) < FEWEST[path]:
-                return rows, None
+            fraction = min(MIXING[data.path], MOST[data.path] / len(data.rows))
+            if fraction * len(data.rows) < FEWEST[data.path]:
+                return
         part, kept = split_rows(
-            _pick(prepared, rows),
-            len(rows),
+            _pick(data.prepared, data.rows),
+            len(data.rows),
             fraction,
             stratify=self._stratify(),
-            seed=seed,
-            recordings=recordings,
+            seed=data.seed("split"),
+            recordings=data.recordings,
         )
-        return rows[part], rows[kept]
+        data.rows, data.kept = data.rows[part], data.rows[kept]
 
     def _make_recipe(
         self, sequences: Sequences, n_rows: int, *, one_epoch: bool
@@ -323,18 +272,9 @@ class BaseRNN(
             )
         return max(1, round(float(sequences.lengths.mean()) / int(self.tbptt_steps)))
 
-    def _start(
-        self,
-        sequences: Sequences,
-        rows: np.ndarray,
-        encoded: np.ndarray,
-        weights: np.ndarray | None,
-        recipe: Recipe,
-        compute: Any,
-        seed: int,
-        path: str | None,
-    ) -> None:
+    def _start(self, data: FitData, recipe: Recipe) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
+        sequences, rows, path = data.sequences, data.solved_on, data.path
         statistics = None if sequences.is_tokens else step_statistics(sequences, rows)
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
@@ -346,7 +286,7 @@ class BaseRNN(
         )
         network: Any = build_network(
             self._config,
-            torch.Generator().manual_seed(seed),
+            torch.Generator().manual_seed(data.seed("weights")),
             initial_scale=self.initial_scale,
         )
         if statistics is not None:
@@ -357,14 +297,14 @@ class BaseRNN(
             network.static.set_statistics(*static_statistics(sequences, rows))
         if self._target.head == "continuous":
             network.head.set_statistics(
-                *target_statistics(self._target, encoded, sequences, rows, weights)
+                *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
             )
             if self.initial_scale is None:
                 # The first prediction is the mean, and not noise around it.
                 torch.nn.init.zeros_(network.head.projection.weight)
         self._finish_network(network)
-        network.to(compute.device)
-        self.net_ = make_net(network, recipe, compute)
+        network.to(data.compute.device)
+        self.net_ = make_net(network, recipe, data.compute)
         self._history: list[EpochRecord] = []
         self.best_validation_score_ = None
         setting = self.ngrams if path == "ngrams" else self.reservoir
@@ -374,93 +314,6 @@ class BaseRNN(
         if self._path_alone:
             self._n_features_out = network.path.feature_size
         self.n_iter_ = 0
-
-    def _run(
-        self,
-        X: Any,
-        y: Any,
-        batches: TrainingBatches,
-        recipe: Recipe,
-        held_out: tuple | None,
-        finish: Callable[[], None],
-        *,
-        seed: int,
-        n_threads: int,
-    ) -> None:
-        """Train, watch the validation set, keep the best weights, report every epoch."""
-        context = self._init_callback_context(max_subtasks=recipe.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        best = BestWeights(self.n_iter_no_change, self.tol)
-        progress = Progress(recipe.max_epochs, type(self).__name__, show=bool(self.verbose))
-        first = self.n_iter_
-
-        def on_epoch(record: EpochRecord) -> bool:
-            record.epoch += first
-            stop = False
-            if held_out is not None:
-                record.valid_score, record.valid_loss = self._score_sequences(*held_out)
-                improved_enough = best.update(
-                    self.net_.module_, record.valid_score, record.valid_loss, record.epoch
-                )
-                stop = improved_enough and self.early_stopping
-            self._history.append(record)
-            self.n_iter_ = record.epoch
-            progress.update(record)
-            epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            stop |= epoch.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
-            )
-            return stop
-
-        interrupted: BaseException | None = None
-        try:
-            train(
-                self.net_,
-                batches,
-                recipe,
-                seed=seed,
-                n_threads=n_threads,
-                on_epoch=on_epoch,
-                guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
-            )
-        except KeyboardInterrupt as interrupt:
-            interrupted = interrupt
-        except DivergenceError as error:
-            self._diverged(error, best, recipe)
-        except BaseException:
-            del self.net_
-            raise
-        finally:
-            progress.close()
-        if best.has_weights and self.early_stopping:
-            best.restore(self.net_.module_)
-            self.net_.run.converted = None
-        with self._guarded():
-            finish()
-        self.best_validation_score_ = best.score if best.has_weights else None
-        if interrupted is not None:
-            raise interrupted
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
-        )
-
-    def _diverged(self, error: DivergenceError, best: BestWeights, recipe: Recipe) -> None:
-        """Warn and fall back to the best weights, or refuse when there are none."""
-        what = (
-            f"Training diverged in epoch {self.n_iter_ + 1}: {error}. Lower learning_rate "
-            f"(now {recipe.learning_rate:g}), set gradient_clip (now {recipe.gradient_clip}), or "
-            "look for extreme values in X or y."
-        )
-        if best.has_weights and self.early_stopping:
-            warnings.warn(
-                f"{what} The weights of epoch {best.epoch} are kept.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-            return
-        del self.net_
-        raise ValueError(what) from error
 
     def _read_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple:
         """Check the user's validation set against the training set."""
@@ -479,13 +332,6 @@ class BaseRNN(
             for key, value in self.__dict__.items()
             if key not in parameters and "callback" not in key
         }
-
-
-def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
-    """Tell whether something that the user brings may draw from torch's global generator."""
-    factory = getattr(optimizer, "func", optimizer)
-    ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")
-    return not (ours and isinstance(cell, str) and isinstance(loss, str))
 
 
 def _rows_that_count(weights: np.ndarray | None, n_rows: int) -> np.ndarray:

@@ -1,16 +1,23 @@
-"""Which closed-form path a fit gets beside its recurrence, if any. Imports layer 0."""
+"""The closed-form path beside an estimator's recurrence: which, solved when, and its share.
+
+Imports layers 0 to 2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..nn import NetworkConfig
 from ..sequences import Sequences
+from ..training import FlatStorage
 from ._closed_form import ClosedForm, plan_path
-from ._ngrams import wants_ngrams
+from ._fit_data import FitData
+from ._ngrams import SolvedNGrams, wants_ngrams
 from ._targets import Target
 
 #: Share of the sequences that weighs the recurrence against a path and does not train it; how many
@@ -21,7 +28,7 @@ FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
 
 
 class PathsMixin:
-    """The choice of a path, and what else is learned from sequences that were held out."""
+    """The choice of a path, its solving and weighing, and what else held-out sequences teach."""
 
     reservoir: str | bool
     ngrams: str | bool
@@ -29,7 +36,13 @@ class PathsMixin:
     _target: Target
     _path_alone: bool
     net_: Any
+    readout_shares_: dict[str, float]
+    best_validation_score_: float | None
+    _config: NetworkConfig
     _predict_raw: Callable[[Sequences], np.ndarray]
+    _set_report: Callable[[FitData, ClosedForm | None], None]
+    _fitted_state: Callable[[], dict[str, Any]]
+    _init_callback_context: Callable[..., Any]
 
     def _choose_path(
         self, sequences: Sequences, rows: np.ndarray, *, watched: bool
@@ -47,23 +60,78 @@ class PathsMixin:
             return "reservoir", recordings
         return ("ngrams" if n_grams else None), None
 
+    def _solve_path(self, data: FitData, storage: FlatStorage) -> ClosedForm | None:
+        """Solve the readout of the path, if the network has one."""
+        if self.net_.module_.path is None:
+            return None
+        closed = self._form(data, storage)
+        try:
+            closed.solve(
+                data.solved_on, seed=data.seed("path"), kept=data.kept, apart=data.recordings
+            )
+        except Exception:
+            del self.net_
+            raise
+        self.readout_shares_ = closed.readout_shares
+        if data.path == "ngrams":
+            known = self.net_.module_.path.output_size
+            self._config = replace(self._config, ngram_features=known)
+        return closed
+
+    def _form(self, data: FitData, storage: FlatStorage) -> ClosedForm:
+        """Return what solves the path and weighs the recurrence against it."""
+        form = SolvedNGrams if self._config.ngram_longest else ClosedForm
+        return form(self.net_, storage, self._target, data.encoded, data.weights, data.n_threads)
+
+    def _finish_solved(self, data: FitData, closed: ClosedForm) -> None:
+        """End a fit that trains nothing."""
+        self.net_.module_.recurrence_share.zero_()
+        self._use_held_out(lambda: self._held_out_answers(data, closed))
+        self.best_validation_score_ = None
+        data.rows, data.kept = data.solved_on, None
+        self._set_report(data, closed)
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
+        context.call_on_fit_task_end(
+            estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
+        )
+
+    def _start_share(self, data: FitData, storage: FlatStorage, *, weigh: bool) -> None:
+        """Set the share of the recurrence before it trains: all, or what new data speak for."""
+        share = 1.0
+        if weigh and self.net_.module_.path is not None:
+            # What comes in is news to both paths until the recurrence has learned from it.
+            weighing = self._form(data, storage)
+            share = weighing.share_from_set(data.sequences, data.encoded, data.weights)
+        self.net_.module_.recurrence_share.fill_(share)
+
+    def _weigh_paths(self, data: FitData, closed: ClosedForm | None) -> None:
+        """Decide the share of the recurrence on what it has not seen."""
+        if closed is None:
+            return
+        if data.kept is not None:
+            share = closed.share_from_rows(data.kept)
+        elif data.held_out is not None:
+            unseen, labels, weights = data.held_out
+            share = closed.share_from_set(unseen, self._target.encode(labels, unseen), weights)
+        else:
+            share = closed.unjudged
+        self.net_.module_.recurrence_share.fill_(share)
+        self.net_.run.converted = None
+
     def _held_out_answers(
-        self,
-        closed: ClosedForm | None,
-        sequences: Sequences,
-        encoded: np.ndarray,
-        kept: np.ndarray | None,
-        held_out: tuple | None,
+        self, data: FitData, closed: ClosedForm | None
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return decoded answers and encoded targets of sequences that trained nothing, if any."""
+        kept = data.kept
         if kept is not None and closed is not None:
             share = float(self.net_.module_.recurrence_share)
             raw = torch.from_numpy(closed.left_out_answers(kept, share))
-            return self.net_.module_.head.decode(raw).numpy(), encoded[kept]
+            return self.net_.module_.head.decode(raw).numpy(), data.encoded[kept]
         if kept is not None:
-            return self._predict_raw(sequences[kept]), encoded[kept]
-        if held_out is not None:
-            unseen, labels, _ = held_out
+            return self._predict_raw(data.sequences[kept]), data.encoded[kept]
+        if data.held_out is not None:
+            unseen, labels, _ = data.held_out
             return self._predict_raw(unseen), self._target.encode(labels, unseen)
         return None
 

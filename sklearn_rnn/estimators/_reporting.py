@@ -11,6 +11,7 @@ from ..sequences import Sequences
 from ..training import TrainingNet
 from ._baselines import wanted_columns
 from ._closed_form import ClosedForm
+from ._fit_data import FitData
 from ._readout import keys
 from ._report import (
     Report,
@@ -18,7 +19,6 @@ from ._report import (
     empty_report,
     judged,
     on_sequences,
-    warn_of_baseline,
 )
 from ._targets import Target
 
@@ -29,36 +29,24 @@ REMEDY = (
 
 
 class ReportMixin:
-    """Sets ``report_``, and warns when a baseline does clearly better."""
+    """Sets ``report_``."""
 
     net_: TrainingNet
     report_: Report
     _target: Target
     _predict_raw: Callable[[Sequences], np.ndarray]
 
-    def _set_report(
-        self,
-        sequences: Sequences,
-        encoded: np.ndarray,
-        weights: np.ndarray | None,
-        *,
-        rows: np.ndarray,
-        solved_on: np.ndarray,
-        kept: np.ndarray | None,
-        held_out: tuple | None,
-        closed: ClosedForm | None,
-    ) -> None:
+    def _set_report(self, data: FitData, closed: ClosedForm | None) -> None:
         """Compare on the part that was held out, or on left-out predictions, if there are any."""
         baselines = baselines_of(self._target)
+        sequences, weights, kept = data.sequences, data.weights, data.kept
         if baselines is None:
             self.report_ = empty_report(self._target, None)
         elif closed is not None and closed.by_recording:
-            self.report_ = self._report_on_recordings(
-                baselines, closed, sequences, encoded, weights, rows, kept
-            )
-        elif closed is not None and closed.left_out and (held_out is None or kept is not None):
+            self.report_ = self._report_on_recordings(baselines, data, closed)
+        elif closed is not None and closed.left_out and (data.held_out is None or kept is not None):
             unseen = self._unseen(closed, kept)
-            found = baselines.fit(sequences, solved_on, encoded, weights, left_out=True)
+            found = baselines.fit(sequences, data.solved_on, data.encoded, weights, left_out=True)
             names = dict(zip(unseen, keys(sequences, np.array(list(unseen))), strict=True))
             both = np.array([row for row, name in names.items() if name in found])
             name = "training sequences, each left out in turn"
@@ -66,7 +54,7 @@ class ReportMixin:
                 name = "training sequences that the recurrence has not seen"
             self.report_ = judged(
                 baselines,
-                wanted_columns(self._target, encoded)[both],
+                wanted_columns(self._target, data.encoded)[both],
                 np.stack([unseen[row] for row in both]),
                 np.concatenate([found[names[row]] for row in both]),
                 np.ones(len(both)) if weights is None else weights[both],
@@ -75,36 +63,27 @@ class ReportMixin:
                 left_out=kept is None,
             )
         else:
-            baselines.fit(sequences, rows, encoded, weights)
+            baselines.fit(sequences, data.rows, data.encoded, weights)
             self.report_ = empty_report(self._target, baselines)
-            if held_out is not None:
-                unseen_sequences, labels, own = held_out
+            if data.held_out is not None:
                 name = "sequences of X_val"
                 if kept is not None:
                     name = "sequences held out for early stopping"
+                unseen_sequences, labels, own = data.held_out
                 self.report_ = on_sequences(baselines, self, unseen_sequences, labels, own, name)
-        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=9)
 
-    def _report_on_recordings(
-        self,
-        baselines: Any,
-        closed: ClosedForm,
-        sequences: Sequences,
-        encoded: np.ndarray,
-        weights: np.ndarray | None,
-        rows: np.ndarray,
-        kept: np.ndarray | None,
-    ) -> Any:
+    def _report_on_recordings(self, baselines: Any, data: FitData, closed: ClosedForm) -> Report:
         """Compare on whole recordings that were held out: a baseline leaves out single rows."""
-        baselines.fit(sequences, rows, encoded, weights)
+        kept, weights = data.kept, data.weights
+        baselines.fit(data.sequences, data.rows, data.encoded, weights)
         if kept is None or closed.unseen is None:
             return empty_report(self._target, baselines)
         unseen = self._unseen(closed, kept)
         return judged(
             baselines,
-            wanted_columns(self._target, encoded)[kept],
+            wanted_columns(self._target, data.encoded)[kept],
             np.stack([unseen[row] for row in kept.tolist()]),
-            baselines.predict(sequences[kept]),
+            baselines.predict(data.sequences[kept]),
             np.ones(len(kept)) if weights is None else weights[kept],
             None,
             "training sequences of recordings that the recurrence has not seen",

@@ -1,0 +1,70 @@
+"""What one fit reads, and how it divides it. Imports layer 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..sequences import Sequences
+
+#: What the seeds of a fit are for, in the order in which they are drawn.
+PURPOSES = ("split", "weights", "batches", "training", "path")
+
+
+@dataclass(kw_only=True)
+class FitData:
+    """The training set of one fit, as read, with the parts that it is divided into.
+
+    Parameters
+    ----------
+    X, y
+        As the user passed them.
+    sequences : Sequences
+        X as read.
+    prepared : object
+        y as checked, one entry a sequence.
+    encoded : ndarray
+        y as the network learns it.
+    weights : ndarray or None
+        Of the sequences, class weights included.
+    compute : Compute
+        Device and precision.
+    n_threads : int
+        CPU threads.
+    seeds : tuple of int
+        One for each of `PURPOSES`.
+    solved_on : ndarray
+        Rows that a closed-form path is solved on: all of positive weight.
+    rows : ndarray
+        Rows that the recurrence trains on.
+    kept : ndarray, default=None
+        Rows of `solved_on` that it does not train on.
+    held_out : tuple of (Sequences, y, weights), default=None
+        What is scored after every epoch: the user's validation set, or `kept`.
+    path : {"reservoir", "ngrams"} or None, default=None
+        The closed-form path beside the recurrence.
+    recordings : ndarray, default=None
+        Which recording each row of `solved_on` was cut from, if several were cut from one.
+    """
+
+    X: Any
+    y: Any
+    sequences: Sequences
+    prepared: Any
+    encoded: np.ndarray
+    weights: np.ndarray | None
+    compute: Any
+    n_threads: int
+    seeds: tuple[int, ...]
+    solved_on: np.ndarray
+    rows: np.ndarray
+    kept: np.ndarray | None = None
+    held_out: tuple | None = None
+    path: str | None = None
+    recordings: np.ndarray | None = None
+
+    def seed(self, purpose: str) -> int:
+        """Return the seed for one of `PURPOSES`."""
+        return self.seeds[PURPOSES.index(purpose)]

@@ -1,0 +1,132 @@
+"""Training the recurrence of an estimator, epoch by epoch. Imports scikit-learn and layer 2."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from ..training import (
+    BestWeights,
+    DivergenceError,
+    EpochRecord,
+    Progress,
+    Recipe,
+    TrainingBatches,
+    TrainingNet,
+    train,
+)
+from ._fit_data import FitData
+
+
+class TrainingRunMixin:
+    """The run through the epochs, and what is told and kept of it."""
+
+    cell: Any
+    loss: Any
+    optimizer: Any
+    early_stopping: bool
+    n_iter_no_change: int
+    tol: float
+    verbose: Any
+    n_iter_: int
+    best_validation_score_: float | None
+    net_: TrainingNet
+    _history: list[EpochRecord]
+    _guarded: Callable[[], AbstractContextManager]
+    _score_sequences: Callable[..., tuple[float, float]]
+    _fitted_state: Callable[[], dict[str, Any]]
+    _init_callback_context: Callable[..., Any]
+
+    def _run(
+        self,
+        data: FitData,
+        batches: TrainingBatches,
+        recipe: Recipe,
+        *,
+        finish: Callable[[], None],
+    ) -> None:
+        """Train, watch the validation set, keep the best weights, report every epoch."""
+        context = self._init_callback_context(max_subtasks=recipe.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
+        best = BestWeights(self.n_iter_no_change, self.tol)
+        progress = Progress(recipe.max_epochs, type(self).__name__, show=bool(self.verbose))
+        first = self.n_iter_
+
+        def on_epoch(record: EpochRecord) -> bool:
+            record.epoch += first
+            stop = False
+            if data.held_out is not None:
+                record.valid_score, record.valid_loss = self._score_sequences(*data.held_out)
+                improved_enough = best.update(
+                    self.net_.module_, record.valid_score, record.valid_loss, record.epoch
+                )
+                stop = improved_enough and self.early_stopping
+            self._history.append(record)
+            self.n_iter_ = record.epoch
+            progress.update(record)
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
+            stop |= epoch.call_on_fit_task_end(
+                estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
+            )
+            return stop
+
+        interrupted: BaseException | None = None
+        try:
+            train(
+                self.net_,
+                batches,
+                recipe,
+                seed=data.seed("training"),
+                n_threads=data.n_threads,
+                on_epoch=on_epoch,
+                guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
+            )
+        except KeyboardInterrupt as interrupt:
+            interrupted = interrupt
+        except DivergenceError as error:
+            self._diverged(error, best, recipe)
+        except BaseException:
+            del self.net_
+            raise
+        finally:
+            progress.close()
+        if best.has_weights and self.early_stopping:
+            best.restore(self.net_.module_)
+            self.net_.run.converted = None
+        with self._guarded():
+            finish()
+        self.best_validation_score_ = best.score if best.has_weights else None
+        if interrupted is not None:
+            raise interrupted
+        context.call_on_fit_task_end(
+            estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
+        )
+
+    def _diverged(self, error: DivergenceError, best: BestWeights, recipe: Recipe) -> None:
+        """Warn and fall back to the best weights, or refuse when there are none."""
+        what = (
+            f"Training diverged in epoch {self.n_iter_ + 1}: {error}. Lower learning_rate "
+            f"(now {recipe.learning_rate:g}), set gradient_clip (now {recipe.gradient_clip}), or "
+            "look for extreme values in X or y."
+        )
+        if best.has_weights and self.early_stopping:
+            warnings.warn(
+                f"{what} The weights of epoch {best.epoch} are kept.",
+                ConvergenceWarning,
+                stacklevel=8,
+            )
+            return
+        del self.net_
+        raise ValueError(what) from error
+
+
+def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
+    """Tell whether something that the user brings may draw from torch's global generator."""
+    factory = getattr(optimizer, "func", optimizer)
+    ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")
+    return not (ours and isinstance(cell, str) and isinstance(loss, str))
