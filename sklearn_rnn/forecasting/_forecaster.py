@@ -27,6 +27,7 @@ from ..training import (
     Progress,
     resolve_compute,
 )
+from ._bounds import check_range, transform_of_counts
 from ._history import begin, places_of
 from ._levels import check_levels
 from ._model import ForecastModel
@@ -102,7 +103,8 @@ class SequenceForecaster(
         Whether the closed-form path stands beside the recurrence; ``"only"`` trains nothing.
     target_transform : {"auto", "log", "box-cox", None}, default="auto"
         What is done to the values of each series first; ``"auto"`` takes the logarithm where the
-        held-out tail prefers it.
+        held-out tail prefers it, and none for counts. Series that are not positive throughout
+        are left as they are, with a warning where it was asked for.
     seasonality : bool or "auto", default="auto"
         Whether the network is given each series' own seasonal profile and level.
     channels : {"shared", "mixed"}, default="shared"
@@ -383,6 +385,7 @@ class SequenceForecaster(
             )
         warn_of_constant(history)
         warn_of_targets(history, self.target_names_)
+        check_range(history, self.target_transform, self.distribution)
         usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))
         horizon = usual if self.horizon == "auto" else int(self.horizon)
         seed = self._draw_seed()
@@ -445,7 +448,8 @@ class SequenceForecaster(
         """Fit the model, with a bar where one is wanted; say what to do when it diverges."""
         own = self.get_params(deep=False)
         # A parameter named transform would make a transformer of us in scikit-learn's eyes.
-        own |= {"transform": self.target_transform, "horizon": horizon}
+        transform = transform_of_counts(self.target_transform, self.distribution)
+        own |= {"transform": transform, "horizon": horizon}
         chosen = {f.name: own[f.name] for f in fields(ForecastOptions) if f.name in own}
         model = ForecastModel(ForecastOptions(**chosen))
         if self.warm_start and hasattr(self, "model_"):

@@ -499,12 +499,8 @@ class ForecastModel:
                 torch.from_numpy(level[..., 0]).to(inputs.z.dtype),
                 torch.from_numpy(scale[..., 0]).to(inputs.z.dtype),
             )
-            paths = np.stack(
-                [
-                    network.sample(inputs, *units, generator).cpu().numpy()
-                    for _ in range(self.options.n_samples)
-                ]
-            )
+            n_paths = self.options.n_samples
+            paths = network.sample(inputs, *units, generator, n_paths).cpu().numpy()
             quantiles = np.moveaxis(np.quantile(paths, LEVELS, axis=0), 0, -1)
             return np.median(paths, axis=0), quantiles
         raw = network.blended(inputs, network(inputs)).double().cpu().numpy().astype(np.float64)

@@ -19,8 +19,10 @@ from ..sequences._frames import column_role
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable
 from ..sequences._values import is_missing
+from ._bounds import bounded, floors
 from ._calendar import calendar
 from ._covariates import encode
+from ._frame import make_frame
 from ._grid import Array
 from ._history import History, extend, locate, warn_of_static
 from ._levels import at_levels, check_levels, interval_levels
@@ -73,7 +75,9 @@ class ForecastOutputMixin:
             If a row belongs to an unknown series, lies before its first row or between two steps
             of the grid, or lacks a covariate; the message names it.
         """
-        point, _ = self._forecast_rows(X)
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        point, _ = self._forecast_table(table)
         return point[:, 0] if self._flat else point
 
     def predict_quantiles(self, X: Any, quantiles: Any = None) -> Array:
@@ -92,8 +96,11 @@ class ForecastOutputMixin:
             Quantiles in the order of the levels; they never cross.
         """
         wanted = check_levels(self.quantiles if quantiles is None else quantiles)
-        _, found = self._forecast_rows(X)
-        answer = at_levels(found, self.model_levels_, wanted)
+        check_is_fitted(self)
+        table, _ = self._table(X)
+        _, found = self._forecast_table(table)
+        codes, _ = locate(self._history, table)
+        answer = bounded(at_levels(found, self.model_levels_, wanted), self._floors()[codes])
         return answer[:, 0] if self._flat else answer
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:
@@ -196,6 +203,7 @@ class ForecastOutputMixin:
             self._read_future(X, known)
         point, found = self._ahead(series, known)
         answer = at_levels(found, self.model_levels_, wanted)
+        answer = bounded(answer, self._floors()[:, None])
         places = history.ends[:, None] + np.arange(steps)
         return self._as_frame(series, places, point, answer, wanted)
 
@@ -401,12 +409,6 @@ class ForecastOutputMixin:
             if len(X.columns) == len(names) or not known <= set(table.columns):
                 _check_feature_names(self, X, reset=False)
 
-    def _forecast_rows(self, X: Any) -> tuple[Array, Array]:
-        """Return point forecasts (n, K) and quantiles (n, K, Q) of rows."""
-        check_is_fitted(self)
-        table, _ = self._table(X)
-        return self._forecast_table(table)
-
     def _forecast_table(self, table: StepTable) -> tuple[Array, Array]:
         """Return point forecasts (n, K) and quantiles (n, K, Q) of the rows of a table."""
         history = self._history
@@ -441,6 +443,10 @@ class ForecastOutputMixin:
             point[future] = found[back, ahead[future]]
             quantiles[future] = spread[back, ahead[future]]
         return point, quantiles
+
+    def _floors(self) -> Array:
+        """Return the least value that each series and target can take, (n_series, n_targets)."""
+        return floors(self._history.panel, self.model_)
 
     def _ahead(self, series: Array, known: Array) -> tuple[Array, Array]:
         """Forecast series from their ends; steps without covariates take those before them."""
@@ -501,7 +507,7 @@ class ForecastOutputMixin:
                 "what came after. Their score is not that of a forecast. Split with "
                 "TimeSeriesSplit or PanelTimeSeriesSplit.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=4,
             )
 
     def _warn_of_distance(self, codes: Array, ahead: Array) -> None:
@@ -514,7 +520,7 @@ class ForecastOutputMixin:
                 f"the model was trained for {self.horizon_}: it is forecast from forecasts, "
                 "slowly. Look for a wrong date, or pass a coarser freq.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=4,
             )
 
     def _warn_of_future(self, table: StepTable, future: Array) -> None:
@@ -534,7 +540,7 @@ class ForecastOutputMixin:
                     f"after the end of the history (row {row}). They are ignored: a forecast "
                     "cannot know them.",
                     UserWarning,
-                    stacklevel=6,
+                    stacklevel=4,
                 )
         if table.times is None and self._says_no_gap is False:
             warnings.warn(
@@ -543,7 +549,7 @@ class ForecastOutputMixin:
                 "for other steps. Index X by time; freq=1 says that rows follow on, and "
                 "silences this.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=4,
             )
 
     @property
@@ -556,41 +562,3 @@ class ForecastOutputMixin:
 def panel_ends(history: History) -> Array:
     """Return the row after the last of every series in the flat panel."""
     return history.panel.offsets[1:]
-
-
-def make_frame(columns: dict[str, Any], backend: str, days: bool = False) -> Any:
-    """Build a frame of the library that the data came from: polars, pyarrow, or else pandas."""
-    import pandas as pd
-
-    frame = pd.DataFrame(columns)
-    if backend not in ("polars", "pyarrow"):
-        return frame
-    for name, column in columns.items():
-        if isinstance(column, pd.PeriodIndex):
-            frame[name] = column.to_timestamp()
-        elif days and isinstance(column, pd.DatetimeIndex):
-            frame[name] = column.date
-    if backend == "pyarrow":
-        import pyarrow as pa
-
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    import polars as pl
-
-    times = {name: c for name, c in columns.items() if isinstance(c, pd.DatetimeIndex)}
-    made = pl.DataFrame(
-        {
-            name: frame[name].to_list()
-            if days or frame[name].dtype == object or str(frame[name].dtype).startswith("str")
-            else frame[name].dt.tz_localize(None).to_numpy()
-            if name in times and times[name].tz is None
-            else frame[name].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-            if name in times
-            else frame[name].to_numpy()
-            for name in columns
-        }
-    )
-    for name, index in times.items():
-        if index.tz is not None:
-            zone = pl.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(str(index.tz))
-            made = made.with_columns(zone)
-    return made

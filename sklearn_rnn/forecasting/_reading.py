@@ -50,6 +50,13 @@ def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
         estimator=estimator,
         input_name="X",
     )
+    if not fitting and not hasattr(estimator, "n_features_in_"):
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted without X, so it cannot tell what the columns "
+            "of an array are. Call forecast(horizon) for the steps after the history, or pass the "
+            "rows' times, or their numbers counted from 0, as an index: "
+            "predict(pandas.RangeIndex(start, stop))."
+        )
     if not fitting and array.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X has {array.shape[1]} features, but {type(estimator).__name__} is expecting "

@@ -84,14 +84,15 @@ class ForecastHead(nn.Module):
 
         All rows share their luck, so that none depends on which others are in the batch.
         """
-        grid = [(i + 1) / 100 for i in range(99)]
-        values = self.quantiles(raw.cpu().numpy(), grid, level.cpu().numpy(), scale.cpu().numpy())
-        u = torch.rand((1, *raw.shape[1:-1]), generator=generator).numpy() * 98
-        u = np.broadcast_to(u, tuple(raw.shape[:-1]))
-        low = np.floor(u).astype(int)[..., None]
-        first = np.take_along_axis(values, low, -1)[..., 0]
-        second = np.take_along_axis(values, np.minimum(low + 1, 98), -1)[..., 0]
-        drawn = first + (u - low[..., 0]) * (second - first)
+        luck = torch.rand(raw.shape[1:-1], generator=generator).numpy() * 98
+        numbers, levels, scales = (part.cpu().numpy() for part in (raw, level, scale))
+        drawn = np.empty(raw.shape[:-1])
+        for place in np.ndindex(luck.shape):  # a target each, whose rows share their luck
+            here = (slice(None), *place)
+            low = min(int(luck[place]), 97)
+            grid = [(low + 1) / 100, (low + 2) / 100]
+            ends = self.quantiles(numbers[here], grid, levels[here], scales[here])
+            drawn[here] = ends[:, 0] + (luck[place] - low) * (ends[:, 1] - ends[:, 0])
         return torch.from_numpy(drawn).to(raw)
 
 

@@ -328,9 +328,14 @@ class ForecastNetwork(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, inputs: ForecastInput, level: Tensor, scale: Tensor, generator: torch.Generator
+        self,
+        inputs: ForecastInput,
+        level: Tensor,
+        scale: Tensor,
+        generator: torch.Generator,
+        n_paths: int = 1,
     ) -> Tensor:
-        """Draw one path for each row with the recursive decoder.
+        """Draw paths for each row with the recursive decoder; the window is read once.
 
         Parameters
         ----------
@@ -339,10 +344,11 @@ class ForecastNetwork(nn.Module):
             What the windows were normalised by.
         generator : torch.Generator
             On the CPU.
+        n_paths : int, default=1
 
         Returns
         -------
-        Tensor of shape (B, K, H)
+        Tensor of shape (n_paths, B, K, H)
             Normalised.
         """
         assert self.recurrence is not None
@@ -350,18 +356,21 @@ class ForecastNetwork(nn.Module):
         location = self.linear(inputs) * self.share + self.closed(inputs) * (1 - self.share)
         steps = torch.cat((inputs.z.clamp(-_CLIP, _CLIP), inputs.mask), 1).transpose(1, 2)
         steps = self._fed(steps[:, self.skipped :], inputs, 1 + self.skipped)
-        found = self.recurrence(steps, return_state=True)
-        path = []
-        for step in range(config.horizon):
-            shape = (len(steps), config.n_targets, self.head.n_raw)
-            added = self.output(found.output[:, -1]).reshape(shape)
-            spread = self.spread[step].expand(*shape[:2], -1)
-            raw = torch.cat((location[:, :, step, None], spread), -1)
-            raw = raw + torch.cat((added[..., :1] * self.share, added[..., 1:]), -1)
-            value = self.head.sample(raw, generator, level, scale)
-            path.append(value)
-            if step + 1 < config.horizon:
-                fed = torch.cat((value.clamp(-_CLIP, _CLIP), torch.ones_like(value)), 1)[:, None]
-                fed = self._fed(fed, inputs, config.window + step + 1)
-                found = self.recurrence(fed, state=found.state)
-        return torch.stack(path, 2)
+        first = self.recurrence(steps, return_state=True)
+        paths = []
+        for _ in range(n_paths):
+            found, path = first, []
+            for step in range(config.horizon):
+                shape = (len(steps), config.n_targets, self.head.n_raw)
+                added = self.output(found.output[:, -1]).reshape(shape)
+                spread = self.spread[step].expand(*shape[:2], -1)
+                raw = torch.cat((location[:, :, step, None], spread), -1)
+                raw = raw + torch.cat((added[..., :1] * self.share, added[..., 1:]), -1)
+                value = self.head.sample(raw, generator, level, scale)
+                path.append(value)
+                if step + 1 < config.horizon:
+                    fed = torch.cat((value.clamp(-_CLIP, _CLIP), torch.ones_like(value)), 1)
+                    fed = self._fed(fed[:, None], inputs, config.window + step + 1)
+                    found = self.recurrence(fed, state=found.state)
+            paths.append(torch.stack(path, 2))
+        return torch.stack(paths)

@@ -200,3 +200,48 @@ def test_a_column_of_dates_stays_one(library):
     kind = found.schema["day"] if library == "polars" else str(found.schema.field("day").type)
     assert kind == (pl.Date if library == "polars" else "date32[day]")
     assert forecaster.predict(found.select(["store", "day"])).shape == (6,)
+
+
+@pytest.mark.parametrize("y", [TRAIN, TRAIN.to_numpy()])
+def test_arrays_after_a_fit_without_X_are_refused(y):
+    forecaster = quick(season_length=7).fit(None, y)
+    for answer in (forecaster.predict, lambda X: forecaster.update(X, [1.0, 2.0])):
+        with pytest.raises(ValueError, match=r"fitted without X.*forecast\(horizon\).*RangeIndex"):
+            answer(np.array([[126], [127]]))
+    if y is not TRAIN:
+        ahead = forecaster.predict(pd.RangeIndex(126, 128))
+        assert ahead == pytest.approx(forecaster.forecast(2).forecast)
+
+
+def counts(n=60, seed=0):
+    """Return weekly counts, many of them zero."""
+    rng = np.random.default_rng(seed)
+    shape = np.tile([0.3, 0.5, 1.0, 3.0, 5.0, 2.0, 0.2], n // 7 + 1)[:n]
+    return pd.Series(rng.poisson(shape), index=pd.date_range("2024", periods=n))
+
+
+def test_counts_are_not_forecast_below_zero():
+    y = counts()
+    model = quick(distribution="negative_binomial", linear=True, max_epochs=1, hidden_size=4)
+    found = model.fit(None, y).forecast(21, quantiles=[0.001, 0.05, 0.5])
+    assert found.iloc[:, 1:].to_numpy().min() == 0
+    later = pd.date_range(y.index[-1], periods=22)[1:]
+    assert model.predict_quantiles(later, [0.001, 0.05]).min() == 0
+
+
+def test_counts_keep_their_units():
+    model = quick(distribution="negative_binomial", linear=True, max_epochs=1, hidden_size=4)
+    assert model.fit(None, counts() + 1).validation_["transform"] is None
+    with pytest.raises(ValueError, match="target_transform='log' would leave none.*=None"):
+        model.set_params(target_transform="log").fit(None, counts() + 1)
+    with pytest.raises(ValueError, match="counts, but y holds -1.*distribution='quantile'"):
+        model.set_params(target_transform=None).fit(None, counts() - 1)
+
+
+def test_positive_series_under_the_logarithm_stay_positive():
+    rng = np.random.default_rng(0)
+    y = pd.Series(np.exp(rng.normal(size=60)), index=TRAIN.index[:60])
+    found = quick(target_transform="log").fit(None, y).forecast(20, quantiles=[0.001, 0.05])
+    assert found.iloc[:, 1:].to_numpy().min() == 0
+    with pytest.warns(UserWarning, match="'log' leaves 1 of 1 series as they are.*not positive"):
+        quick(target_transform="log").fit(None, y - 1)

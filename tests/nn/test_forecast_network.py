@@ -101,7 +101,9 @@ def test_sampled_paths_repeat_with_the_generator():
     first = network.sample(inputs, *units, torch.Generator().manual_seed(3))
     again = network.sample(inputs, *units, torch.Generator().manual_seed(3))
     other = network.sample(inputs, *units, torch.Generator().manual_seed(4))
-    assert first.shape == (5, 2, 4)
+    assert first.shape == (1, 5, 2, 4)
+    both = network.sample(inputs, *units, torch.Generator().manual_seed(3), n_paths=2)
+    assert torch.equal(both[:1], first) and not torch.equal(both[1], both[0])
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.allclose(first, other)
 
