@@ -83,7 +83,10 @@ class AttributionMixin:
         share = float(network.recurrence_share)
         total = torch.zeros(tokens.shape[1], dtype=torch.float64, device=tokens.device)
         if share > 0:
-            total += share * integrated_gradients(network, tokens, static, column, n_steps)
+            members = network.members()
+            for member in members:
+                part = integrated_gradients(member, tokens, static, column, n_steps)
+                total += share / len(members) * part
         if share < 1 and isinstance(network.path, NGramPath):
             total += (1 - share) * ngram_parts(network.path, tokens, column)
         result: np.ndarray = (sign * total).cpu().numpy()
@@ -109,7 +112,7 @@ class AttributionMixin:
 def integrated_gradients(
     network: Any, tokens: Tensor, static: Tensor | None, column: int, n_steps: int
 ) -> Tensor:
-    """Return each token's part in one raw output of the recurrence, by the midpoint rule."""
+    """Return each token's part in one raw output of a recurrence, by the midpoint rule."""
     layer: TokenInput = network.input
     with torch.no_grad():
         vectors = layer(tokens)

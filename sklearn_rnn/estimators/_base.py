@@ -6,6 +6,7 @@ and so is each estimator.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -279,38 +280,41 @@ class BaseRNN(
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
+        setting = self.ngrams if path == "ngrams" else self.reservoir
+        self._path_alone = setting == "only" and path is not None
         self._config = NetworkConfig(
             **self._architecture(sequences, indicator=indicator),
             reservoir_units=UNITS if path == "reservoir" else 0,
             **(ngram_architecture(sequences) if path == "ngrams" else {}),
         )
+        if self._path_alone:
+            self._config = replace(self._config, n_members=1)
         network: Any = build_network(
             self._config,
             torch.Generator().manual_seed(data.seed("weights")),
             initial_scale=self.initial_scale,
         )
-        if statistics is not None:
-            network.input.set_statistics(statistics.mean, statistics.scale)
-        else:
-            prepare_embeddings(network.input, sequences, rows, scale=self.initial_scale)
-        if network.static is not None:
-            network.static.set_statistics(*static_statistics(sequences, rows))
-        if self._target.head == "continuous":
-            network.head.set_statistics(
-                *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
-            )
-            if self.initial_scale is None:
-                # The first prediction is the mean, and not noise around it.
-                torch.nn.init.zeros_(network.head.projection.weight)
-        self._finish_network(network)
+        for member in network.members():
+            if statistics is not None:
+                member.input.set_statistics(statistics.mean, statistics.scale)
+            else:
+                prepare_embeddings(member.input, sequences, rows, scale=self.initial_scale)
+            if member.static is not None:
+                member.static.set_statistics(*static_statistics(sequences, rows))
+            if self._target.head == "continuous":
+                member.head.set_statistics(
+                    *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
+                )
+                if self.initial_scale is None:
+                    # The first prediction is the mean, and not noise around it.
+                    torch.nn.init.zeros_(member.head.projection.weight)
+            self._finish_network(member)
         network.to(data.compute.device)
         self.net_ = make_net(network, recipe, data.compute)
         self._history: list[EpochRecord] = []
         self.best_validation_score_ = None
-        setting = self.ngrams if path == "ngrams" else self.reservoir
         self.readout_shares_ = {}
-        self._path_alone = setting == "only" and path is not None
-        self._n_features_out = network.feature_size
+        self._n_features_out = sum(member.feature_size for member in network.members())
         if self._path_alone:
             self._n_features_out = network.path.feature_size
         self.n_iter_ = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,10 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         sets to zero at random; in [0, 1).
     layer_norm : bool, default=False
         Whether the outputs of every recurrent layer are normalised over its units.
+    weight_dropout : float, default=0.0
+        Share of the weights from state to state that each training step leaves out, the same at
+        all steps and for all sequences of its batch; in [0, 1). As in AWD-LSTM. Not for the cells
+        ``"mingru"`` and ``"minlstm"``, which have no such weights.
     embedding_size : int, default=64
         Size of the vector learned for each token, where X holds tokens; that of pretrained
         vectors, where the tokenizer was given some.
@@ -83,6 +87,10 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         a tenth of the sequences, which the recurrence does not train on. ``"auto"`` has it where
         X holds tokens, for one target a sequence and the default loss; ``"only"`` trains nothing
         by gradient.
+    n_estimators : int, default=1
+        Networks that are trained side by side on the same batches, from different first weights
+        and with dropout of their own; what they answer, before it becomes probabilities, is
+        averaged. So many times the time of one.
     missing : {"auto", "indicator", "mean", "error"}, default="auto"
         What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
         ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when
@@ -208,6 +216,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
 
     _parameter_constraints = {
         **BaseRNN._parameter_constraints,
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"log_loss"}), callable, type],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -225,6 +234,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         stem: str | None = None,
         dropout: float = 0.2,
         layer_norm: bool = False,
+        weight_dropout: float = 0.0,
         embedding_size: int = 64,
         embedding_dropout: float | str = "auto",
         word_dropout: float | str = "auto",
@@ -232,6 +242,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         initial_scale: float | None = None,
         reservoir: str | bool = "auto",
         ngrams: str | bool = "auto",
+        n_estimators: int = 1,
         missing: str = "auto",
         loss: Any = "log_loss",
         label_smoothing: float = 0.0,
@@ -265,6 +276,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
+        self.weight_dropout = weight_dropout
         self.embedding_size = embedding_size
         self.embedding_dropout = embedding_dropout
         self.word_dropout = word_dropout
@@ -272,6 +284,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         self.initial_scale = initial_scale
         self.reservoir = reservoir
         self.ngrams = ngrams
+        self.n_estimators = n_estimators
         self.missing = missing
         self.loss = loss
         self.label_smoothing = label_smoothing

@@ -66,6 +66,8 @@ class DescribedNetworkMixin:
             text += f" x {config.num_layers} layers"
         if config.bidirectional:
             text += ", bidirectional"
+        if config.n_members > 1:
+            text = f"{config.n_members} x ({text})"
         if config.reservoir_units:
             text += " + reservoir"
         if config.ngram_longest:

@@ -94,8 +94,9 @@ class SolvedNGrams(ClosedForm):
         raw = self._trained(storage, rows)
         losses = [self._losses(gain * raw, encoded).mean() for gain in _STEEPNESS]
         with torch.no_grad():
-            for parameter in self.network.head.projection.parameters():
-                parameter *= float(_STEEPNESS[int(np.argmin(losses))])
+            for member in self.network.members():
+                for parameter in member.head.projection.parameters():
+                    parameter *= float(_STEEPNESS[int(np.argmin(losses))])
 
     def solve(
         self,

@@ -36,6 +36,7 @@ class ParametersMixin(BaseEstimator, ABC):
         "stem": [StrOptions({"conv"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "layer_norm": ["boolean"],
+        "weight_dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -75,6 +76,7 @@ class ParametersMixin(BaseEstimator, ABC):
     stem: str | None
     dropout: float
     layer_norm: bool
+    weight_dropout: float
     embedding_size: int
     initial_scale: float | None
     embedding_dropout: float | str
@@ -82,6 +84,7 @@ class ParametersMixin(BaseEstimator, ABC):
     variational: bool
     reservoir: str | bool
     ngrams: str | bool
+    n_estimators: int = 1
     missing: str
     loss: Any
     optimizer: Any
@@ -156,11 +159,13 @@ class ParametersMixin(BaseEstimator, ABC):
             "bidirectional": bool(self.bidirectional),
             "dropout": float(self.dropout),
             "layer_norm": bool(self.layer_norm),
+            "weight_dropout": float(self.weight_dropout),
             "pooling": self.pooling if isinstance(self.pooling, str) else tuple(self.pooling),
             "head": self._target.head,
             "n_outputs": self._target.n_outputs,
             "loss": self.loss,
             "per_step": self._target.per_step,
+            "n_members": int(self.n_estimators),
         }
 
     def _auto_batch_size(self, n_sequences: int, *, tokens: bool) -> int:

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, length_mask
+from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
 from ..sequences import Sequences, check_missing
 from ..training import (
     Batch,
@@ -134,7 +134,8 @@ class PredictionMixin(TransformerMixin):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
-            Pooled states of the recurrence, static features joined. With ``reservoir="only"``
+            Pooled states of the recurrence, static features joined; those of all members side by
+            side. With ``reservoir="only"``
             those of the reservoir; with ``ngrams="only"`` the raw outputs of the n-grams.
         """
         sequences = self._read_for_prediction(X)
@@ -158,8 +159,10 @@ class PredictionMixin(TransformerMixin):
             )
         return self._run_over(
             sequences,
-            lambda b: network.features(b.x, b.lengths, b.static).float(),
-            lambda run: iter([run.features().float()]),
+            lambda b: torch.cat(
+                [m.features(b.x, b.lengths, b.static).float() for m in network.members()], 1
+            ),
+            lambda run: iter([torch.cat([one.features().float() for one in run.members()], 1)]),
         )
 
     def hidden_states(self, X: Any) -> Sequences:
@@ -174,18 +177,19 @@ class PredictionMixin(TransformerMixin):
         -------
         states : Sequences
             One sequence for each of X, with ``hidden_size`` channels (twice that when
-            bidirectional: the forward states first).
+            bidirectional: the forward states first), for each member of an ensemble.
         """
         sequences = self._read_for_prediction(X)
         network: Any = self.net_.network_for(torch.float32)
 
         def call(batch: Batch) -> torch.Tensor:
-            output, _ = network.encode(batch.x, batch.lengths, batch.static)
-            mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
-            return output[mask].float()
+            outputs = [member.states(batch.x, batch.lengths) for member in network.members()]
+            mask = length_mask(batch.lengths, outputs[0].shape[1]).to(outputs[0].device)
+            return torch.cat([output[mask].float() for output in outputs], 1)
 
         def call_long(run: ChunkedRun) -> Iterator[torch.Tensor]:
-            return (output[0].float() for output in run.outputs())
+            pieces = zip(*(one.outputs() for one in run.members()), strict=True)
+            return (torch.cat([output[0].float() for output in piece], 1) for piece in pieces)
 
         states = self._run_over(sequences, call, call_long, per_step=True)
         return Sequences(states, sequences.offsets)
@@ -201,7 +205,8 @@ class PredictionMixin(TransformerMixin):
         Returns
         -------
         weights : Sequences
-            One sequence for each of X, with one channel of weights that sum to one.
+            One sequence for each of X, with one channel of weights that sum to one: the mean of
+            all members' weights in an ensemble.
 
         Raises
         ------
@@ -210,7 +215,13 @@ class PredictionMixin(TransformerMixin):
         """
         sequences = self._read_for_prediction(X)
         network: Any = self.net_.network_for(torch.float32)
-        found = [part for part in network.pooling.modules() if isinstance(part, AttentionPooling)]
+        members: list[Any] = network.members()
+        found = [
+            part
+            for member in members
+            for part in member.pooling.modules()
+            if isinstance(part, AttentionPooling)
+        ]
         if not found:
             raise ValueError(
                 f"pooling={self.pooling!r} has no attention to look at; choose "
@@ -218,14 +229,23 @@ class PredictionMixin(TransformerMixin):
             )
 
         def call(batch: Batch) -> torch.Tensor:
-            output = network.states(batch.x, batch.lengths)
-            weights = found[0].weights(output, batch.lengths)
-            mask = length_mask(batch.lengths, output.shape[1]).to(output.device)
+            weights = averaged(
+                [
+                    pooling.weights(member.states(batch.x, batch.lengths), batch.lengths)
+                    for member, pooling in zip(members, found, strict=True)
+                ]
+            )
+            mask = length_mask(batch.lengths, weights.shape[1]).to(weights.device)
             return weights[mask][:, None].float()
 
         def call_long(run: ChunkedRun) -> Iterator[torch.Tensor]:
-            output = torch.cat(list(run.outputs()), 1)
-            return iter([found[0].weights(output)[0][:, None].float()])
+            weights = averaged(
+                [
+                    pooling.weights(torch.cat(list(one.outputs()), 1))
+                    for one, pooling in zip(run.members(), found, strict=True)
+                ]
+            )
+            return iter([weights[0][:, None].float()])
 
         weights = self._run_over(sequences, call, call_long, per_step=True)
         return Sequences(weights, sequences.offsets, channel_names=["attention"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from sklearn.metrics import r2_score
 
 from ..sequences import Sequences
-from ..sequences._sklearn import StrOptions, _fit_context
+from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._numbers import NumbersMixin
@@ -48,6 +49,10 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         sets to zero at random; in [0, 1).
     layer_norm : bool, default=False
         Whether the outputs of every recurrent layer are normalised over its units.
+    weight_dropout : float, default=0.0
+        Share of the weights from state to state that each training step leaves out, the same at
+        all steps and for all sequences of its batch; in [0, 1). As in AWD-LSTM. Not for the cells
+        ``"mingru"`` and ``"minlstm"``, which have no such weights.
     embedding_size : int, default=64
         Size of the vector learned for each token, where X holds tokens; that of pretrained
         vectors, where the tokenizer was given some.
@@ -79,6 +84,10 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         a tenth of the sequences, which the recurrence does not train on. ``"auto"`` has it where
         X holds tokens, for one target a sequence and the default loss; ``"only"`` trains nothing
         by gradient.
+    n_estimators : int, default=1
+        Networks that are trained side by side on the same batches, from different first weights
+        and with dropout of their own; what they answer, before it becomes probabilities, is
+        averaged. So many times the time of one.
     missing : {"auto", "indicator", "mean", "error"}, default="auto"
         What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
         ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when
@@ -195,6 +204,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
 
     _parameter_constraints = {
         **BaseRNN._parameter_constraints,
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"}), callable, type],
     }
 
@@ -210,6 +220,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         stem: str | None = None,
         dropout: float = 0.2,
         layer_norm: bool = False,
+        weight_dropout: float = 0.0,
         embedding_size: int = 64,
         embedding_dropout: float | str = "auto",
         word_dropout: float | str = "auto",
@@ -217,6 +228,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         initial_scale: float | None = None,
         reservoir: str | bool = "auto",
         ngrams: str | bool = "auto",
+        n_estimators: int = 1,
         missing: str = "auto",
         loss: Any = "squared_error",
         optimizer: Any = "adamw",
@@ -248,6 +260,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
+        self.weight_dropout = weight_dropout
         self.embedding_size = embedding_size
         self.embedding_dropout = embedding_dropout
         self.word_dropout = word_dropout
@@ -255,6 +268,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         self.initial_scale = initial_scale
         self.reservoir = reservoir
         self.ngrams = ngrams
+        self.n_estimators = n_estimators
         self.missing = missing
         self.loss = loss
         self.optimizer = optimizer

@@ -73,6 +73,10 @@ class SequenceTagger(BaseRNN):
         recurrence's outputs that training sets to zero at random; in [0, 1).
     layer_norm : bool, default=False
         Whether the outputs of every recurrent layer are normalised over its units.
+    weight_dropout : float, default=0.0
+        Share of the weights from state to state that each training step leaves out, the same at
+        all steps and for all sequences of its batch; in [0, 1). As in AWD-LSTM. Not for the cells
+        ``"mingru"`` and ``"minlstm"``, which have no such weights.
     embedding_size : int, default=100
         Size of the vector learned for each word or token.
     character_size : int, default=64
@@ -224,6 +228,7 @@ class SequenceTagger(BaseRNN):
         stem: str | None = None,
         dropout: float = 0.3,
         layer_norm: bool = False,
+        weight_dropout: float = 0.0,
         embedding_size: int = 100,
         character_size: int = 64,
         word_dropout: float = 0.1,
@@ -258,6 +263,7 @@ class SequenceTagger(BaseRNN):
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
+        self.weight_dropout = weight_dropout
         self.embedding_size = embedding_size
         self.character_size = character_size
         self.word_dropout = word_dropout

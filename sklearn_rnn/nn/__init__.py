@@ -16,7 +16,7 @@ from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead,
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._masking import length_mask, reverse_within
-from ._networks import NetworkConfig, SequenceNetwork, build_network
+from ._networks import NetworkConfig, SequenceNetwork, averaged, build_network
 from ._ngrams import NGramPath, ngram_keys
 from ._pieces import Pieces, features_in_pieces, window_features
 from ._pooling import (
@@ -39,6 +39,7 @@ from ._scan import linear_scan
 from ._stem import ConvStem, StepBatchNorm
 from ._streaming import NetworkStream
 from ._tagging_head import TaggingHead
+from ._weight_dropout import dropped_weights
 from ._words import CharacterEncoder, WordColumns, WordInput
 
 __all__ = [
@@ -92,6 +93,8 @@ __all__ = [
     "WordColumns",
     "WordInput",
     "build_network",
+    "averaged",
+    "dropped_weights",
     "features_in_pieces",
     "initialise",
     "interpolate_quantiles",

@@ -174,8 +174,8 @@ class RNN(nn.Module):
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return W, U and b."""
-        w, u, b, b_too = (weight for _, weight in self.core.named_parameters())
-        return w, u, b + b_too
+        core: Any = self.core
+        return core.weight_ih_l0, core.weight_hh_l0, core.bias_ih_l0 + core.bias_hh_l0
 
     def _sigmoid(self, x: Tensor, state: Tensor | None) -> Pair:
         """Run tanh's kernel: sigmoid(v) = (1 + tanh(v / 2)) / 2, so h = (1 + g) / 2."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._networks import SequenceNetwork
+from ._networks import SequenceNetwork, averaged
 from ._ngrams import NGramPath
 from ._pooling import EachStep
 from ._random_convolutions import RandomConvolutions, widened
@@ -181,6 +181,16 @@ class ChunkedRun:
         for _, _, output in self._sweep(layer, direction):
             yield output.flip(1) if direction else output
 
+    def members(self) -> list[ChunkedRun]:
+        """Return this run, and one for each network whose answer is averaged with this one's."""
+        return [self] + [self._of_member(other) for other in self.network.members()[1:]]
+
+    def _of_member(self, member: SequenceNetwork) -> ChunkedRun:
+        """Return the way of another member over the same steps."""
+        run = ChunkedRun(member, self.read, self.n_steps, self.static)
+        run.pieces = self.pieces
+        return run
+
     def path_features(self) -> Tensor:
         """Return the closed-form path's features of the steps, (1, F)."""
         path = self._path()
@@ -254,13 +264,16 @@ class ChunkedRun:
         """Give raw outputs: one (1, K), or (t, K) a piece of a network that answers each step."""
         network = self.network
         if isinstance(network.pooling, EachStep):
-            for output in self.outputs():
-                yield network.head(joined(network, output[0], self.static))
+            runs = [run.outputs() for run in self.members()]
+            for outputs in zip(*runs, strict=True):
+                pairs = zip(network.members(), outputs, strict=True)
+                yield averaged([m.head(joined(m, o[0], self.static)) for m, o in pairs])
             return
         share = 1.0 if network.path is None else float(network.recurrence_share)
         raw: Any = 0.0
         if share > 0:
-            raw = share * network.head(self.features())
+            answers = [run.network.head(run.features()) for run in self.members()]
+            raw = share * averaged(answers)
         if share < 1:
             assert network.path is not None, "there is a closed-form path"
             if isinstance(network.path, NGramPath):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,9 @@ class SequenceNetwork(nn.Module):
     path : ReservoirPath or NGramPath, default=None
         A closed-form path beside stem, recurrence and head. Training leaves it alone:
         ``forward`` is without it, :meth:`answer` with it.
+    others : sequence of SequenceNetwork, default=()
+        Networks of the same architecture without a path. The raw outputs of this one and of the
+        others are averaged; each is trained by its own loss, see :meth:`members`.
 
     Attributes
     ----------
@@ -68,6 +72,7 @@ class SequenceNetwork(nn.Module):
         static: StaticInput | None = None,
         dropout: float = 0.0,
         path: ReservoirPath | NGramPath | None = None,
+        others: Sequence[SequenceNetwork] = (),
     ) -> None:
         super().__init__()
         self.input = input
@@ -78,6 +83,7 @@ class SequenceNetwork(nn.Module):
         self.dropout = Dropout(dropout)
         self.head = head
         self.path = path
+        self.others = nn.ModuleList(others)
         self.register_buffer("recurrence_share", torch.ones(()))
         self.feature_size = pooling.output_size + (0 if static is None else static.output_size)
 
@@ -86,6 +92,11 @@ class SequenceNetwork(nn.Module):
         """Number type of the recurrence, which may be narrower than the head's."""
         weight = next(self.recurrence.parameters(), self.head.projection.weight)
         return weight.dtype
+
+    def members(self) -> list[SequenceNetwork]:
+        """Return this network and those whose raw outputs are averaged with its own."""
+        others: Any = self.others
+        return [self, *others]
 
     def states(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return every step's state, (B, T, H), zero at padding; see :meth:`encode`."""
@@ -149,11 +160,17 @@ class SequenceNetwork(nn.Module):
         """Return the features that the head reads; parameters as for :meth:`encode`."""
         return self.encode(x, lengths, static)[1]
 
+    def alone(
+        self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
+    ) -> Tensor:
+        """Return this member's own raw outputs; parameters as for :meth:`encode`."""
+        raw: Tensor = self.head(self.dropout(self.features(x, lengths, static)))
+        return raw
+
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
     ) -> Tensor:
-        raw: Tensor = self.head(self.dropout(self.features(x, lengths, static)))
-        return raw
+        return averaged([member.alone(x, lengths, static) for member in self.members()])
 
     def solved(
         self,
@@ -191,6 +208,22 @@ class SequenceNetwork(nn.Module):
             return solved
         trained: Tensor = self(x, lengths, static)
         return trained * share + solved * (1 - share)
+
+
+def averaged(answers: list[Tensor]) -> Tensor:
+    """Return the mean of what the members of an ensemble answer.
+
+    Parameters
+    ----------
+    answers : list of Tensor
+        Of one shape.
+
+    Returns
+    -------
+    Tensor
+        The only one as it is.
+    """
+    return answers[0] if len(answers) == 1 else torch.stack(answers).mean(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +302,11 @@ class NetworkConfig:
         Different n-grams that it knows.
     ngram_spelling : bool, default=False
         Whether it has weights of tokens by their spelling.
+    weight_dropout : float, default=0.0
+        Share of the recurrent weights that a training step leaves out; see
+        :func:`dropped_weights`.
+    n_members : int, default=1
+        Networks with weights of their own, whose raw outputs are averaged.
     """
 
     n_channels: int = 1
@@ -307,6 +345,8 @@ class NetworkConfig:
     ngram_longest: int = 0
     ngram_features: int = 0
     ngram_spelling: bool = False
+    weight_dropout: float = 0.0
+    n_members: int = 1
 
 
 def _make_head(config: NetworkConfig, in_features: int) -> Head:
@@ -426,6 +466,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         dropout=config.dropout,
         layer_norm=config.layer_norm,
         nonlinearity=config.nonlinearity,
+        weight_dropout=config.weight_dropout,
     )
     pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
     if isinstance(pooling, EachStep) and not config.per_step:
@@ -459,7 +500,13 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         head=head,
         dropout=config.dropout,
         path=path,
+        others=[_build(_other_member(config)) for _ in range(config.n_members - 1)],
     )
+
+
+def _other_member(config: NetworkConfig) -> NetworkConfig:
+    """Return what the members beside the first are: networks by themselves, without a path."""
+    return replace(config, n_members=1, reservoir_units=0, ngram_longest=0)
 
 
 def build_network(

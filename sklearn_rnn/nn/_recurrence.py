@@ -13,6 +13,7 @@ from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
 from ._dropout import Dropout
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._segments import Segment, plan_segments, run_segments
+from ._weight_dropout import recurrent_weights
 
 # Layers that compute padding as well, unless they run in segments.
 _AT_ONCE = (LSTM, GRU, CIFG)
@@ -134,6 +135,8 @@ class Recurrence(nn.Module):
         Normalise each layer's output over its units, each direction by itself.
     nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
         Of the cell ``"rnn"``.
+    weight_dropout : float, default=0.0
+        Share of the weights from state to state that :func:`dropped_weights` leaves out.
 
     Attributes
     ----------
@@ -163,6 +166,7 @@ class Recurrence(nn.Module):
         dropout: float = 0.0,
         layer_norm: bool = False,
         nonlinearity: str = "tanh",
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         for name, value in (
@@ -185,6 +189,12 @@ class Recurrence(nn.Module):
             if layer_norm:
                 self.norms.append(nn.ModuleList(nn.LayerNorm(hidden_size) for _ in layers))
         self.dropout = Dropout(dropout)
+        self.weight_dropout = Dropout(weight_dropout)
+        if weight_dropout and not recurrent_weights(self.layers):
+            raise ValueError(
+                f"weight_dropout={weight_dropout} leaves out weights from state to state, and "
+                f"cell={cell!r} has none (parameters named weight_hh...); set it to 0."
+            )
 
     def forward(
         self,

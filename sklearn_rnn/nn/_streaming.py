@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ._chunks import joined, reach
-from ._networks import SequenceNetwork
+from ._networks import SequenceNetwork, averaged
 from ._ngrams import NGramPath
 from ._pooling import EachStep
 from ._reservoir import ReservoirRun
@@ -77,6 +77,8 @@ class NetworkStream:
         # N-grams need the tokens so far, which take little.
         self._tokens: list[Tensor] | None = [] if isinstance(path, NGramPath) else None
         self.n_steps = 0
+        others = network.members()[1:] if share > 0 else []
+        self._others = [NetworkStream(other, static) for other in others]
 
     def push(self, x: Tensor) -> None:
         """Add steps.
@@ -86,6 +88,8 @@ class NetworkStream:
         x : Tensor of shape (1, t, C), or (1, t) for tokens
             As the network takes them.
         """
+        for other in self._others:
+            other.push(x)
         steps = self.network.input(x)
         self.n_steps += steps.shape[1]
         if self._run is not None:
@@ -108,13 +112,12 @@ class NetworkStream:
         network = self.network
         if self._each_step:
             assert self._outputs is not None, "there are steps"
-            raw: Tensor = network.head(joined(network, self._outputs[0], self.static))
-            return raw
+            return self._averaged(network.head(joined(network, self._outputs[0], self.static)))
         total: Any = 0.0
         if self._share > 0:
             assert self._running is not None, "there is a pooling"
             features = joined(network, self._running.result(self._current), self.static)
-            total = self._share * network.head(features)
+            total = self._share * self._averaged(network.head(features))
         if self._tokens is not None:
             seen = torch.cat(self._tokens, 1)
             total = total + (1 - self._share) * network.solved(seen, None, self.static)
@@ -129,11 +132,16 @@ class NetworkStream:
         result: Tensor = total
         return result
 
+    def _averaged(self, raw: Tensor) -> Tensor:
+        """Return the mean of raw outputs and those of the other members."""
+        return averaged([raw, *(other.answer() for other in self._others)])
+
     def copy(self) -> NetworkStream:
         """Return a stream that goes on from here by itself, over the same network."""
         other = copy.copy(self)
         other._tokens = None if self._tokens is None else list(self._tokens)
         other._states = list(self._states)
+        other._others = [one.copy() for one in self._others]
         if self._run is not None:
             kept = {id(self._run.reservoir): self._run.reservoir}
             other._run = copy.deepcopy(self._run, kept)
@@ -142,6 +150,7 @@ class NetworkStream:
     def state(self) -> dict[str, Any]:
         """Return what is kept of the steps so far: plain values and tensors."""
         kept = {key: self.__dict__[key] for key in _KEPT}
+        kept["_others"] = [other.state() for other in self._others]
         if self._run is not None:
             kept["_run"] = {"state": self._run.state, "begun": self._run.begun}
             kept["_run"]["pooled"] = dict(vars(self._run.pooled))
@@ -151,6 +160,8 @@ class NetworkStream:
         """Take on what :meth:`state` returned."""
         run = state.get("_run")
         self.__dict__.update({key: state[key] for key in _KEPT})
+        for other, known in zip(self._others, state["_others"], strict=True):
+            other.restore(known)
         if run is not None and self._run is not None:
             self._run.state, self._run.begun = run["state"], run["begun"]
             self._run.pooled.__dict__.update(run["pooled"])

@@ -24,11 +24,12 @@ def in_double(network: Any) -> Any:
     made = copy.deepcopy(network)
     if not rows_stand_alone(made):
         return made.double()
-    for name, part in made.named_children():
-        if name not in ("input", "stem", "recurrence"):
-            part.double()
-    for part in made.pooling.modules():
-        part.in_double = True
+    for member in made.members():
+        for name, part in member.named_children():
+            if name not in ("input", "stem", "recurrence", "others"):
+                part.double()
+        for part in member.pooling.modules():
+            part.in_double = True
     return made
 
 

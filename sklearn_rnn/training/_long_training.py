@@ -89,21 +89,24 @@ class Windows:
         for step in self.batches:
             rows = step.rows[np.argsort(-lengths[step.rows], kind="stable")]
             batch = self.batches.batch(rows)
-            states: list[list[Any] | None] = [None]
+            states: dict[int, list[Any]] = {}
             longest = int(lengths[rows[0]])
             for start in range(0, longest, self.steps):
                 yield Window(batch, start, min(start + self.steps, longest), longest, states)
 
 
 class Window:
-    """The steps of a batch from `start` to before `stop`; `states` come from the window before."""
+    """The steps of a batch from `start` to before `stop`.
+
+    `states` come from the window before, one for each member of the network.
+    """
 
     def __init__(
-        self, batch: Batch, start: int, stop: int, longest: int, states: list[list[Any] | None]
+        self, batch: Batch, start: int, stop: int, longest: int, states: dict[int, list[Any]]
     ) -> None:
         self.batch, self.start, self.stop = batch, start, stop
         self.is_last = stop == longest
-        self._carried, self._before = states, states[0]
+        self._carried, self._before = states, dict(states)
         lengths = batch.lengths.numpy()
         self._here = np.clip(lengths - start, 0, stop - start)
         self._ends = np.cumsum(lengths)
@@ -112,16 +115,21 @@ class Window:
         """Return the number of targets."""
         return int(self._here.sum())
 
-    def loss(self, network: Any) -> torch.Tensor:
-        """Return the mean loss of the window's targets, and hand the states on."""
+    @property
+    def n_steps(self) -> int:
+        """Padded steps that are computed."""
+        return len(self._here) * (self.stop - self.start)
+
+    def loss(self, network: Any, member: int = 0) -> torch.Tensor:
+        """Return the mean loss of the window's targets, and hand a member's states on."""
         batch = self.batch
-        features, self._carried[0] = window_features(
+        features, self._carried[member] = window_features(
             network,
             batch.x,
             batch.lengths,
             batch.static,
             (self.start, self.stop),
-            self._before,
+            self._before.get(member),
         )
         raw = network.head(network.dropout(features))
         lengths = batch.lengths.numpy()

@@ -17,7 +17,15 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
-from ..nn import CIFG, LSTM, MinGRU, MinLSTM, features_in_pieces, set_generator
+from ..nn import (
+    CIFG,
+    LSTM,
+    MinGRU,
+    MinLSTM,
+    dropped_weights,
+    features_in_pieces,
+    set_generator,
+)
 from ._batches import Batch, Step, TrainingBatches
 from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
@@ -69,7 +77,8 @@ class Run:
 
     compute: Compute
     gradient_clip: float | None
-    parameters: list[torch.nn.Parameter]
+    # Of each member of the network.
+    parameters: list[list[torch.nn.Parameter]]
     schedule: Schedule | None = None
     part_steps: int | None = None
     pieces: PiecePolicy | None = None
@@ -105,41 +114,53 @@ class TrainingNet(NeuralNet):
         """Leave skorch's history alone."""
 
     def train_step_single(self, batch: Step | Window, **fit_params: Any) -> dict[str, torch.Tensor]:
-        """Compute the loss of one step's rows and its gradients, clipped.
+        """Compute the loss of one step's rows and its gradients, clipped: each member's its own.
 
         Where the rows take much memory they come in parts, whose gradients add up to the same.
         """
-        network = self.module_
-        reads_lengths = getattr(network.head, "reads_lengths", False)
-        total: torch.Tensor | None = None
-        if isinstance(batch, Window):
-            with self.run.compute.autocast_context():
-                total = batch.loss(network)
-            total.backward()
-            total = total.detach()
-        else:
-            with self.run.threads.step(batch.n_steps):
-                for part, share in batch.parts(self.run.part_steps):
-                    with self.run.compute.autocast_context():
-                        raw = self._forward(part)
-                        # Most losses are a sum over steps or rows; that of tags is of sequences.
-                        lengths = (part.lengths,) if reads_lengths else ()
-                        loss = network.head.loss(raw.float(), part.target, part.weight, *lengths)
-                    if share < 1.0:
-                        loss = loss * share
-                    loss.backward()
-                    total = loss.detach() if total is None else total + loss.detach()
-        if self.run.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.run.parameters, self.run.gradient_clip)
-        assert total is not None, "a step has rows"
-        return {"loss": total}
+        losses = []
+        members = zip(self.module_.members(), self.run.parameters, strict=True)
+        with self.run.threads.step(batch.n_steps):
+            for index, (member, parameters) in enumerate(members):
+                with dropped_weights(member):
+                    if isinstance(batch, Window):
+                        losses.append(self._window_step(batch, member, index))
+                    else:
+                        losses.append(self._step(batch, member))
+                if self.run.gradient_clip is not None:
+                    torch.nn.utils.clip_grad_norm_(parameters, self.run.gradient_clip)
+        return {"loss": losses[0] if len(losses) == 1 else torch.stack(losses).mean()}
 
-    def _forward(self, part: Batch) -> torch.Tensor:
-        """Return raw outputs for a batch, in pieces where its sequences are long."""
-        network, policy = self.module_, self.run.pieces
+    def _window_step(self, window: Window, member: Any, index: int) -> torch.Tensor:
+        """Add the gradients of a window of time to a member's; return the loss."""
+        with self.run.compute.autocast_context():
+            loss = window.loss(member, index)
+        loss.backward()
+        return loss.detach()
+
+    def _step(self, batch: Step, member: Any) -> torch.Tensor:
+        """Add the gradients of a batch to a member's; return the loss."""
+        reads_lengths = getattr(member.head, "reads_lengths", False)
+        total: torch.Tensor | None = None
+        for part, share in batch.parts(self.run.part_steps):
+            with self.run.compute.autocast_context():
+                raw = self._forward(part, member)
+                # Most losses are a sum over steps or rows; that of tags is of sequences.
+                lengths = (part.lengths,) if reads_lengths else ()
+                loss = member.head.loss(raw.float(), part.target, part.weight, *lengths)
+            if share < 1.0:
+                loss = loss * share
+            loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None, "a step has rows"
+        return total
+
+    def _forward(self, part: Batch, network: Any) -> torch.Tensor:
+        """Return a member's raw outputs for a batch, in pieces where its sequences are long."""
+        policy = self.run.pieces
         pieces = None if policy is None else policy(*part.x.shape[:2])
         if pieces is None:
-            raw: torch.Tensor = network(part.x, part.lengths, part.static)
+            raw: torch.Tensor = network.alone(part.x, part.lengths, part.static)
             return raw
         features = features_in_pieces(network, part.x, part.lengths, part.static, pieces)
         raw = network.head(network.dropout(features))
@@ -218,8 +239,13 @@ def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> Trai
 
 def configure(net: TrainingNet, recipe: Recipe, compute: Compute) -> TrainingNet:
     """Give a net what our steps need beside skorch's own parameters."""
-    parameters = [p for p in net.module_.parameters() if p.requires_grad]
-    net.run = Run(compute, recipe.gradient_clip, parameters)
+    # The first member holds the others.
+    others = {id(p) for p in net.module_.others.parameters()}
+    owned = [
+        [p for p in member.parameters() if p.requires_grad and (index or id(p) not in others)]
+        for index, member in enumerate(net.module_.members())
+    ]
+    net.run = Run(compute, recipe.gradient_clip, owned)
     return net
 
 
@@ -322,7 +348,8 @@ def _epochs(
         learning_rate = run.schedule.learning_rate
         net.fit_loop(batches, epochs=1)
         run.converted = None
-        if not all(bool(torch.isfinite(p).all()) for p in run.parameters):
+        weights = [parameter for owned in run.parameters for parameter in owned]
+        if not all(bool(torch.isfinite(p).all()) for p in weights):
             raise DivergenceError("the weights are no longer finite numbers")
         record = EpochRecord(epoch, run.epoch_loss, learning_rate, time.perf_counter() - begun)
         stop = on_epoch(record)
