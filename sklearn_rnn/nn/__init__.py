@@ -1,5 +1,6 @@
 """Recurrent networks in plain torch, usable without the estimators; imports torch only."""
 
+from ._building import NetworkConfig, build_network
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
 from ._crf import LinearChainCRF
@@ -16,7 +17,7 @@ from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead,
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._masking import length_mask, reverse_within
-from ._networks import NetworkConfig, SequenceNetwork, averaged, build_network
+from ._networks import SequenceNetwork, averaged
 from ._ngrams import NGramPath, ngram_keys
 from ._pieces import Pieces, features_in_pieces, window_features
 from ._pooling import (

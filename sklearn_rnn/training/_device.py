@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..nn._networks import global_random_lock
+from ..nn._building import global_random_lock
 from ..nn._threads import allow_threads
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
