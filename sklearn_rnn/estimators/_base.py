@@ -40,7 +40,7 @@ from ._report import warn_of_baseline
 from ._reporting import REMEDY, ReportMixin
 from ._scaling import static_statistics, target_statistics
 from ._stream import StreamMixin
-from ._tokens import prepare_embeddings
+from ._tokens import copies_of_tokens, prepare_embeddings
 from ._torch_errors import names_parameters
 from ._training_run import TrainingRunMixin
 from ._validation_split import split_rows
@@ -228,6 +228,10 @@ class BaseRNN(
             fraction = min(MIXING[data.path], MOST[data.path] / len(data.rows))
             if fraction * len(data.rows) < FEWEST[data.path]:
                 return
+        copies = None
+        if data.recordings is None:
+            # A text that trains says nothing of what becomes of texts that do not.
+            copies = copies_of_tokens(data.sequences, data.rows, fraction)
         part, kept = split_rows(
             _pick(data.prepared, data.rows),
             len(data.rows),
@@ -235,6 +239,7 @@ class BaseRNN(
             stratify=self._stratify(),
             seed=data.seed("split"),
             recordings=data.recordings,
+            copies=copies,
         )
         data.rows, data.kept = data.rows[part], data.rows[kept]
 

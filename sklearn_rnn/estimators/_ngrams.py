@@ -7,21 +7,19 @@ recurrence's share. Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..nn import ngram_keys
 from ..sequences import Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
+from ._linear import solve_labels, solve_numbers
 from ._readout import proportions
+from ._spelling import rarity, spelled_parts
 from ._targets import Target
 from ._tokens import are_characters, is_small
 
@@ -31,11 +29,14 @@ LONGEST_OF_WORDS, LONGEST_OF_LETTERS, LONGEST_OF_SIGNS = 2, 5, 3
 # Among so many rows, n-grams of several tokens count only if two rows have them.
 _MANY_ROWS = 2000
 _MOST_FEATURES = 2**20
-# Weight of what is spelled alike beside the n-grams themselves; lengths of the spelled parts.
-_SPELLING, _SHORTEST_PART, _LONGEST_PART, _LONGEST_WORD = 0.7, 2, 5, 30
+# Weight of what is spelled alike beside the n-grams themselves.
+_SPELLING = 0.7
 # Inverse penalties, and the one that is taken where too few rows are left out to choose.
-_CANDIDATES, _PLAIN = (4.0, 10.0, 25.0), 10.0
+_CANDIDATES: tuple[float, ...] = (4.0, 10.0, 25.0)
+_PLAIN = 10.0
 _FEWEST_LEFT_OUT = 10
+# The same for the readout whose features are scaled by log-count ratios.
+_CANDIDATES_BY_RATIO: tuple[float, ...] = (3.0, 10.0)
 # More rows times outputs than this take the penalty from as many of the rows as fit.
 _CHOOSE_ON = 200_000
 # Factors on what the recurrence answers: trained to the end, it is too sure of itself.
@@ -114,34 +115,102 @@ class SolvedNGrams(ClosedForm):
         if wanted is None:
             wanted = self._readout_targets(self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
-        strength, gain = _PLAIN, 1.0
+        split = None
         if kept is not None and len(kept) >= _FEWEST_LEFT_OUT:
-            out = np.isin(rows, kept)
-            seen = np.flatnonzero(~out)
-            most = max(_CHOOSE_ON // wanted.shape[1], _MANY_ROWS)
-            sample = seen
-            if len(seen) > most:
-                sample = np.sort(np.random.default_rng(seed).choice(seen, most, replace=False))
-
-            def tried(part: np.ndarray, candidate: float) -> tuple[float, float, np.ndarray]:
-                """Solve on some rows; return loss, steepness and answers of the others."""
-                own = None if weights is None else weights[part]
-                weight, bias = self._solved(features[part], wanted[part], own, candidate)
-                raw = features[out] @ weight + bias
-                losses = [self._loss(g * raw, self.encoded[kept], kept) for g in self._gains()]
-                best = int(np.argmin(losses))
-                return losses[best], float(self._gains()[best]), raw
-
-            found = {candidate: tried(sample, candidate) for candidate in _CANDIDATES}
-            strength = min(found, key=lambda candidate: found[candidate][0])
-            _, gain, raw = found[strength] if sample is seen else tried(seen, strength)
-            self.left_out = dict(zip(kept.tolist(), gain * raw, strict=True))
-        weight, bias = self._solved(features, wanted, weights, strength)
+            split = _Split.of(rows, kept, wanted.shape[1], seed)
+        columns = np.arange(features.shape[1])
+        n_grams, n_parts = path.output_size, 0 if spelled is None else spelled.shape[1]
+        readouts = [_Readout(features, columns, 0, _CANDIDATES)]
+        if self._classifies and n_grams:
+            unspelled = np.delete(columns, np.s_[n_grams : n_grams + n_parts])
+            readouts.append(
+                _Readout(features[:, unspelled], unspelled, n_grams, _CANDIDATES_BY_RATIO)
+            )
+        solved, answers = [], []
+        for readout in readouts:
+            strength, gain = _PLAIN, 1.0
+            if split is not None and kept is not None:
+                raw, strength, gain = self._choose_strength(readout, wanted, weights, split, kept)
+                answers.append(gain * raw)
+            own_weight, own_bias = self._solved(readout, wanted, weights, slice(None), strength)
+            part = np.zeros((len(columns), wanted.shape[1]))
+            part[readout.columns] = gain * own_weight
+            solved.append((part, gain * own_bias))
+        shares = np.full(len(readouts), 1.0 / len(readouts))
+        if kept is not None and answers:
+            shares, left_out = self._mixed(answers, kept)
+            self.left_out = dict(zip(kept.tolist(), left_out, strict=True))
+        weight = sum(share * part for share, (part, _) in zip(shares, solved, strict=True))
+        bias = sum(share * part for share, (_, part) in zip(shares, solved, strict=True))
         if spelled is not None:
-            n_grams, n_parts = path.output_size, spelled.shape[1]
-            own = _SPELLING * (spelled @ weight[n_grams : n_grams + n_parts])
-            weight = np.concatenate([weight[:n_grams], own, weight[n_grams + n_parts :]])
-        path.set_readout(torch.from_numpy(gain * weight), torch.from_numpy(gain * bias))
+            token_weight = _SPELLING * (spelled @ weight[n_grams : n_grams + n_parts])
+            weight = np.concatenate([weight[:n_grams], token_weight, weight[n_grams + n_parts :]])
+        path.set_readout(torch.from_numpy(np.asarray(weight)), torch.from_numpy(np.asarray(bias)))
+
+    def _choose_strength(
+        self,
+        readout: _Readout,
+        wanted: np.ndarray,
+        weights: np.ndarray | None,
+        split: _Split,
+        kept: np.ndarray,
+    ) -> tuple[np.ndarray, float, float]:
+        """Return answers to rows left out, the inverse penalty that is best there, its gain."""
+
+        def tried(part: np.ndarray, strength: float) -> tuple[float, float, np.ndarray]:
+            """Solve on some rows; return loss, gain and answers of the others."""
+            weight, bias = self._solved(readout, wanted, weights, part, strength)
+            raw = readout.features[split.out] @ weight + bias
+            gain, loss = self._best_gain(raw, kept)
+            return loss, gain, raw
+
+        found = {strength: tried(split.sample, strength) for strength in readout.candidates}
+        strength = min(found, key=lambda strength: found[strength][0])
+        whole = split.sample is split.seen
+        _, gain, raw = found[strength] if whole else tried(split.seen, strength)
+        return raw, strength, gain
+
+    def _solved(
+        self,
+        readout: _Readout,
+        wanted: np.ndarray,
+        weights: np.ndarray | None,
+        part: Any,
+        strength: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights and biases of a readout solved on some rows."""
+        features, wanted = readout.features[part], wanted[part]
+        weights = None if weights is None else weights[part]
+        if not self._classifies:
+            return solve_numbers(features, wanted, weights, strength)
+        return solve_labels(features, wanted, weights, strength, by_ratio=readout.by_ratio)
+
+    def _mixed(self, answers: list[np.ndarray], kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the readouts' shares, equal unless one alone does clearly better, and the mix.
+
+        Clearly is by two standard errors of the mean difference of losses. Shares hold the gain.
+        """
+        weights = None if self.weights is None else self.weights[kept]
+        equal = np.full(len(answers), 1.0 / len(answers))
+        best, losses, clearest = equal, np.zeros(len(kept)), 0.0
+        for mix in (equal, *np.eye(len(answers))):
+            raw = sum(share * answer for share, answer in zip(mix, answers, strict=True))
+            gain, _ = self._best_gain(np.asarray(raw), kept)
+            own = self._losses(gain * np.asarray(raw), self.encoded[kept])
+            if mix is equal:
+                best, losses = gain * equal, own
+                continue
+            better = losses - own
+            clear = np.average(better, weights=weights) - 2 * better.std() / np.sqrt(len(kept))
+            if clear > clearest:
+                best, clearest = gain * mix, float(clear)
+        return best, np.asarray(sum(b * a for b, a in zip(best, answers, strict=True)))
+
+    def _best_gain(self, raw: np.ndarray, kept: np.ndarray) -> tuple[float, float]:
+        """Return the steepness that rows left out bear out, and their loss with it."""
+        losses = [self._loss(g * raw, self.encoded[kept], kept) for g in self._gains()]
+        best = int(np.argmin(losses))
+        return float(self._gains()[best]), losses[best]
 
     @property
     def _classifies(self) -> bool:
@@ -177,9 +246,9 @@ class SolvedNGrams(ClosedForm):
         order = np.argsort(all_known)
         path.set_ngrams(
             torch.from_numpy(all_known[order]),
-            torch.from_numpy(_rarity(all_counts[order], len(rows))),
+            torch.from_numpy(rarity(all_counts[order], len(rows))),
         )
-        path.token_idf.copy_(torch.from_numpy(_rarity(singles, len(rows)))[: path.vocabulary_size])
+        path.token_idf.copy_(torch.from_numpy(rarity(singles, len(rows)))[: path.vocabulary_size])
         self._occurs = singles > 0
 
     def _features(self, rows: np.ndarray) -> tuple[Any, Any]:
@@ -199,7 +268,7 @@ class SolvedNGrams(ClosedForm):
         spelled = None
         lexicon = self.storage.sequences.lexicon
         if path.vocabulary_size and lexicon is not None:
-            spelled = _spelled_parts(lexicon.tokens, self._occurs)
+            spelled = spelled_parts(lexicon.tokens, self._occurs)
             parts.append(_SPELLING * singles.matrix((len(rows), path.vocabulary_size)) @ spelled)
         if path.static_size:
             parts.append(sparse.csr_array(static))
@@ -209,29 +278,33 @@ class SolvedNGrams(ClosedForm):
         joined.indptr = joined.indptr.astype(np.int32)
         return joined, spelled
 
-    def _solved(
-        self, features: Any, wanted: np.ndarray, weights: np.ndarray | None, strength: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights of the features and the biases of all outputs."""
-        if not self._classifies:
-            ridge = Ridge(alpha=10.0 / strength, solver="sparse_cg", tol=1e-6)
-            ridge.fit(features, wanted, sample_weight=weights)
-            return ridge.coef_.reshape(wanted.shape[1], -1).T, np.atleast_1d(ridge.intercept_)
-        coefficients = np.zeros((features.shape[1], wanted.shape[1]))
-        biases = np.zeros(wanted.shape[1])
-        # Each output against the rest: quick, and as good here as all of them at once.
-        model = LogisticRegression(
-            C=strength, solver="liblinear", intercept_scaling=3.0, tol=1e-3, max_iter=200
-        )
-        for column, labels in enumerate(wanted.T > 0.5):
-            if labels.all() or not labels.any():
-                biases[column] = (1 if labels.all() else -1) * np.log(2.0 * len(labels) + 1.0)
-                continue
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(features, labels, sample_weight=weights)
-            coefficients[:, column], biases[column] = model.coef_[0], model.intercept_[0]
-        return coefficients, biases
+
+class _Split(NamedTuple):
+    """Places of the rows that are left out, of the others, and of those that try penalties."""
+
+    out: np.ndarray
+    seen: np.ndarray
+    sample: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray, kept: np.ndarray, n_outputs: int, seed: int) -> _Split:
+        """Tell the rows apart."""
+        out = np.isin(rows, kept)
+        seen = np.flatnonzero(~out)
+        most = max(_CHOOSE_ON // n_outputs, _MANY_ROWS)
+        if len(seen) <= most:
+            return cls(out, seen, seen)
+        sample = np.random.default_rng(seed).choice(seen, most, replace=False)
+        return cls(out, seen, np.sort(sample))
+
+
+class _Readout(NamedTuple):
+    """One readout: what it reads, which columns these are, how many are scaled, its penalties."""
+
+    features: Any
+    columns: np.ndarray
+    by_ratio: int
+    candidates: tuple[float, ...]
 
 
 class _Triplets:
@@ -252,36 +325,3 @@ class _Triplets:
         """Return the matrix."""
         row, column, value = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         return sparse.csr_array((value, (row, column)), shape=shape)
-
-
-def _rarity(count: np.ndarray, total: int) -> np.ndarray:
-    """Return what an n-gram counts that so many of all rows have, as in scikit-learn's TF-IDF."""
-    return np.log((1 + total) / (1 + count)) + 1
-
-
-def _spelled_parts(tokens: tuple[str, ...], occurs: np.ndarray) -> Any:
-    """Return the parts of 2 to 5 characters that make up each token, in rows of length one."""
-    parts: list[set[str]] = []
-    for number in range(len(occurs)):
-        word = tokens[number] if number < len(tokens) and occurs[number] else ""
-        word = f" {word[:_LONGEST_WORD]} " if word else ""
-        parts.append(
-            {
-                word[start : start + size]
-                for size in range(_SHORTEST_PART, _LONGEST_PART + 1)
-                for start in range(len(word) - size + 1)
-            }
-        )
-    shared = Counter(part for own in parts for part in own)
-    columns = {part: j for j, part in enumerate(sorted(p for p, n in shared.items() if n > 1))}
-    row, column = [], []
-    for number, own in enumerate(parts):
-        found = sorted(columns[part] for part in own if part in columns)
-        column += found
-        row += [number] * len(found)
-    count = np.bincount(column, minlength=len(columns)) if column else np.zeros(len(columns))
-    value = _rarity(count, int(occurs.sum()))[column] if column else np.zeros(0)
-    squares = np.bincount(row, weights=value**2, minlength=len(parts)) if row else None
-    if squares is not None:
-        value = value / np.sqrt(squares)[row]
-    return sparse.csr_array((value, (row, column)), shape=(len(parts), max(1, len(columns))))

@@ -1,4 +1,4 @@
-"""The embeddings of tokens before training. Imports NumPy, torch and layers 0 and 1."""
+"""The embeddings of tokens before training. Imports NumPy, torch and layers 0 to 2."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import torch
 
 from ..nn import TokenInput
 from ..sequences import Sequences
+from ._readout import copies
 
 # There are many words, and most are rare: their noise would drown the others. Measured on
 # sentences: 0.1 beats 0.3 and 1. The letters of an alphabet are all frequent.
 _SCALE_OF_WORDS, _SCALE_OF_LETTERS = 0.1, 1.0
 # So many different tokens at most are an alphabet.
 _FEW = 256
+# Copies of a sequence stay together where at least so many distinct ones can be held out.
+_FEWEST_DISTINCT = 10
 # What "auto" drops of vectors, and of tokens: a word less is still a sentence, a letter less
 # is another name. On new surnames these and the larger scale tell .79 right, words' .73.
 _DROPOUT_OF_WORDS, _DROPOUT_OF_LETTERS = (0.5, 0.2), (0.2, 0.0)
@@ -28,6 +31,20 @@ def are_characters(sequences: Sequences) -> bool:
 def is_small(sequences: Sequences) -> bool:
     """Return whether there are no more different tokens than an alphabet has."""
     return (sequences.vocabulary_size or 0) <= _FEW
+
+
+def copies_of_tokens(sequences: Sequences, rows: np.ndarray, fraction: float) -> np.ndarray | None:
+    """Number the distinct sequences of tokens among the rows, where copies are to stay together.
+
+    Where they are so few that hardly any would be held out, new ones are copies too.
+    """
+    if not sequences.is_tokens:
+        return None
+    numbers = copies(sequences, rows)
+    n_distinct = int(numbers.max()) + 1
+    if n_distinct == len(rows) or fraction * n_distinct < _FEWEST_DISTINCT:
+        return None
+    return numbers
 
 
 def token_dropout(

@@ -16,12 +16,14 @@ def split_rows(
     stratify: bool,
     seed: int,
     recordings: np.ndarray | None = None,
+    copies: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return training and validation rows, sorted; with ``stratify`` in the classes' proportions.
 
     A class with a single member always trains. When the fraction is too small to hold every
     class, the split is not stratified. With ``recordings``, numbers of what the rows were cut
-    from, whole recordings are held out, and nothing is stratified.
+    from, whole recordings are held out, and nothing is stratified. With ``copies``, numbers of
+    the distinct sequences, copies stay together: one of each is split as rows are.
     """
     if n_rows < 2:
         raise ValueError(
@@ -38,6 +40,12 @@ def split_rows(
         sizes = np.cumsum([(recordings == number).sum() for number in order[:-1]])
         held_too = np.isin(recordings, order[: 1 + int(np.searchsorted(sizes, size))])
         return rows[~held_too], rows[held_too]
+    if copies is not None:
+        number, first = np.unique(copies, return_index=True)
+        own = [y[i] for i in first] if stratify else first
+        train, _ = split_rows(own, len(first), fraction, stratify=stratify, seed=seed)
+        trains = np.isin(copies, number[train])
+        return rows[trains], rows[~trains]
     labels = None
     alone = np.zeros(n_rows, dtype=bool)
     if stratify:

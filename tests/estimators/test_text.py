@@ -217,19 +217,19 @@ def test_letters_are_not_left_blank():
 
 def test_a_penalty_chosen_on_some_rows_is_solved_on_all(monkeypatch):
     sizes = []
-    solved = _ngrams.SolvedNGrams._solved
+    solve = _ngrams.solve_labels
 
-    def noted(self, features, *rest):
+    def noted(features, *rest, **keywords):
         sizes.append(features.shape[0])
-        return solved(self, features, *rest)
+        return solve(features, *rest, **keywords)
 
-    monkeypatch.setattr(_ngrams.SolvedNGrams, "_solved", noted)
+    monkeypatch.setattr(_ngrams, "solve_labels", noted)
     monkeypatch.setattr(_ngrams, "_CHOOSE_ON", 60)
     monkeypatch.setattr(_ngrams, "_MANY_ROWS", 1)
     texts, labels = list(TEXTS) * 4, np.tile(LABELS, 4)
     X = TextTokenizer().fit_transform(texts)
     model = quick(ngrams="only").fit(X, labels)
-    assert len(set(sizes)) == 3 and sizes == sorted(sizes) and sizes[-1] == len(texts)
+    assert len(set(sizes)) == 3 and max(sizes) == len(texts) and sizes.count(len(texts)) == 2
     assert model.score(X, labels) > 0.7
 
 
@@ -291,3 +291,46 @@ def test_partial_fit_weighs_the_paths_by_the_rule_of_texts(monkeypatch):
     monkeypatch.setattr(SolvedNGrams, "share_from_set", watched)
     model.partial_fit(X, y)
     assert [model.recurrence_share_] == pytest.approx(asked)
+
+
+def test_of_two_readouts_a_useless_one_is_left_out(monkeypatch):
+    texts, labels = reviews(600)
+    X = TextTokenizer().fit_transform(texts)
+    both = quick(ngrams="only").fit(X, labels).predict_proba(X)
+    solve, used = _ngrams.solve_labels, []
+
+    def spoiled(features, wanted, *rest, by_ratio=0):
+        weight, bias = solve(features, wanted, *rest, by_ratio=by_ratio)
+        used.append(by_ratio)
+        noise = np.random.default_rng(0).normal(size=weight.shape)
+        return (noise, bias) if by_ratio else (weight, bias)
+
+    monkeypatch.setattr(_ngrams, "solve_labels", spoiled)
+    plain = quick(ngrams="only").fit(X, labels)
+    assert set(used) == {0, plain.net_.module_.path.output_size}
+    assert plain.score(X, labels) > 0.9
+    assert np.abs(plain.predict_proba(X) - both).max() > 0.01
+
+
+def test_copies_of_a_text_do_not_judge_what_learned_from_them(monkeypatch):
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abcdef"), 12)) for _ in range(150)] * 4
+    y = rng.integers(0, 2, 600)
+    X = TextTokenizer("char").fit_transform(texts)
+    model, seen = quick(ngrams="only"), []
+    hold_out = type(model)._hold_out
+
+    def noted(self, data):
+        hold_out(self, data)
+        seen.append((data.rows, data.kept))
+
+    monkeypatch.setattr(type(model), "_hold_out", noted)
+    model.fit(X, y)
+    (trains, kept), names = seen[0], np.array(texts)
+    assert not set(names[trains]) & set(names[kept]) and len(kept) == 60
+    # So few distinct ones that new ones are copies as well are split as rows are.
+    model.fit(X[np.arange(600) % 150 < 40], y[np.arange(600) % 150 < 40])
+    trains, kept = seen[1]
+    assert len(kept) == 16
+    names = names[np.arange(600) % 150 < 40]
+    assert set(names[trains]) & set(names[kept])
