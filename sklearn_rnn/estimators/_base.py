@@ -294,16 +294,19 @@ class BaseRNN(
         )
         if self._path_alone:
             self._config = replace(self._config, n_members=1)
-        network: Any = build_network(
-            self._config,
-            torch.Generator().manual_seed(data.seed("weights")),
-            initial_scale=self.initial_scale,
-        )
+        generator = torch.Generator().manual_seed(data.seed("weights"))
+        network: Any = build_network(self._config, generator, initial_scale=self.initial_scale)
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
             else:
-                prepare_embeddings(member.input, sequences, rows, scale=self.initial_scale)
+                prepare_embeddings(
+                    member.input,
+                    sequences,
+                    rows,
+                    scale=self.initial_scale,
+                    generator=generator,
+                )
             if member.static is not None:
                 member.static.set_statistics(*static_statistics(sequences, rows))
             if self._target.head == "continuous":

@@ -334,3 +334,19 @@ def test_copies_of_a_text_do_not_judge_what_learned_from_them(monkeypatch):
     assert len(kept) == 16
     names = names[np.arange(600) % 150 < 40]
     assert set(names[trains]) & set(names[kept])
+
+
+def test_words_that_are_spelled_alike_start_alike():
+    texts = ["painting painter paintings", "quickly slowly", "zebra"] * 20
+    tokenizer = TextTokenizer()
+    X = tokenizer.fit_transform(texts)
+    model = quick(learning_rate=1e-9, weight_decay=0.0, max_epochs=1).fit(X, np.arange(60) % 3)
+    table = model.net_.module_.input.embedding.weight.detach().numpy()
+
+    def similarity(first, second):
+        a, b = (table[tokenizer.vocabulary_[word]] for word in (first, second))
+        return a @ b / np.sqrt((a @ a) * (b @ b))
+
+    assert similarity("painting", "paintings") > 0.25 > abs(similarity("zebra", "paintings"))
+    norms = np.sqrt((table[2:-1] ** 2).sum(axis=1))
+    assert 0.05 < norms.min() / 8 and norms.max() / 8 < 0.2
