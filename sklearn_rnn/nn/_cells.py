@@ -35,8 +35,11 @@ def _for_kernel(weights: list[Tensor], x: Tensor) -> list[Tensor]:
 
 def _torch_weights(layer: nn.RNNBase) -> Weights:
     """Return the weights of a layer of torch's."""
+    # Past the search for an attribute, which costs as much as a few steps.
+    held = layer._parameters
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    return Weights(*(getattr(layer, name) for name in names))
+    found: list[Any] = [held[n] if n in held else getattr(layer, n) for n in names]
+    return Weights(*found)
 
 
 class _Weights(nn.Module):

@@ -15,6 +15,7 @@ from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, Recurrence
 from sklearn_rnn.nn._compiled import _choice, is_available, recur
 
 _call = pytest.importorskip("sklearn_rnn.nn._compiled._call", exc_type=ImportError)
+_plan = pytest.importorskip("sklearn_rnn.nn._compiled._plan", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
 
 CELLS = {
@@ -355,11 +356,11 @@ def test_short_sequences_are_left_to_torch(monkeypatch):
     assert recur(form, torch.randn(4, 19, 2), None) is not None
 
 
-def test_small_work_stays_together(monkeypatch):
-    monkeypatch.undo()
-    assert _call.n_shards(32, 32 * 5, 192, 80) == 1
-    assert _call.n_shards(32, 32 * 100, 192, 80) == 2
-    assert _call.n_shards(500, 500 * 100, 192, 80) == 8
+def test_small_work_stays_together():
+    n_shards = _plan.n_shards
+    assert n_shards(32, 32 * 5, 192, 80, 2_000_000) == 1
+    assert n_shards(32, 32 * 100, 192, 80, 2_000_000) == 2
+    assert n_shards(500, 500 * 100, 192, 80, 2_000_000) == 8
 
 
 def test_hooks_are_called():

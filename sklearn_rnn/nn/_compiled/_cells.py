@@ -38,7 +38,8 @@ class Cell:
     """A cell's layout and formulas.
 
     forward(code, x, u, state): gates' shares x and u, and the states before.
-    backward(code, kept, h_before, grads): gradients at the new states.
+    backward(code, kept, h_before, grads): gradients at the new states. Where nothing is kept, it
+    is given the new h.
     With `second`, the state's share of the gates in it is a product with r * h rather than h, and
     the step is in two parts: see GRU_RESET_BEFORE.
     """
@@ -61,12 +62,12 @@ def _simple(
 
     def forward(code: Code, x: Vectors, u: Vectors, state: Vectors) -> Step:
         h = function(code, x[0] + u[0])
-        return Step([h], [h])
+        return Step([h], [])
 
     def backward(code: Code, kept: Vectors, before: Value, grads: Vectors) -> Back:
         return Back([grads[0] * slope(code, kept[0])], [code.constant(0.0)])
 
-    return Cell((0,), (0,), 0, 1, 1, forward, backward)
+    return Cell((0,), (0,), 0, 1, 0, forward, backward)
 
 
 def _relu_slope(code: Code, h: Value) -> Value:

@@ -1,4 +1,5 @@
-"""Whether a recurrence runs compiled. Imports torch; llvmlite when used.
+"""Whether a recurrence runs compiled. Imports torch and NumPy; llvmlite when
+used.
 
 :func:`recur` is the door: it takes a layer's weights and a batch and gives the result, or None
 where torch's own path is to be taken.
@@ -10,6 +11,7 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,14 +42,7 @@ def is_available() -> bool:
     return _usable
 
 
-def _is_plain(tensor: Tensor | None, like: Tensor) -> bool:
-    """Tell a tensor in memory, of the same type, from everything cleverer."""
-    return tensor is None or (
-        type(tensor) in (Tensor, torch.nn.Parameter)
-        and tensor.device.type == "cpu"
-        and tensor.dtype == like.dtype
-        and tensor.layout == torch.strided
-    )
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def _is_traced() -> bool:
@@ -75,14 +70,24 @@ def is_faster(form: Form, x: Tensor) -> bool:
 
 def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:
     """Tell whether the kernels know these inputs; what is wrong with others is for torch to say."""
-    weights = form.weights
-    if x.dtype not in (torch.float32, torch.float64) or x.ndim != 3 or 0 in x.shape:
+    weights, dtype, shape = form.weights, x.dtype, x.shape
+    if dtype not in (torch.float32, torch.float64) or len(shape) != 3 or 0 in shape:
         return False
-    if x.shape[2] != weights.w.shape[1]:
+    if shape[2] != weights.w.shape[1]:
         return False
-    expected = (1, x.shape[0], weights.u.shape[1])
-    tensors = (x, *states, *weights)
-    return all(_is_plain(t, x) for t in tensors) and all(s.shape == expected for s in states)
+    for tensor in (x, *states, *weights):
+        # In memory, of one type, and nothing cleverer.
+        if tensor is not None and not (
+            type(tensor) in _PLAIN
+            and tensor.is_cpu
+            and tensor.dtype == dtype
+            and tensor.layout == torch.strided
+        ):
+            return False
+    if not states:
+        return True
+    expected = (1, shape[0], weights.u.shape[1])
+    return all(state.shape == expected for state in states)
 
 
 def recur(
@@ -108,7 +113,7 @@ def recur(
     state : Tensor of shape (1, B, H), or a pair of such
         After each row's last step; its first in reverse.
     """
-    if not isinstance(x, Tensor) or x.device.type != "cpu" or not is_available() or _is_traced():
+    if not isinstance(x, Tensor) or not x.is_cpu or not is_available() or _is_traced():
         return None
     pair = form.name in ("lstm", "cifg")
     states: Any = () if state is None else state if pair else (state,)
@@ -141,7 +146,9 @@ def _run(
         return None
     from . import _call
 
-    steps = None if lengths is None else lengths.detach().clamp(0, x.shape[1]).numpy()
+    steps = None
+    if lengths is not None:
+        steps = np.minimum(np.maximum(lengths.detach().numpy(), 0), x.shape[1])
     call = _call.Call(form.name, kernels, steps, reverse, recurrence_threads())
     h = states[0][0] if states else None
     c = states[1][0] if len(states) > 1 else None

@@ -32,7 +32,7 @@ FIELDS = (
     # Backward: incoming gradients, outgoing ones, work areas.
     *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
     *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_b"),
-    *("u_back", "second_back", "w_back", "before", "d_gates", "d_x_rows", "addresses", "one"),
+    *("u_back", "second_back", "w_back", "before", "now", "d_gates", "d_x_rows", "addresses", "one"),
     # The weights' gradients as torch has them.
     *("to_w", "to_u", "to_b_w", "to_b_u"),
 )
@@ -364,6 +364,9 @@ class _Kernel:
         with code.loop(n) as i:
             place = (self.at("place") + i).load()
             moment = self.moment(i, step)
+            if not self.cell.n_kept:
+                output = self.at("out") + place * out_row + moment * out_step
+                code.call(self.copy, self.at("now") + i * padded, output, units)
             d_out = self.at("d_out")
             with code.when(code.exists(d_out)):
                 source = d_out + place * self.number("d_out_row")
@@ -397,7 +400,10 @@ class _Kernel:
             with code.loop(padded, step=code.lanes) as j:
                 at = i * padded + j
                 grads = [(state + at).load(True) for state in states]
-                values = self.vectors(kept_row, cell.n_kept, j)
+                if cell.n_kept:
+                    values = self.vectors(kept_row, cell.n_kept, j)
+                else:
+                    values = [(self.at("now") + at).load(True)]
                 result = cell.backward(code, values, (before + at).load(True), grads)
                 for state, value in zip(states, result.state, strict=True):
                     (state + at).store(value)
