@@ -6,13 +6,14 @@
 
 Each ratio is torch's time over ours, from the medians of alternated repetitions in one process:
 above 1 ours is the faster. One thread is timed by processor seconds, more by the clock. The
-rival of `gru`, `rnn` and `lstm` is torch.nn's layer with the same
-weights; of the other cells, which torch lacks, this package's own layer without compiled code.
+rival of `gru`, `rnn` (tanh and relu) and `lstm` is torch.nn's layer with the same weights; of the
+other cells, which torch lacks, this package's own layer without compiled code.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import os
 import statistics
@@ -36,7 +37,12 @@ CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = {
     "lstm": LSTM,
     "cifg": CIFG,
 }
-RIVALS = {"gru": torch.nn.GRU, "rnn": torch.nn.RNN, "lstm": torch.nn.LSTM}
+RIVALS: dict[str, Callable[..., torch.nn.Module]] = {
+    "gru": torch.nn.GRU,
+    "rnn": torch.nn.RNN,
+    "rnn, relu": functools.partial(torch.nn.RNN, nonlinearity="relu"),
+    "lstm": torch.nn.LSTM,
+}
 
 
 class Case(NamedTuple):
@@ -193,8 +199,8 @@ def report(results: dict[Case, list[float]], options: argparse.Namespace) -> str
         "Time of torch's layer over the time of ours, by `benchmarks/cells.py`: above 1 ours is "
         f"the faster. Medians of alternated repetitions, {options.seconds} s for each ratio, of "
         "processor seconds on one thread and of the clock on more; one layer, one "
-        "direction, float32, equal lengths. For `gru`, `rnn` and `lstm` the rival is "
-        "`torch.nn`'s layer, for the others this package's own without compiled code. The lowest "
+        "direction, float32, equal lengths. For `gru`, `rnn` (tanh and relu) and `lstm` the rival "
+        "is `torch.nn`'s layer, for the others this package's own without compiled code. The lowest "
         f"ratio is {lowest:.2f}.\n\n"
         f"{table(header, rows)}\n\n{environment(None)}"
     )

@@ -129,7 +129,13 @@ class GRU(nn.GRU):
 
     def forward(self, x: Any, state: Any = None) -> Any:
         compiled = recur(self.compiled_form(), x, state)
-        return super().forward(x, state) if compiled is None else compiled
+        if compiled is not None:
+            return compiled
+        if x.is_cuda or x.ndim != 3 or x.shape[2] != self.input_size:
+            return super().forward(x, state)
+        start = x.new_zeros(1, x.shape[0], self.hidden_size) if state is None else state
+        weights: Any = list(_torch_weights(self))
+        return torch.gru(x, start, weights, True, 1, 0.0, self.training, False, True)
 
 
 class RNN(nn.Module):

@@ -15,7 +15,7 @@ import torch
 
 # Batches that a row is tried in: alone, among few, around the width of registers, among many.
 _BATCHES = (1, 2, 3, 7, 8, 17, 64)
-_STEPS = (3, 40)
+_STEPS = (1, 3, 40)
 _known: dict[str, bool] = {}
 
 

@@ -1,5 +1,4 @@
-"""Whether a recurrence runs compiled. Imports torch and NumPy; llvmlite when
-used.
+"""Whether a recurrence runs compiled. Imports torch and NumPy; llvmlite when used.
 
 :func:`recur` is the door: it takes a layer's weights and a batch and gives the result, or None
 where torch's own path is to be taken.
@@ -18,16 +17,10 @@ from torch import Tensor
 from .._threads import recurrence_threads
 from ._form import Form
 
-#: Steps from which on a cell is faster compiled.
-_FEWEST_STEPS = {
-    "rnn_tanh": 12,
-    "rnn_relu": 12,
-    "rnn_sigmoid": 12,
-    "gru": 8,
-    "gru_reset_before": 8,
-    "lstm": 32,
-    "cifg": 1,
-}
+#: Steps from which on a cell of up to `_FEW_UNITS` units is faster compiled; the others always are.
+_FEWEST_STEPS = {"rnn_tanh": 2, "rnn_relu": 2, "rnn_sigmoid": 2, "gru": 1, "gru_reset_before": 1}
+#: Laying the weights of more units out anew takes as long as a step of so many times fewer rows.
+_FEW_UNITS, _UNITS_A_ROW = 64, 32
 
 _usable: bool | None = None
 
@@ -59,13 +52,18 @@ def _is_traced() -> bool:
 def is_faster(form: Form, x: Tensor) -> bool:
     """Tell whether the kernels are the faster path, measured by `benchmarks/cells.py`.
 
-    They are, from a few steps on, at every number of units and of rows tried: before the first
-    step the weights have to be laid out anew, which short sequences do not repay.
+    They are, but for a single step of an RNN that is to be differentiated, and for few steps of
+    few rows of GRUs and RNNs of many units: the weights have to be laid out anew before the first
+    step.
     """
-    fewest = _FEWEST_STEPS[form.name]
-    if x.shape[0] < 4 and form.weights.u.shape[1] >= 256:
-        fewest = max(fewest, 20)
-    return x.shape[1] >= fewest
+    fewest = _FEWEST_STEPS.get(form.name)
+    if fewest is None:
+        return True
+    rows, steps, _ = x.shape
+    units = form.weights.u.shape[1]
+    if units > _FEW_UNITS:
+        return steps >= max(2, units // (_UNITS_A_ROW * rows))
+    return steps >= fewest or not torch.is_grad_enabled()
 
 
 def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:
