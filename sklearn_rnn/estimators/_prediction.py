@@ -21,6 +21,7 @@ from ..training import (
     FlatStorage,
     TrainingNet,
     long_rows,
+    recurrence_bounds,
     run_rows,
     run_steps,
     run_with_long,
@@ -115,8 +116,11 @@ class PredictionMixin(TransformerMixin):
                     per_step=per_step,
                     n_threads=n_threads,
                 )
+            bounds = None
+            if network.path is None:
+                bounds = recurrence_bounds(compute, network.recurrence.output_size)
             run = run_steps if per_step else run_rows
-            return run(call, storage, compute, n_threads=n_threads)
+            return run(call, storage, compute, n_threads=n_threads, bounds=bounds)
 
     def _guarded(self) -> contextlib.AbstractContextManager:
         """Return the context in which a user's own cell may draw from torch's global generator."""

@@ -84,8 +84,10 @@ class SequenceNetwork(nn.Module):
     @property
     def states_dtype(self) -> torch.dtype:
         """Number type of the recurrence, which may be narrower than the head's."""
-        weight = next(self.recurrence.parameters(), self.head.projection.weight)
-        return weight.dtype
+        known = self.head.projection.weight
+        if known.dtype == torch.float64:
+            known = next(self.recurrence.parameters(), known)
+        return known.dtype
 
     def members(self) -> list[SequenceNetwork]:
         """Return this network and those whose raw outputs are averaged with its own."""

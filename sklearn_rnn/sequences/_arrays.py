@@ -1,6 +1,7 @@
 """Lists and dense arrays to flat values and offsets, and back; imports numpy and _values."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ CHANNELS_FIRST_HINT = (
     "Sequences.from_channels_first."
 )
 
+_DTYPE = attrgetter("dtype")
+
 
 def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Array]:
     """Join arrays of shape (T_i,) or (T_i, C) into values (total, C) and offsets (n + 1,)."""
-    plain = _join_plain(items)
+    plain = join_plain(items)
     if plain is not None:
         return plain
     where = f" of {column}" if column else ""
@@ -52,20 +55,24 @@ def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Arra
     return values.reshape(len(values), -1), offsets
 
 
-def _join_plain(items: Sequence[Any]) -> tuple[Array, Array] | None:
+def join_plain(items: Sequence[Any]) -> tuple[Array, Array] | None:
     """Join arrays of one type and number of channels, in which there is nothing to refuse."""
-    if {type(item) for item in items} != {np.ndarray}:
+    # No loop in Python: many short rows take longer to look at than to predict.
+    if set(map(type, items)) != {np.ndarray}:
         return None
-    dtypes = {item.dtype for item in items}
+    dtypes = set(map(_DTYPE, items))
     if len(dtypes) > 1 or dtypes.pop().kind not in "biuf":
         return None
-    if {item.ndim for item in items} != {2} or len({item.shape[1] for item in items}) > 1:
+    try:
+        lengths = list(map(len, items))
+        values = np.concatenate(items)
+    except (TypeError, ValueError):  # numbers, or arrays that do not fit each other
         return None
-    if not all(item.size for item in items):
+    if not all(lengths) or values.ndim > 2 or not values.size:
         return None
     offsets = np.zeros(len(items) + 1, dtype=np.int64)
-    np.cumsum([len(item) for item in items], out=offsets[1:])
-    return np.concatenate(items), offsets
+    np.add.accumulate(lengths, out=offsets[1:])
+    return values if values.ndim == 2 else values[:, None], offsets
 
 
 def _check_same_channels(arrays: list[Array], where: str) -> None:

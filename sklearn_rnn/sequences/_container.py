@@ -9,6 +9,7 @@ from ._arrays import (
     check_lengths,
     flatten_dense,
     flatten_list,
+    join_plain,
     flatten_padded,
     pad,
 )
@@ -103,6 +104,10 @@ from X and y.
             one row a step.
         """
         items = list(sequences)
+        if vocabulary_size is None and times is None and static is None and channel_names is None:
+            plain = join_plain(items)
+            if plain is not None:
+                return cls._from_rows(*plain)
         if channel_names is None:
             channel_names = shared_columns(items)
         values, offsets = flatten_list(items)

@@ -4,7 +4,7 @@ from ._batches import Batch, BatchPlan, FlatStorage, TrainingBatches, prediction
 from ._best import BestWeights
 from ._budget import auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
-from ._inference import run_rows, run_steps
+from ._inference import recurrence_bounds, run_rows, run_steps
 from ._long import long_rows, run_with_long
 from ._loop import (
     DivergenceError,
@@ -48,6 +48,7 @@ __all__ = [
     "long_rows",
     "make_net",
     "prediction_batches",
+    "recurrence_bounds",
     "resolve_compute",
     "resolve_device",
     "resolve_optimizer",

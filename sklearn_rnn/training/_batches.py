@@ -26,6 +26,10 @@ _FEWEST_ROWS = 4
 _CPU_PREDICTION, _ACCELERATOR_PREDICTION = (256, 16384), (1024, 131072)
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
+_NUMPY_TYPES = {
+    kind: np.dtype(str(kind).removeprefix("torch."))
+    for kind in (torch.float16, torch.float32, torch.float64, torch.int64)
+}
 
 
 class Batch(NamedTuple):
@@ -62,12 +66,13 @@ class FlatStorage:
         self.device = device
         self.offsets = np.asarray(sequences.offsets)
         self.lengths = np.diff(self.offsets)
-        self.ragged = bool(self.lengths.size) and int(self.lengths.min()) != int(self.lengths.max())
+        self.longest = int(self.lengths.max(initial=0))
+        self.ragged = len(self.lengths) > 1 and int(self.lengths.min()) != self.longest
         self.step_widths = time_deltas(sequences)
         values = sequences.values
         self.dtype = dtype
         self._kind = torch.int64 if sequences.is_tokens else dtype
-        kind = np.dtype(str(self._kind).removeprefix("torch."))
+        kind = _NUMPY_TYPES[self._kind]
         self._values: torch.Tensor | None = None
         self._reader = RowReader(values)
         if not self._reader.mapped and (values.dtype == kind or values.nbytes <= _CAST_ONCE_BYTES):
@@ -89,9 +94,7 @@ class FlatStorage:
     def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return padded values (B, T, C) or tokens (B, T), and lengths (B,)."""
         lengths = self.lengths[rows]
-        longest = int(lengths.max())
-        if self.ragged:
-            longest = padded_length(longest)
+        longest = padded_length(int(lengths.max())) if self.ragged else self.longest
         starts = self.offsets[rows]
         if self._values is not None and not self.ragged and _follow_on(rows):
             x = self._values[int(starts[0]) : int(starts[0]) + len(rows) * longest]
