@@ -200,8 +200,8 @@ def report(results: dict[Case, list[float]], options: argparse.Namespace) -> str
         f"the faster. Medians of alternated repetitions, {options.seconds} s for each ratio, of "
         "processor seconds on one thread and of the clock on more; one layer, one "
         "direction, float32, equal lengths. For `gru`, `rnn` (tanh and relu) and `lstm` the rival "
-        "is `torch.nn`'s layer, for the others this package's own without compiled code. The lowest "
-        f"ratio is {lowest:.2f}.\n\n"
+        "is `torch.nn`'s layer, for the others this package's own without compiled code. The "
+        f"lowest ratio is {lowest:.2f}.\n\n"
         f"{table(header, rows)}\n\n{environment(None)}"
     )
 

@@ -163,7 +163,9 @@ def train_by_hand(problem: Problem, network: nn.Module) -> float:
     y_all, all_lengths = torch.from_numpy(problem.y), torch.from_numpy(lengths)
     plan = BatchPlan(lengths, problem.batch_size, np.random.default_rng(0))
     begun = time.perf_counter()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=problem.epochs * len(plan), pct_start=WARM_UP
     )

@@ -5,6 +5,8 @@ Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
@@ -78,7 +80,9 @@ class Baselines:
         for here, features in summary_chunks(sequences, rows, per_step=self._steps):
             if sums is None:
                 with np.errstate(over="ignore", invalid="ignore"):
-                    finite = np.ma.masked_invalid(features)
+                    finite: Any = features
+                    if not np.isfinite(features).all():
+                        finite = np.ma.masked_invalid(features)
                     self.shift = np.asarray(np.ma.filled(finite.mean(axis=0), 0.0))
                     scale = np.asarray(np.ma.filled(finite.std(axis=0), 0.0))
                 self.scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
@@ -207,7 +211,8 @@ def _left_out(counts: csr_array, targets: np.ndarray, weights: np.ndarray) -> np
 
 def _squared_error(left_out: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
     """Return the mean squared error in units of each output's spread."""
-    level = np.average(targets, axis=0, weights=weights)
-    spread = np.average((targets - level) ** 2, axis=0, weights=weights)
+    share = weights / weights.sum()
+    level = share @ targets
+    spread = share @ (targets - level) ** 2
     errors = (left_out - targets) ** 2 / np.where(spread > 0, spread, 1)
-    return float(np.average(errors.mean(axis=1), weights=weights))
+    return float(share @ errors.mean(axis=1))

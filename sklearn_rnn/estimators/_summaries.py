@@ -11,6 +11,8 @@ from ..sequences import RowReader, Sequences
 
 # Numbers that are read at once.
 _CHUNK = 2**20
+# Numbers that are described at once.
+_IN_CACHE = 2**16
 _MOST_CATEGORIES = 100
 
 
@@ -49,25 +51,43 @@ def summary_chunks(
 def _summaries(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Describe each sequence of flat values."""
     starts, lengths = bounds[:-1], np.diff(bounds)
+    clock = np.arange(len(values)) - np.repeat(starts + (lengths - 1) / 2, lengths)
+    spread = np.maximum(np.add.reduceat(clock**2, starts), 1.0)
+    # A few channels at once, each by itself, so that what is worked on stays in the cache.
+    wide = max(1, _IN_CACHE // len(values))
+    parts = [
+        _described(np.ascontiguousarray(values[:, first : first + wide].T), bounds, clock, spread)
+        for first in range(0, values.shape[1], wide)
+    ]
+    described = np.concatenate(parts, axis=1)
+    return np.column_stack((described.reshape(-1, len(starts)).T, np.log(lengths)))
 
-    def each(numbers: np.ndarray) -> np.ndarray:
-        return np.repeat(numbers, lengths, axis=0)
 
-    seen = ~np.isnan(values)
-    count = np.add.reduceat(seen, starts, axis=0)
+def _described(
+    values: np.ndarray, bounds: np.ndarray, clock: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
+    """Describe each sequence of flat channels: (descriptions, channels, sequences)."""
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    seen, count = ~np.isnan(values), lengths
+    whole = bool(seen.all())
+    if not whole:
+        count = np.add.reduceat(seen, starts, axis=1, dtype=np.int64)
+
+    def known(numbers: np.ndarray) -> np.ndarray:
+        return numbers if whole else np.where(seen, numbers, 0.0)
+
     safe = np.maximum(count, 1)
-    mean = np.add.reduceat(np.where(seen, values, 0.0), starts, axis=0) / safe
-    off = np.where(seen, values - each(mean), 0.0)
-    deviation = np.sqrt(np.add.reduceat(off**2, starts, axis=0) / safe)
-    smallest = np.minimum.reduceat(off, starts, axis=0) + mean
-    largest = np.maximum.reduceat(off, starts, axis=0) + mean
-    clock = np.arange(len(values)) - each(starts + (lengths - 1) / 2)
-    spread = np.maximum(np.add.reduceat(clock**2, starts), 1.0)[:, None]
-    slope = np.add.reduceat(clock[:, None] * off, starts, axis=0) / spread
-    ends = [np.where(np.isnan(values[at]), mean, values[at]) for at in (starts, bounds[1:] - 1)]
-    parts = [mean, deviation, smallest, largest, *ends, slope]
-    described = np.concatenate([np.where(count > 0, p, np.nan) for p in parts], axis=1)
-    return np.column_stack((described, np.log(lengths)))
+    mean = np.add.reduceat(known(values), starts, axis=1) / safe
+    off = known(values - np.repeat(mean, lengths, axis=1))
+    smallest = np.minimum.reduceat(off, starts, axis=1) + mean
+    largest = np.maximum.reduceat(off, starts, axis=1) + mean
+    slope = np.add.reduceat(clock * off, starts, axis=1) / spread
+    deviation = np.sqrt(np.add.reduceat(off * off, starts, axis=1) / safe)
+    ends = [
+        np.where(np.isnan(values[:, at]), mean, values[:, at]) for at in (starts, bounds[1:] - 1)
+    ]
+    parts = np.stack((mean, deviation, smallest, largest, *ends, slope))
+    return parts if whole else np.where(count > 0, parts, np.nan)
 
 
 def _static(sequences: Sequences, rows: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from ._arrays import (
     check_lengths,
     flatten_dense,
     flatten_list,
-    join_plain,
     flatten_padded,
+    join_plain,
     pad,
 )
 from ._concatenate import concatenate_parts

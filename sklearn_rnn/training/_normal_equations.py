@@ -115,17 +115,19 @@ class NormalEquations:
         if self.products is not None:
             self._sum(features, targets, weights)
         stops = np.cumsum(np.ones(len(keys), dtype=int) if sizes is None else sizes)
+        weighted = weights[:, None] * targets
         start = 0
         for key, stop in zip(keys, stops.tolist(), strict=True):
             here = slice(start, stop)
             start = stop
-            mine = weights[here].copy()
             known = self.blocks.get(key)
             if known is not None:
-                summed = known[1] + mine[:, None] * targets[here]
-                self.blocks[key] = (known[0], summed, known[2] + mine)
+                summed = known[1] + weighted[here]
+                self.blocks[key] = (known[0], summed, known[2] + weights[here])
             elif self.last_key is None or key <= self.last_key:
-                self.blocks[key] = (features[here].copy(), mine[:, None] * targets[here], mine)
+                # Copies: what is dropped later must not keep the rest.
+                mine = features[here].copy(), weighted[here].copy(), weights[here].copy()
+                self.blocks[key] = mine
         if self.products is None and len(self.blocks) > self.max_rows:
             self._start_summing()
         elif self.products is not None and len(self.blocks) > 2 * self.n_kept:
@@ -335,25 +337,29 @@ class _Primal:
             self.values = np.clip(values, 0, None)
             self.vectors, self.projected = vectors, vectors.T @ self.right
             self.rotated = self.kept @ vectors
+            self.squares = self.rotated**2
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the coefficients of standardised features and the left-out predictions."""
+        alone = len(self.bounds) == len(self.targets) + 1
         if self.values is not None:
             inverse = 1 / (self.values + alpha)
             solved = self.vectors @ (inverse[:, None] * self.projected)
-            half = self.rotated * np.sqrt(inverse)
+            size = self.squares @ inverse
+            half = self.rotated if alone else self.rotated * np.sqrt(inverse)
         else:
             gram = self.gram.copy(order="F")
             gram.flat[:: len(gram) + 1] += alpha
             factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
             solved = cho_solve((factor, True), self.right, check_finite=False)
             half = solve_triangular(factor, self.kept.T, lower=True, check_finite=False).T
+            size = (half**2).sum(axis=1)
         residual = self.targets - (self.kept @ solved + self.level)
-        left_out = np.empty_like(self.targets)
-        if len(self.bounds) == len(residual) + 1:
-            leverage = self.weights * ((half**2).sum(axis=1) + 1 / self.mass)
+        if alone:
+            leverage = self.weights * (size + 1 / self.mass)
             complement = np.maximum(1 - leverage, 1e-12)[:, None]
             return solved, self.targets - residual / complement
+        left_out = np.empty_like(self.targets)
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             here = slice(start, stop)
             hat = (half[here] @ half[here].T + 1 / self.mass) * self.weights[here]

@@ -73,6 +73,23 @@ def _steps_of(of_rows: np.ndarray, sequences: Sequences, start: int, stop: int) 
     return np.repeat(of_rows[first:last], np.diff(inside))
 
 
+def _column_sums(values: np.ndarray) -> np.ndarray:
+    """Sum over steps; few channels side by side, since a short row is added number by number."""
+    n, channels = values.shape
+    wide = max(1, 256 // channels)
+    whole = n // wide * wide
+    folded = values[:whole].reshape(-1, wide * channels).sum(axis=0)
+    sums: np.ndarray = folded.reshape(wide, channels).sum(axis=0) + values[whole:].sum(axis=0)
+    return sums
+
+
+def _spread(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the summed squares of deviations from the mean."""
+    off = values - mean
+    off *= off
+    return _column_sums(off)
+
+
 class _Moments:
     """Count, mean and squared deviations by channel, merged chunk by chunk (Chan et al. 1979)."""
 
@@ -87,6 +104,12 @@ class _Moments:
         if not len(chunk):
             return
         values = np.asarray(chunk, dtype=np.float64)
+        if weights is None:
+            sums = _column_sums(values)
+            if not np.isnan(sums).any():
+                mean = sums / len(values)
+                self._merge(np.full(len(mean), float(len(values))), mean, _spread(values, mean))
+                return
         seen = ~np.isnan(values)
         self.has_missing |= not bool(seen.all())
         if weights is None:
@@ -97,6 +120,10 @@ class _Moments:
             count = weights @ seen
             mean = weights @ np.where(seen, values, 0.0) / np.where(count > 0, count, 1)
             squares = weights @ np.where(seen, values - mean, 0.0) ** 2
+        self._merge(count, mean, squares)
+
+    def _merge(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
+        """Merge what is known of some steps."""
         total = self.count + count
         shift = mean - self.mean
         weight = count / np.where(total > 0, total, 1)

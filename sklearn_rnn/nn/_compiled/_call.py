@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._cells import CELLS, Cell
+from ._cells import CELLS
 from ._form import Weights
 from ._library import Kernels
 from ._plan import Plan, make_plan, n_shards
@@ -30,7 +30,10 @@ from ._workspace import PLACE, Workspace, Workspaces
 _PAIRS = 64
 #: Multiplications that a shard is worth.
 _WORTH_A_SHARD = 2_000_000
-_TYPES = {torch.float32: np.float32, torch.float64: np.float64}
+_TYPES: dict[torch.dtype, type[np.floating]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+}
 #: Fields that every call sets.
 _ROWS, _PLACES, _LENGTHS, _KEPT = (PLACE[n] for n in ("rows", "place", "lengths", "kept"))
 

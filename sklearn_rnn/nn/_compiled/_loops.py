@@ -32,7 +32,8 @@ FIELDS = (
     # Backward: incoming gradients, outgoing ones, work areas.
     *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
     *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_b"),
-    *("u_back", "second_back", "w_back", "before", "now", "d_gates", "d_x_rows", "addresses", "one"),
+    *("u_back", "second_back", "w_back", "before", "now", "d_gates"),
+    *("d_x_rows", "addresses", "one"),
     # The weights' gradients as torch has them.
     *("to_w", "to_u", "to_b_w", "to_b_u"),
 )

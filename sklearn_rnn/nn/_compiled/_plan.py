@@ -78,7 +78,9 @@ def _deal(batch: int, shards: int) -> tuple[np.ndarray, np.ndarray, tuple[tuple[
             if turn < most:
                 hand.append(row)
                 row += 1
-    blocks, slots, start = [], [], 0
+    blocks: list[tuple[int, ...]] = []
+    slots: list[int] = []
+    start = 0
     for hand in hands:
         most = _whole(len(hand), -(-len(hand) // _BLOCK_ROWS))
         cut = tuple(min(most, len(hand) - first) for first in range(0, len(hand), most))
