@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import json
 import lzma
 import sys
 from pathlib import Path
@@ -215,11 +216,21 @@ def test_text_runs(script, tmp_path, capsys, name):
     if name not in script("_texts").available(script("_data").FOLDER):
         pytest.skip(f"{name} is not in the data folder")
     page = tmp_path / "page.md"
-    found = script("text").main(["--quick", "--sets", name, "--page", str(page)])
-    assert set(found[name]) == {"default", "TF-IDF + LR", "bag of embeddings"}
-    scores, seconds, speeds = found[name]["default"]
-    assert len(scores) == 1 and scores[0] > 0.2 and seconds[0] > 0 and speeds[0] > 0
+    kept = tmp_path / "results.json"
+    options = ["--quick", "--sets", name, "--page", str(page)]
+    found = script("text").main([*options, "--models", "default"])
+    (fit,) = found[name]["default"].values()
+    assert set(found[name]) == {"default"} and fit["score"] > 0.2 and fit["seconds"] > 0
     assert f"| {name} " in capsys.readouterr().out and not page.exists()
+    # What is in the file is not measured again, and a later run adds to it.
+    kept.write_text(json.dumps({name: {"default": {"0": {**fit, "score": 0.123}}}}))
+    options += ["--results", str(kept), "--note", "One seed."]
+    found = script("text").main(options)
+    assert found[name]["default"]["0"]["score"] == 0.123
+    assert set(found[name]) == {"default", "TF-IDF + LR", "bag of embeddings"}
+    assert json.loads(kept.read_text()) == found
+    text = page.read_text()
+    assert f"| {name} " in text and "0.123" in text and "One seed." in text
 
 
 def test_speed_runs(script, tmp_path):
