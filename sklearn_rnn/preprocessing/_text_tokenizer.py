@@ -56,7 +56,11 @@ class TextTokenizer(
         Most tokens, the reserved ones counted; the most frequent are kept. None keeps all, and
         learns 8,000 subwords.
     min_count : int, default=1
-        Tokens that are rarer in the training texts are unknown.
+        Tokens that are rarer in the training texts are not known.
+    unknown : {"alike", "token"}, default="alike"
+        What words that are not known become. ``"alike"``: the known word that begins like them,
+        if one shares four letters and three fifths of the longer word, as ``"clears"`` and
+        ``"clear"``, else the unknown token. ``"token"``: always that, as with other analyzers.
     special_tokens : sequence of str, default=()
         Reserved tokens of your own, numbered from 2 on. They are found in texts as they are
         written, and never cut.
@@ -131,6 +135,7 @@ empty.
         "normalization": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
         "max_vocabulary": [Interval(Integral, 3, None, closed="left"), None],
         "min_count": [Interval(Integral, 1, None, closed="left")],
+        "unknown": [StrOptions({"alike", "token"})],
         "special_tokens": [list, tuple],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
         "truncate": [StrOptions({"end", "start"})],
@@ -150,6 +155,7 @@ empty.
         normalization: Normalization | None = "NFKC",
         max_vocabulary: int | None = None,
         min_count: int = 1,
+        unknown: str = "alike",
         special_tokens: Iterable[str] = (),
         max_length: int | None = None,
         truncate: str = "end",
@@ -163,6 +169,7 @@ empty.
         self.normalization = normalization
         self.max_vocabulary = max_vocabulary
         self.min_count = min_count
+        self.unknown = unknown
         self.special_tokens = special_tokens
         self.max_length = max_length
         self.truncate = truncate
@@ -248,7 +255,8 @@ empty.
                 f"max_vocabulary={size} leaves no room for {len(special)} special tokens and the "
                 "two for padding and unknown tokens."
             )
-        self._vocabulary = Vocabulary(special, int(self.min_count), size)
+        alike = self.analyzer == "word" and self.unknown == "alike"
+        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
         self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
         self._subwords: Subwords | None = None
         self._streamed = False

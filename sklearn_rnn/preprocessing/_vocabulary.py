@@ -1,4 +1,4 @@
-"""Counting tokens and giving them numbers; imports NumPy alone."""
+"""Counting tokens and giving them numbers; imports NumPy and its neighbour."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+
+from ._stand_ins import StandIns
 
 PAD, UNKNOWN = 0, 1
 PAD_TOKEN, UNKNOWN_TOKEN = "<pad>", "<unk>"
@@ -22,11 +24,21 @@ class Vocabulary:
         Rarer tokens stay unknown.
     size : int or None
         Most tokens, the reserved ones counted.
+    alike : bool, default=False
+        Whether a word that is unknown is read as a known one that begins like it.
     """
 
-    def __init__(self, special_tokens: tuple[str, ...], min_count: int, size: int | None) -> None:
+    def __init__(
+        self,
+        special_tokens: tuple[str, ...],
+        min_count: int,
+        size: int | None,
+        *,
+        alike: bool = False,
+    ) -> None:
         self.reserved = [PAD_TOKEN, UNKNOWN_TOKEN, *special_tokens]
-        self.min_count, self.size = min_count, size
+        self.min_count, self.size, self.alike = min_count, size, alike
+        self._stand_ins: StandIns | None = None
         self.counts: Counter[str] = Counter()
         self.index = {token: number for number, token in enumerate(self.reserved)}
 
@@ -45,11 +57,25 @@ class Vocabulary:
         ]
         for _, token in sorted(new)[:room]:
             self.index[token] = len(self.index)
+        self._stand_ins = None
 
     def encode(self, row: list[str]) -> list[int]:
         """Return the numbers of the tokens; the padding token itself, in a text, is unknown."""
-        get = self.index.get
-        return [get(token, UNKNOWN) or UNKNOWN for token in row]
+        get, unknown = self.index.get, self._unknown
+        return [get(token) or unknown(token) for token in row]
+
+    def _unknown(self, token: str) -> int:
+        """Return the number of what stands in for a token that is not known."""
+        if not self.alike:
+            return UNKNOWN
+        if self._stand_ins is None:
+            self._stand_ins = StandIns(list(self.index)[len(self.reserved) :])
+        found = self._stand_ins.find(token)
+        return UNKNOWN if found is None else self.index[found]
+
+    def __getstate__(self) -> dict[str, object]:
+        # What stands in is found again from the tokens.
+        return {**self.__dict__, "_stand_ins": None}
 
     def tokens(self) -> np.ndarray:
         """Return the tokens by their numbers."""

@@ -15,6 +15,7 @@ from sklearn.utils import estimator_checks as checks
 
 from sklearn_rnn import Sequences
 from sklearn_rnn.preprocessing import TextTokenizer
+from sklearn_rnn.preprocessing._stand_ins import StandIns
 
 PHRASES = [
     "I love this movie",
@@ -380,3 +381,36 @@ def test_the_seams_of_a_million_words_are_quick():
         X = TextTokenizer().fit_transform(texts)
     assert X.lengths.max() == 13
     assert time.process_time() - begun < 5
+
+
+def test_unknown_words_are_read_as_those_that_begin_like_them():
+    tokenizer = TextTokenizer().fit(["the miracles of a painter", "paint in abandoned rooms 1234"])
+    X = tokenizer.transform(["a miracle", "abandone painters paintings", "room 12345 them pai"])
+    assert tokenizer.inverse_transform(X) == [
+        "a miracles",
+        "abandoned painter <unk>",
+        "rooms <unk> <unk> <unk>",
+    ]
+    plain = TextTokenizer(unknown="token").fit(["the miracles of a painter"])
+    assert plain.inverse_transform(plain.transform(["a miracle"])) == ["a <unk>"]
+    rare = TextTokenizer(min_count=2).fit(["clear clear", "clears skies"])
+    assert rare.inverse_transform(rare.transform(["clears skies"])) == ["clear <unk>"]
+    cut = TextTokenizer().fit([["clear"], ["sky"]])
+    assert cut.inverse_transform(cut.transform([["clears"]])) == [["clear"]]
+    letters = TextTokenizer("char").fit(["clear"])
+    assert letters.inverse_transform(letters.transform(["cleax"])) == ["clea<unk>"]
+
+
+def test_words_learned_later_stand_in_too():
+    tokenizer = TextTokenizer(max_vocabulary=20).partial_fit(["clear"])
+    assert tokenizer.transform(["clears skylines"]).values.ravel().tolist() == [2, 1]
+    tokenizer.partial_fit(["skyline"])
+    again = pickle.loads(pickle.dumps(tokenizer))
+    assert again.transform(["clears skylines"]).values.ravel().tolist() == [2, 3]
+
+
+def test_endless_words_have_no_stand_in():
+    begun = time.process_time()
+    stand_ins = StandIns(["x" * 2_000_000, "short"])
+    assert stand_ins.find("x" * 2_000_001) is None and stand_ins.find("shorter") == "short"
+    assert time.process_time() - begun < 1
