@@ -128,7 +128,9 @@ class BaseRNN(
     ) -> BaseRNN:
         """Read, encode, split, build, train: the skeleton that every estimator's fit follows."""
         data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
-        if not one_epoch:
+        if one_epoch:
+            self._refuse_alone(data.sequences)
+        else:
             self._divide(data)
         recipe, batch_size = self._make_recipe(data.sequences, len(data.rows), one_epoch=one_epoch)
         if reset:

@@ -375,6 +375,9 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     ) -> RNNClassifier:
         """Train for one epoch on these sequences, at a constant learning rate.
 
+        It is the recurrence that is trained. The closed-form path of a model that was fitted stays
+        as it is; a model that begins with `partial_fit` has none.
+
         Parameters
         ----------
         X : array-like, frame, list of arrays or Sequences

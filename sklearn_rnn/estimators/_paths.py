@@ -44,6 +44,20 @@ class PathsMixin:
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
+    def _refuse_alone(self, sequences: Sequences) -> None:
+        """Refuse partial_fit, which only trains, where nothing is to be trained."""
+        if sequences.is_tokens and self.ngrams == "only":
+            raise ValueError(
+                "ngrams='only' trains nothing by gradient, and partial_fit does nothing else. Call "
+                "fit, or set ngrams=True: a model that was fitted keeps its n-grams in partial_fit."
+            )
+        if not sequences.is_tokens and self.reservoir == "only":
+            kind = type(self).__name__.replace("RNN", "Reservoir")
+            raise ValueError(
+                "reservoir='only' trains nothing by gradient, and partial_fit does nothing else. "
+                f"Use {kind}, whose partial_fit is exact, or set reservoir=False."
+            )
+
     def _choose_path(
         self, sequences: Sequences, rows: np.ndarray, *, watched: bool
     ) -> tuple[str | None, np.ndarray | None]:

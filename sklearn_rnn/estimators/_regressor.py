@@ -333,6 +333,9 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
         """Train for one epoch on these sequences, at a constant learning rate.
 
+        It is the recurrence that is trained. The closed-form path of a model that was fitted stays
+        as it is; a model that begins with `partial_fit` has none.
+
         Parameters
         ----------
         X : array-like, frame, list of arrays or Sequences

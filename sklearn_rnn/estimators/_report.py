@@ -296,4 +296,8 @@ def _verdict(report: Report) -> str:
         return "clearly better than the linear baseline"
     if trivial:
         return "as good as the linear baseline, within the noise"
+    if report.model_score - report.trivial_score > 2.0 * (report.trivial_error or 0.0):
+        return (
+            f"better than a prediction that ignores X, but {report.n_validation} are few to tell by"
+        )
     return "no better than a prediction that ignores X, within the noise"

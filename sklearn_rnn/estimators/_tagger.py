@@ -292,6 +292,8 @@ class SequenceTagger(BaseRNN):
 
     def _read_X(self, X: Any, *, reset: bool) -> Sequences:
         rows = read_words(X)
+        if rows is None:
+            _refuse_unsplit(X, words=not reset and self._words is not None)
         if reset:
             self._words = None if rows is None else WordEncoder(rows)
         elif (rows is None) != (self._words is None):
@@ -301,11 +303,6 @@ class SequenceTagger(BaseRNN):
                 f"{forms[self._words is None]}."
             )
         if rows is None:
-            if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], str):
-                raise TypeError(
-                    "Row 0 is a string; a tagger needs its words, as many as there are tags: split "
-                    "it, as in [text.split() for text in X]."
-                )
             return check_X(self, X, reset=reset)
         assert self._words is not None, "there are vocabularies for words"
         if reset:
@@ -505,3 +502,19 @@ class SequenceTagger(BaseRNN):
         tags.input_tags.string = True
         tags.target_tags.required = True
         return tags
+
+
+def _refuse_unsplit(X: Any, *, words: bool) -> None:
+    """Refuse strings in the place of words, and nothing where `words` were fitted."""
+    if isinstance(X, str):
+        raise TypeError("X is a single string; for one sentence pass [text.split()].")
+    rows = X.to_list() if hasattr(X, "to_list") and getattr(X, "ndim", 1) == 1 else X
+    if not isinstance(rows, (list, tuple)) or not len(rows):
+        return
+    if isinstance(rows[0], str):
+        raise TypeError(
+            "Row 0 is a string; a tagger needs its words, as many as there are tags: split it, as "
+            "in [text.split() for text in X]. One sentence that is split already is [words]."
+        )
+    if words and isinstance(rows[0], (list, tuple)) and not rows[0]:
+        raise ValueError("Row 0 has no words; drop the row.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..metrics._tagging import split_label
 from ..sequences import Sequences
+from ..sequences._values import is_missing
 from ._targets import LabelTarget, Target
 
 _LISTS = (list, tuple, np.ndarray)
@@ -73,6 +74,8 @@ def read_tags(y: Any, sequences: Sequences) -> TagRows:
                 f"Row {number}: y should be a list with one label for each step; got {row!r:.60}. "
                 "For one label a sequence use RNNClassifier."
             )
+        if isinstance(row, (list, tuple)) and any(map(is_missing, row)):
+            raise ValueError(f"Row {number}: the label of a step is missing (None or NaN).")
         tags = np.asarray(row)
         if tags.ndim == 2 and tags.shape[1] == 1:
             tags = tags[:, 0]
@@ -83,8 +86,8 @@ def read_tags(y: Any, sequences: Sequences) -> TagRows:
             )
         if tags.dtype.kind == "f" and not np.isfinite(tags).all():
             raise ValueError(f"Input y contains NaN: row {number}.")
-        if tags.dtype.kind == "O" and any(tag is None for tag in tags):
-            raise ValueError(f"Row {number}: the label of a step is missing (None).")
+        if tags.dtype.kind == "O" and any(map(is_missing, tags)):
+            raise ValueError(f"Row {number}: the label of a step is missing (None or NaN).")
         found.append((label, tags) if found.joint else tags)
     return found
 
@@ -93,10 +96,12 @@ def _rows(y: Any) -> list[Any]:
     """Return the rows of y, whatever holds them."""
     if isinstance(y, Sequences) or isinstance(y, np.ndarray):
         return list(y)
-    if hasattr(y, "columns") and len(y.columns) == 2 and not hasattr(y, "to_pylist"):
+    if hasattr(y, "columns") and len(y.columns) in (1, 2) and not hasattr(y, "to_pylist"):
         import narwhals as nw
 
         frame = nw.from_native(y, eager_only=True)
+        if len(frame.columns) == 1:
+            return list(frame[frame.columns[0]].to_list())
         first, second = (frame[name].to_list() for name in frame.columns)
         return list(zip(first, second, strict=True))
     for name in ("to_pylist", "to_list", "tolist"):

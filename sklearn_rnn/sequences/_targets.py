@@ -12,7 +12,7 @@ from ._container import Sequences
 from ._flat import FlatSequences
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
-from ._values import Array
+from ._values import Array, is_missing
 
 
 def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
@@ -34,6 +34,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
+    _refuse_odd_labels(y)
     checked = check_array(
         y,
         accept_sparse="csr",
@@ -75,6 +76,30 @@ def _refuse_missing(y: Any, estimator: Any) -> None:
     if y is None:
         name = "estimator" if estimator is None else f"{type(estimator).__name__} estimator"
         raise ValueError(f"This {name} requires y to be passed, but the target y is None.")
+
+
+def _refuse_odd_labels(y: Any) -> None:
+    """Raise where labels are sets, or one is missing, which would only fail further on."""
+    kind = getattr(getattr(y, "dtype", None), "kind", "O")  # numbers are checked elsewhere
+    if getattr(y, "ndim", 1) != 1 or (kind != "O" and not hasattr(y, "isna")):
+        return
+    if not hasattr(y, "__iter__") or hasattr(y, "columns") or isinstance(y, (str, bytes)):
+        return
+    labels = y.to_list() if hasattr(y, "to_list") else list(y)
+    sets = [isinstance(label, (set, frozenset)) for label in labels]
+    rows = [isinstance(label, (list, tuple)) for label in labels]
+    if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
+        raise ValueError(
+            "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and 1 first: "
+            "y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For one label a "
+            "step, each row of y needs as many as its sequence has steps."
+        )
+    for row, label in enumerate(labels):
+        if is_missing(label):
+            raise ValueError(
+                f"Input y contains NaN or None: row {row} has no label ({label!r}); drop the row from X "
+                "and y, or give it a label of its own."
+            )
 
 
 def _flatten_column(y: Any) -> Any:

@@ -280,6 +280,18 @@ def test_partial_fit(data):
         RNNClassifier(class_weight="balanced").partial_fit(X, y)
 
 
+def test_partial_fit_has_nothing_to_train_in_a_closed_form(data):
+    X, y = data
+    with pytest.raises(ValueError, match="'only' trains nothing.*Use ReservoirClassifier"):
+        RNNClassifier(reservoir="only").partial_fit(X, y)
+    solved = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="'only' trains nothing"):
+        solved.partial_fit(X, y)
+    tokens = Sequences.from_list([[0, 1], [2, 1]] * 5, vocabulary_size=3)
+    with pytest.raises(ValueError, match="ngrams='only' trains nothing.*Call fit"):
+        RNNClassifier(ngrams="only").partial_fit(tokens, [0, 1] * 5)
+
+
 def test_partial_fit_takes_the_same_classes_again_in_any_order(data):
     X, y = data
     model = RNNClassifier(4, random_state=0)

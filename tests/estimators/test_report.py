@@ -17,6 +17,7 @@ from sklearn_rnn import (
     Sequences,
 )
 from sklearn_rnn.estimators._baselines import _left_out
+from sklearn_rnn.estimators._report import Report, _verdict
 from sklearn_rnn.estimators._summaries import summary_chunks, token_counts
 from sklearn_rnn.exceptions import BaselineWarning
 
@@ -108,6 +109,14 @@ def test_few_are_too_few_to_tell():
     X, y = waves(8)
     report = ReservoirClassifier(5, random_state=0).fit(X, y).report_
     assert report.verdict == "not known: 8 are too few to tell"
+
+
+def test_a_lead_on_few_is_not_called_none():
+    """Not clear by the stricter measure of small samples, but more than two standard errors."""
+    report = Report("accuracy", "sequences", 12, 12.0, 1.0, 0.58, 1.0, 0.15, 0.0)
+    assert _verdict(report) == "better than a prediction that ignores X, but 12 are few to tell by"
+    report = Report("accuracy", "sequences", 12, 12.0, 0.75, 0.58, 0.75, 0.15, 0.0)
+    assert _verdict(report) == "no better than a prediction that ignores X, within the noise"
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "joint", "numbers", "steps", "labels", "tokens"])

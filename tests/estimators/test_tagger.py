@@ -215,6 +215,7 @@ def test_unknown_and_very_long_words(fitted):
         ([["a"], ["b"]], ["x", "y"], "Row 0: y should be a list with one label for each step"),
         ([["a"], ["b"]], [["x"]], "inconsistent numbers of samples"),
         ([["a"], ["b"]], [["x"], [None]], "Row 1: the label of a step is missing"),
+        ([["a"], ["b", "c"]], [["x"], ["y", np.nan]], "Row 1: the label of a step is missing"),
         ([["a"], ["b"]], [["x"], [1]], "mixes labels"),
         ([[("a", "N")], [("b",)]], [["x"], ["y"]], "Row 1: step 0 should be a tuple of 2"),
         (
@@ -240,6 +241,13 @@ def test_refuses_what_is_no_word(fitted):
         SequenceTagger().fit([["a"]], None)
     with pytest.raises(TypeError, match=r"split it, as in \[text.split"):
         SequenceTagger().fit(["a b", "c"], [["x", "y"], ["x"]])
+    with pytest.raises(TypeError, match=r"one sentence pass \[text.split"):
+        fitted.predict("a b")
+    for column in (["a b"], pd.Series(["a b"]), pl.Series(["a b"])):
+        with pytest.raises(TypeError, match=r"split already is \[words\]"):
+            fitted.predict(column)
+    with pytest.raises(ValueError, match="Row 0 has no words"):
+        fitted.predict([[]])
 
 
 def test_sequences_of_tokens_are_taken_as_they_are():
@@ -257,6 +265,7 @@ def test_columns_of_lists(column, fitted):
     X, y = sentences(12)
     assert fitted.predict(column(X)) == fitted.predict(X)
     assert fitted.score(column(X), column(y)) == fitted.score(X, y)
+    assert fitted.score(X, pd.DataFrame({"tags": y})) == fitted.score(X, y)
     SequenceTagger(**SHORT).fit(column(X), column(y))
 
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
@@ -48,6 +49,29 @@ def test_labels_of_any_type(y):
     checked = check_classification_y(y, 3)
     assert isinstance(checked, np.ndarray)
     assert checked.tolist() == np.asarray(y).tolist()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", None, "b"],
+        ["a", np.nan, "b"],
+        np.array(["a", np.nan, "b"], dtype=object),
+        pd.Series(["a", pd.NA, "b"], dtype="string"),
+        pd.Series(["a", None, "b"], dtype="category"),
+        pd.Series([1, pd.NA, 2], dtype="Int64"),
+        pl.Series(["a", None, "b"]),
+    ],
+)
+def test_a_missing_label_is_named(y):
+    with pytest.raises(ValueError, match="y contains NaN or None: row 1 has no label"):
+        check_classification_y(y)
+
+
+@pytest.mark.parametrize("y", [[["a"], [], ["a", "b"]], [{"a"}, {"b"}, {"a", "b"}], [("a",), ()]])
+def test_sets_of_labels_are_to_be_columns(y):
+    with pytest.raises(ValueError, match="MultiLabelBinarizer.*one label a step"):
+        check_classification_y(y)
 
 
 def test_sparse_indicators_are_made_dense():
