@@ -90,15 +90,15 @@ def _refuse_odd_labels(y: Any) -> None:
     rows = [isinstance(label, (list, tuple)) for label in labels]
     if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
         raise ValueError(
-            "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and 1 first: "
-            "y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For one label a "
-            "step, each row of y needs as many as its sequence has steps."
+            "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and "
+            "1 first: y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For one "
+            "label a step, each row of y needs as many as its sequence has steps."
         )
     for row, label in enumerate(labels):
         if is_missing(label):
             raise ValueError(
-                f"Input y contains NaN or None: row {row} has no label ({label!r}); drop the row from X "
-                "and y, or give it a label of its own."
+                f"Input y contains NaN or None: row {row} has no label ({label!r}); drop the row "
+                "from X and y, or give it a label of its own."
             )
 
 
