@@ -110,17 +110,24 @@ def same_network(case: Case) -> nn.Module:
 
 
 class SkorchModule(nn.Module):
-    """The module of the usual idiom: a recurrence over padded rows, its output at their ends."""
+    """The module of the usual idiom, with our pooling: mean, maximum and last of padded rows."""
 
     def __init__(self, case: Case) -> None:
         super().__init__()
         kind = nn.LSTM if case.cell == "lstm" else nn.GRU
         self.recurrence = kind(CHANNELS, case.units, batch_first=True)
-        self.head = nn.Linear(case.units, N_CLASSES)
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(3 * case.units, N_CLASSES)
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         output, _ = self.recurrence(x)
-        return self.head(output[torch.arange(len(x)), lengths - 1])
+        last = output[torch.arange(len(x)), lengths - 1]
+        if bool((lengths == x.shape[1]).all()):
+            return self.head(self.dropout(torch.cat((output.mean(1), output.amax(1), last), 1)))
+        padding = (torch.arange(x.shape[1]) >= lengths[:, None])[:, :, None]
+        mean = output.masked_fill(padding, 0.0).sum(1) / lengths[:, None]
+        largest = output.masked_fill(padding, -torch.inf).amax(1)
+        return self.head(self.dropout(torch.cat((mean, largest, last), 1)))
 
 
 def _pad(rows: list) -> tuple[dict[str, torch.Tensor], torch.Tensor]:

@@ -291,7 +291,8 @@ class MinGRU(_Weights):
     ----------
     input_size, hidden_size : int
     parallel : bool, default=True
-        All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
+        Compiled, or all steps at once by :func:`linear_scan`; False is the plain loop over time,
+        with equal results.
     """
 
     recurrent = False
@@ -301,7 +302,16 @@ class MinGRU(_Weights):
         super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        weight = self.weight_ih
+        return Form("mingru", Weights(weight, weight.new_empty(0, self.hidden_size), self.bias))
+
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        if self.parallel:
+            result = recur(self.compiled_form(), x, state)
+            if result is not None:
+                return result
         if self.parallel and suits(x):
             output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
             return output, output[None, :, -1]
@@ -323,7 +333,8 @@ class MinLSTM(_Weights):
     ----------
     input_size, hidden_size : int
     parallel : bool, default=True
-        All steps at once by :func:`linear_scan`; False is the loop over time, with equal results.
+        Compiled, or all steps at once by :func:`linear_scan`; False is the plain loop over time,
+        with equal results.
     """
 
     recurrent = False
@@ -333,7 +344,16 @@ class MinLSTM(_Weights):
         super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
+    def compiled_form(self) -> Form:
+        """Return what the compiled kernels need to know."""
+        weight = self.weight_ih
+        return Form("minlstm", Weights(weight, weight.new_empty(0, self.hidden_size), self.bias))
+
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
+        if self.parallel:
+            result = recur(self.compiled_form(), x, state)
+            if result is not None:
+                return result
         if self.parallel and suits(x):
             output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
             return output, output[None, :, -1]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore
+from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._compiled import recur
 from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
 from ._dropout import Dropout
@@ -18,7 +18,7 @@ from ._weight_dropout import recurrent_weights
 # Layers that compute padding as well, unless they run in segments.
 _AT_ONCE = (LSTM, GRU, CIFG)
 
-_COMPILED = (LSTM, GRU, RNN, GRUResetBefore, CIFG)
+_COMPILED = (LSTM, GRU, RNN, GRUResetBefore, CIFG, MinGRU, MinLSTM)
 
 
 class RecurrenceOutput(NamedTuple):
@@ -72,6 +72,8 @@ def _run_compiled(
 ) -> tuple[Tensor, Any] | None:
     """Run a layer compiled, or return None. Whoever hooks into the layer wants it called."""
     if type(layer) not in _COMPILED or layer._forward_hooks or layer._forward_pre_hooks:
+        return None
+    if getattr(layer, "parallel", True) is False:
         return None
     form: Any = layer.compiled_form
     return recur(form(), x, state, lengths, reverse)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, Recurrence
+from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM, Recurrence
 from sklearn_rnn.nn._compiled import _choice, is_available, recur
 
 _call = pytest.importorskip("sklearn_rnn.nn._compiled._call", exc_type=ImportError)
@@ -26,6 +26,8 @@ CELLS = {
     "gru_reset_before": GRUResetBefore,
     "lstm": LSTM,
     "cifg": CIFG,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
 }
 TOLERANCE = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},
@@ -359,6 +361,31 @@ def test_short_sequences_are_left_to_torch_where_it_is_faster(monkeypatch):
         assert compiled("rnn_tanh", 3, 1, 1)
     assert [compiled("gru", 256, 1, steps) for steps in (1, 7, 8)] == [False, False, True]
     assert [compiled("gru", 256, 4, steps) for steps in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["mingru", "minlstm"])
+def test_gates_that_vanish(name, dtype, monkeypatch):
+    layer = CELLS[name](1, 3).to(dtype)
+    with torch.no_grad():
+        # Gates of -900 to 900, together and against each other.
+        layer.weight_ih.copy_(torch.linspace(-3, 3, len(layer.weight_ih))[:, None])
+    x = torch.linspace(-300, 300, 50, dtype=dtype).view(1, -1, 1)
+    found = layer(x)[0]
+    monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")
+    torch.testing.assert_close(found, layer(x)[0], **TOLERANCE[dtype])
+
+
+def test_nothing_is_left_in_memory_that_is_kept():
+    layer = make("gru", 2, 5, torch.float32)
+    x = torch.randn(3, 6, 2)
+    layer(x)[0].sum().backward()
+    expected = [weight.grad.clone() for weight in layer.parameters()]
+    for other in (torch.full_like(x, torch.nan), x):
+        layer.zero_grad()
+        layer(other)[0].sum().backward()
+    for weight, grad in zip(layer.parameters(), expected, strict=True):
+        assert torch.equal(weight.grad, grad)
 
 
 def test_small_work_stays_together():

@@ -41,6 +41,7 @@ def test_factors_of_zero_and_one():
 @pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
 def test_one_operation_equals_the_loop_over_stretches(kind, rows, monkeypatch):
     # Some sizes are looped over and some scanned in blocks; stretches of few steps meet often.
+    monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")
     monkeypatch.setattr(_gated_scan, "_STRETCH_BYTES", 8 * rows * 4 * 3 * 7)
     generator = torch.Generator().manual_seed(rows)
     layer = kind(2, 4).double()
@@ -59,8 +60,10 @@ def test_one_operation_equals_the_loop_over_stretches(kind, rows, monkeypatch):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("compiled", ["0", "1"])
 @pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
-def test_long_sequences_in_single_precision(kind):
+def test_long_sequences_in_single_precision(kind, compiled, monkeypatch):
+    monkeypatch.setenv("SKLEARN_RNN_COMPILED", compiled)
     layer = kind(1, 8)
     exact = kind(1, 8, parallel=False).double()
     exact.load_state_dict({k: v.double() for k, v in layer.state_dict().items()})

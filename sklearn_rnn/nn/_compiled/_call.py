@@ -262,10 +262,12 @@ class Call:
     ) -> tuple[Result, Tensor | None]:
         """Run forward; also return what the way back needs, if it is to be kept."""
         batch, steps, channels = x.shape
-        u_rows, units = weights.u.shape
+        w_rows, units = weights.w.shape[0], weights.u.shape[1]
         lengths = self.lengths
         total = batch * steps if lengths is None else int(lengths.sum())
-        shards = n_shards(batch, total, u_rows, units + channels, _WORTH_A_SHARD)
+        shards = n_shards(
+            batch, total, w_rows, len(weights.u) // w_rows * units + channels, _WORTH_A_SHARD
+        )
         self.plan = make_plan(batch, steps, lengths, shards)
         cell, x = self.cell, _by_rows(x)
         out = (x.new_empty if lengths is None else x.new_zeros)(batch, steps, units)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ._builder import Code, Value
-from ._functions import relu, sigmoid, tanh
+from ._functions import exponential, relu, sigmoid, tanh
 
 Vectors = list[Value]
 
@@ -40,6 +40,7 @@ class Cell:
     forward(code, x, u, state): gates' shares x and u, and the states before.
     backward(code, kept, h_before, grads): gradients at the new states. Where nothing is kept, it
     is given the new h.
+    Without `h_gates` there is no share of the state's, and no product with it.
     With `second`, the state's share of the gates in it is a product with r * h rather than h, and
     the step is in two parts: see GRU_RESET_BEFORE.
     """
@@ -146,6 +147,50 @@ def _cifg_backward(code: Code, kept: Vectors, before: Value, grads: Vectors) -> 
     return Back([di, dh * t * o * (1.0 - o), dg], [code.constant(0.0), dc * (1.0 - i)])
 
 
+def _candidate(code: Code, v: Value) -> Value:
+    """Return v + 1/2 above zero, sigmoid(v) below."""
+    return code.where(v.compare("<", 0.0), sigmoid(code, v), v + 0.5)
+
+
+def _candidate_slope(code: Code, p: Value) -> Value:
+    """Return the slope of the candidate's map where its value is p."""
+    return code.where(p.compare("<", 0.5), p * (1.0 - p), 1.0)
+
+
+def _mingru_forward(code: Code, x: Vectors, u: Vectors, state: Vectors) -> Step:
+    z, p = sigmoid(code, x[0]), _candidate(code, x[1])
+    return Step([code.fma(z, p - state[0], state[0])], [z, p])
+
+
+def _mingru_backward(code: Code, kept: Vectors, before: Value, grads: Vectors) -> Back:
+    (z, p), (dh,) = kept, grads
+    rest = dh * (1.0 - z)
+    dp = dh * z * _candidate_slope(code, p)
+    return Back([rest * z * (p - before), dp], [rest])
+
+
+def _minlstm_forward(code: Code, x: Vectors, u: Vectors, state: Vectors) -> Step:
+    """Take f : i as (e + e^-i) : (e + e^-f), both times the same, so that neither overflows."""
+    f, i = x[0], x[1]
+    least = code.where(f.compare("<", i), f, i)
+    least = code.where(least.compare(">", 0.0), 0.0, least)
+    one = exponential(code, least)
+    no_f, no_i = exponential(code, least - f), exponential(code, least - i)
+    of_f, of_i = one + no_i, one + no_f
+    share = of_i / (of_f + of_i)
+    p = _candidate(code, x[2])
+    h = code.fma(share, p - state[0], state[0])
+    return Step([h], [share, no_f / of_i, no_i / of_f, p])
+
+
+def _minlstm_backward(code: Code, kept: Vectors, before: Value, grads: Vectors) -> Back:
+    (share, no_f, no_i, p), (dh,) = kept, grads
+    rest = dh * (1.0 - share)
+    to_share = rest * share * (p - before)
+    dp = dh * share * _candidate_slope(code, p)
+    return Back([0.0 - to_share * no_f, to_share * no_i, dp], [rest])
+
+
 CELLS: dict[str, Cell] = {
     "rnn_tanh": _simple(tanh, lambda code, h: 1.0 - h * h),
     "rnn_relu": _simple(relu, _relu_slope),
@@ -156,4 +201,7 @@ CELLS: dict[str, Cell] = {
     "lstm": Cell((0, 1, 2, 3), (0, 1, 2, 3), 0, 4, 5, _lstm_forward, _lstm_backward, 2),
     # Taken in the order i, o, g; torch-like weights stand in the order i, g, o.
     "cifg": Cell((0, 2, 1), (0, 2, 1), 0, 3, 4, _cifg_forward, _cifg_backward, 2),
+    # The gates of these see no state.
+    "mingru": Cell((0, 1), (), 0, 2, 2, _mingru_forward, _mingru_backward),
+    "minlstm": Cell((0, 1, 2), (), 0, 3, 4, _minlstm_forward, _minlstm_backward),
 }

@@ -40,6 +40,13 @@ def _clamp(code: Code, x: Value, low: float, high: float) -> Value:
     return code.where(x.compare("<", low), low, x)
 
 
+def exponential(code: Code, x: Value) -> Value:
+    """Return e^x for x <= 0, NaN included."""
+    limit = 87.0 if code.real.size == 4 else 708.0
+    scale, rest = _power(code, code.where(x.compare("<", -limit), -limit, x))
+    return code.fma(scale, rest, scale)
+
+
 def sigmoid(code: Code, x: Value) -> Value:
     """Return 1 / (1 + e^-x)."""
     limit = 87.0 if code.real.size == 4 else 708.0

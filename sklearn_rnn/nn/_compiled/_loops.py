@@ -272,7 +272,8 @@ class _Kernel:
         keeps = code.exists(kept)
         n_x, n_h = len(cell.x_gates), len(cell.h_gates)
         states = [h, c][: cell.n_states]
-        self._state_share(n, h, "u_packed", n_h)
+        if n_h:
+            self._state_share(n, h, "u_packed", n_h)
         with code.loop(n) as i:
             x_row, u_row = shares + i * padded * n_x, gates + i * padded * n_h
             kept_row = kept + (kept_rows + i) * padded * cell.n_kept
@@ -413,6 +414,8 @@ class _Kernel:
                     (grads_row + (padded * group + j)).store(value)
         if cell.second is not None:
             self._second_back(n, filled, kept, d_gates, before)
+        if not cell.h_gates:
+            return
         depth = padded * len(cell.h_gates)
         self.multiply(
             n, padded, depth,
