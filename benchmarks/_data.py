@@ -89,7 +89,7 @@ def read_baydogan(folder: Path, name: str) -> Dataset:
     return Dataset(name, "classification", *parts)
 
 
-def read_cmapss(folder: Path, name: str, *, window: int = 30) -> Dataset:
+def read_cmapss(folder: Path, name: str, *, window: int = 60) -> Dataset:
     """Read turbofans: the last cycles up to each training cycle, and up to each test engine's end.
 
     The target is the remaining life in cycles, capped at 125. Each training sequence is the last

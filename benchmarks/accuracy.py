@@ -224,7 +224,7 @@ def main(arguments: list[str] | None = None) -> dict[str, tuple[Dataset, dict[st
         "`ReservoirRegressor()`. `linear` is logistic or ridge regression on summary features, "
         "`forest` a random forest on all values where all lengths agree and on summary features "
         "elsewhere. C-MAPSS: "
-        "the last 30 cycles up to each training cycle, remaining life capped at 125, predicted at "
+        "the last 60 cycles up to each training cycle (chosen on training engines), remaining life capped at 125, predicted at "
         "each test engine's last cycle. Published figures are those of the methods' authors, or of "
         f"comparisons on the same split.\n\n{tables(found)}\n\n{environment()}"
     )

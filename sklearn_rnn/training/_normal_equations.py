@@ -16,6 +16,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotri
 
+from ._blas import one_blas_thread
 from ._ridge import PENALTIES, SMALLEST_SCALE
 
 # All penalties share an eigendecomposition up to this size; above, each has a Cholesky factor.
@@ -145,6 +146,7 @@ class NormalEquations:
             self._sum(np.concatenate([f for f, _, _ in part]), targets, weights)
         self._drop()
 
+    @one_blas_thread()
     def _sum(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
         """Add to the sums of products."""
         assert self.products is not None
@@ -170,6 +172,7 @@ class NormalEquations:
             self.last_key = kept[-1]
             self.blocks = {key: self.blocks[key] for key in kept}
 
+    @one_blas_thread()
     def solve(
         self,
         criterion: Criterion,

@@ -1,4 +1,4 @@
-"""Ridge regression with exact leave-one-out predictions for many penalties. Imports NumPy only."""
+"""Ridge regression with exact leave-one-out predictions for many penalties; imports NumPy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from ._blas import one_blas_thread
 
 PENALTIES = np.logspace(-2, 6, 17)
 # A feature that varies less than this over the training set carries rounding, not information.
@@ -59,6 +61,7 @@ class RidgeProblem:
         what is left out is not all but known from what remains.
     """
 
+    @one_blas_thread()
     def __init__(
         self,
         features: np.ndarray,
@@ -98,6 +101,7 @@ class RidgeProblem:
         scale = np.where(constant, np.inf, scale)
         return self.root * values / scale, centre, scale
 
+    @one_blas_thread()
     def solve(
         self,
         criterion: Callable[[np.ndarray], float],
