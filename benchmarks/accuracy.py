@@ -223,10 +223,10 @@ def main(arguments: list[str] | None = None) -> dict[str, tuple[Dataset, dict[st
         "processor seconds of a fit. `reservoir` is `ReservoirClassifier()` or "
         "`ReservoirRegressor()`. `linear` is logistic or ridge regression on summary features, "
         "`forest` a random forest on all values where all lengths agree and on summary features "
-        "elsewhere. C-MAPSS: "
-        "the last 60 cycles up to each training cycle (chosen on training engines), remaining life capped at 125, predicted at "
-        "each test engine's last cycle. Published figures are those of the methods' authors, or of "
-        f"comparisons on the same split.\n\n{tables(found)}\n\n{environment()}"
+        "elsewhere. C-MAPSS: the last 60 cycles (chosen on training engines) up to each training "
+        "cycle, remaining life capped at 125, predicted at each test engine's last "
+        "cycle. Published figures are those of the methods' authors, or of comparisons on the same "
+        f"split.\n\n{tables(found)}\n\n{environment()}"
     )
     options.no_page = options.no_page or (options.sets is not None and options.keep is None)
     publish("accuracy", "Accuracy with nothing tuned", body, options)

@@ -93,13 +93,16 @@ class RidgeProblem:
 
     def _standard(self, block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return a block standardised and times the root weights, its centre, and its scale."""
-        values = np.asarray(self.features[:, block], dtype=np.float64)
-        centre = np.average(values, axis=0, weights=self.each)
-        values = values - centre
-        scale = np.sqrt(np.average(values**2, axis=0, weights=self.each))
-        constant = scale <= SMALLEST_SCALE
-        scale = np.where(constant, np.inf, scale)
-        return self.root * values / scale, centre, scale
+        values = np.array(self.features[:, block], dtype=np.float64)
+        share = self.each / self.each.sum()
+        centre = share @ values
+        # In place: these are the largest numbers that a fit holds.
+        values -= centre
+        values *= self.root
+        scale = np.sqrt(np.einsum("ij,ij->j", values, values) / self.each.sum())
+        scale = np.where(scale <= SMALLEST_SCALE, np.inf, scale)
+        values /= scale
+        return values, centre, scale
 
     @one_blas_thread()
     def solve(
