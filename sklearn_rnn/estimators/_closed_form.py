@@ -37,6 +37,8 @@ _CALIBRATE_ON, _CALIBRATE_STEPS = 32, 2**16
 AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
 # The readout is solved on so many sequences at most: its cost grows with the cube.
 _SOLVE_ON = 2000
+# Of recordings cut into more, so many of what was held out are among these, to be left out too.
+_JUDGE_ON = 200
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
 
@@ -125,13 +127,19 @@ class ClosedForm:
         """Draw the random features and solve their readout on the rows, each left out once.
 
         `apart` numbers the recordings that rows were cut from: those of one are left out together.
+        `kept` are those of the rows that :meth:`judged` is to be asked about.
         """
         self.by_recording = apart is not None
         path = self.network.path
         path.draw(torch.Generator().manual_seed(seed))
         if len(rows) > _SOLVE_ON:
-            chosen = np.random.default_rng(seed).choice(len(rows), _SOLVE_ON, replace=False)
-            chosen = np.sort(chosen)
+            rng = np.random.default_rng(seed)
+            order = rng.permutation(len(rows))
+            if apart is not None and kept is not None:
+                # Some that were held out come first, in their order, and the others after them.
+                first = np.flatnonzero(np.isin(rows[order], kept))[:_JUDGE_ON]
+                order = np.concatenate([order[first], np.delete(order, first)])
+            chosen = np.sort(order[:_SOLVE_ON])
             rows = rows[chosen]
             apart = None if apart is None else apart[chosen]
         self._calibrate_features(rows)
@@ -225,6 +233,15 @@ class ClosedForm:
             # The readout has seen this row, unless it was solved without it.
             solved[i] = self.left_out.get(row, solved[i])
         return solved
+
+    def judged(self, rows: np.ndarray) -> np.ndarray:
+        """Return those rows to which :meth:`solve` knows an answer without them.
+
+        A readout that is solved on some cuts of a recording all but knows the others.
+        """
+        if not self.by_recording:
+            return rows
+        return rows[np.isin(rows, list(self.left_out))]
 
     def left_out_answers(self, rows: np.ndarray, share: float) -> np.ndarray:
         """Return raw outputs of both paths together for rows that neither has learned from."""

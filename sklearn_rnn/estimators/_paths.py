@@ -86,6 +86,8 @@ class PathsMixin:
         except Exception:
             del self.net_
             raise
+        if data.kept is not None:
+            data.kept = closed.judged(data.kept)
         self.readout_shares_ = closed.readout_shares
         if data.path == "ngrams":
             known = self.net_.module_.path.output_size

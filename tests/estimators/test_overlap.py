@@ -5,6 +5,7 @@ import pytest
 
 from sklearn_rnn import RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
+from sklearn_rnn.estimators import _closed_form
 from sklearn_rnn.estimators._overlap import overlapping, recordings
 from sklearn_rnn.estimators._validation_split import split_rows
 from sklearn_rnn.preprocessing import SlidingWindows
@@ -87,3 +88,24 @@ def test_the_report_is_on_whole_recordings(series):
     y = np.tile(np.arange(5.0), 12)
     both = RNNRegressor(4, max_epochs=2, random_state=0).fit(X, y)
     assert "recordings" in both.report_.validation and 10 <= both.report_.n_validation <= 20
+
+
+def test_only_cuts_that_were_left_out_judge(monkeypatch):
+    """A readout solved on a few cuts of each recording all but knows the others of it."""
+    monkeypatch.setattr(_closed_form, "_SOLVE_ON", 30)
+    monkeypatch.setattr(_closed_form, "_JUDGE_ON", 8)
+    seen = []
+    weigh = _closed_form.ClosedForm.share_from_rows
+
+    def spy(self, rows):
+        seen.append((rows, set(self.left_out)))
+        return weigh(self, rows)
+
+    monkeypatch.setattr(_closed_form.ClosedForm, "share_from_rows", spy)
+    X, _ = cut(np.random.default_rng(3).normal(size=(300, 1)))
+    y = np.tile(np.arange(5.0), 12)
+    model = RNNRegressor(4, max_epochs=2, random_state=0).fit(X, y)
+    ((rows, left_out),) = seen
+    assert len(left_out) == 30 and len(rows) == 8
+    assert set(rows.tolist()) <= left_out
+    assert model.report_.n_validation == 8
