@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 
 from ..sequences import DOC_LINK_TEMPLATE, public_module
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..sequences._step_table import StepTable
+from ..sequences._step_table import StepTable, split_targets
 from ..training import (
     OPTIMIZERS,
     SCHEDULES,
@@ -33,7 +33,7 @@ from ._levels import check_levels
 from ._model import ForecastModel
 from ._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from ._outputs import ForecastOutputMixin
-from ._reading import find_clock, read_X, read_y, split_y, times_of_y, without
+from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
 from ._unusual import warn_of_constant, warn_of_targets
@@ -415,7 +415,7 @@ class SequenceForecaster(
         """Read X and y; return the table, the targets, and whether X was a bare array."""
         given = X
         if X is None and y is not None:
-            X, y = split_y(y, self)
+            X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
         bare = False
         if X is None:
             values, names, self._flat = read_y(y, None, self)

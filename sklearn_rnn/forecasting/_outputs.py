@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics._scale import naive_scale
 from ..sequences._frames import column_role
 from ..sequences._sklearn import _check_feature_names
-from ..sequences._step_table import StepTable
+from ..sequences._step_table import StepTable, split_targets
 from ..sequences._values import is_missing
 from ._bounds import bounded, floors
 from ._calendar import calendar
@@ -27,7 +27,7 @@ from ._grid import Array
 from ._history import History, extend, locate, warn_of_static
 from ._levels import at_levels, check_levels, interval_levels
 from ._model import ForecastModel
-from ._reading import read_clock, read_X, read_y, split_y, times_of_y
+from ._reading import read_clock, read_X, read_y, times_of_y
 
 # Rows up to this many steps ahead are forecast without a word.
 _FAR = 1000
@@ -276,7 +276,7 @@ class ForecastOutputMixin:
         """
         check_is_fitted(self)
         if X is None:
-            X, y = split_y(y, self)
+            X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
         if X is None:
             values, _, _ = read_y(y, None, self)
             table = StepTable(len(values), None, None, {})

@@ -140,32 +140,6 @@ def read_clock(table: StepTable, clock: Clock, grid: Grid) -> StepTable:
     return replace(without(table, clock.column), times=grid.times(places.astype(np.int64)))
 
 
-def split_y(y: Any, estimator: Any) -> tuple[Any, Any]:
-    """Make an X of the times that a y without X bears; return X (or None) and y."""
-    import pandas as pd
-
-    id_col, time_col = estimator.id_col, estimator.time_col
-    if isinstance(y, (pd.Series, pd.DataFrame)):
-        named = [name for name in (id_col, time_col) if name is not None]
-        if isinstance(y, pd.DataFrame) and named and set(named) <= set(y.columns):
-            return y[named], y.drop(columns=named)
-        if isinstance(y, pd.DataFrame) and not is_time_index(y.index):
-            dates = [name for name in y.columns if y[name].dtype.kind == "M"]
-            if len(dates) == 1 and y.shape[1] > 1:
-                return y[dates], y.drop(columns=dates)
-        return pd.DataFrame(index=y.index), y
-    if is_frame(y):
-        import narwhals.stable.v2 as nw
-
-        frame = nw.from_native(y, eager_only=True)
-        named = [name for name in (id_col, time_col) if name in frame.columns]
-        if not named:
-            named = [name for name in frame.columns if frame.schema[name].is_temporal()]
-        if named:
-            return frame.select(named).to_native(), frame.drop(named).to_native()
-    return None, y
-
-
 def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str] | None, bool]:
     """Return targets as float64 of shape (n, n_targets), their names, and whether y was flat."""
     if y is None:

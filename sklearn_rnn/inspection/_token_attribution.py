@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ class TokenAttributionDisplay:
         Returns
         -------
         display : TokenAttributionDisplay
-            Drawn.
+            Drawn; without matplotlib it is coloured text in HTML alone.
         """
         if method not in _METHODS:
             raise ValueError(f"method must be one of {list(_METHODS)}; got {method!r}.")
@@ -138,8 +139,9 @@ class TokenAttributionDisplay:
         answers = model.predict(sequences)
         titles = [str(answer) if target is None else str(target) for answer in answers]
         display = cls(tokens, [row[:, 0] for row in found], titles=titles)
-        display.plot(ax=ax)
-        return display
+        if ax is None and find_spec("matplotlib") is None:
+            return display  # as coloured text in HTML, which needs nothing
+        return display.plot(ax=ax)
 
     def _shades(self, row: int) -> list[tuple[tuple[int, int, int], float]]:
         """Return colour and depth, from 0 to 1, of each token of a text."""

@@ -45,6 +45,14 @@ def unwrap(estimator: Any, X: Any) -> Unwrapped:
     return Unwrapped(estimator, X, inverse if inverses else None)
 
 
+def parameter(estimator: Any, name: str) -> Any:
+    """Find a parameter of an estimator or of one inside it."""
+    for key, value in estimator.get_params().items():
+        if key.rsplit("__", 1)[-1] == name and value is not None:
+            return value
+    return None
+
+
 def _columnwise(transformer: Any) -> Callable[[Array], Array]:
     """Return the inverse of a target transformer on blocks (n, K)."""
 

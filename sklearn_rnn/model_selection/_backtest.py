@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_array
 
-from ..metrics._unwrap import unwrap
+from ..metrics._unwrap import parameter, unwrap
 from ..sequences._frames import is_frame, is_series
 from ..sequences._sklearn import _safe_indexing
-from ..sequences._step_table import read_step_table
+from ..sequences._step_table import read_step_table, rows_of_targets
 
 
 def backtest(
@@ -31,8 +31,8 @@ def backtest(
     forecaster : estimator
         A `SequenceForecaster`, alone or in a pipeline, a search or a `TransformedTargetRegressor`;
         it is cloned. With ``refit=True`` any regressor will do.
-    X : frame, pandas index or array of shape (n_rows, n_features)
-        The rows, as for `fit`.
+    X : frame, pandas index or array of shape (n_rows, n_features), or None
+        The rows, as for `fit`. None where y bears the times, or its rows follow on.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
         Their targets; NaN is missing.
     cv : splitter or iterable of (train, test)
@@ -78,6 +78,10 @@ def backtest(
 
     if refit not in (True, False, "warm"):
         raise ValueError(f"refit must be True, False or 'warm'; got {refit!r}.")
+    if X is None:
+        X, y = rows_of_targets(
+            y, id_col=parameter(forecaster, "id_col"), time_col=parameter(forecaster, "time_col")
+        )
     truth = _targets(y)
     folds = list(cv.split(X, y, groups)) if hasattr(cv, "split") else list(cv)
     if not folds:

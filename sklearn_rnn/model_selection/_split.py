@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 
-from ..sequences._step_table import read_step_table
+from ..sequences._step_table import read_step_table, rows_of_targets
 
 Array = NDArray[Any]
 
@@ -97,10 +97,10 @@ class PanelTimeSeriesSplit(BaseCrossValidator):
 
         Parameters
         ----------
-        X : frame, pandas index or array of n_rows rows
+        X : frame, pandas index or array of n_rows rows, or None
             What is split.
-        y : object, default=None
-            Not used.
+        y : array-like, default=None
+            Read where X is None: its index or columns say who and when.
         groups : array-like of shape (n_rows,), default=None
             The series of each row, where X does not say it.
 
@@ -115,6 +115,8 @@ class PanelTimeSeriesSplit(BaseCrossValidator):
             If there are too few steps of time for the folds.
         """
         self._check()
+        if X is None:
+            X, _ = rows_of_targets(y, id_col=self.id_col, time_col=self.time_col)
         codes, times = self._read(X, groups)
         step = self.horizon if self.step is None else self.step
         # How many steps of time come after each row: 0 for the last.

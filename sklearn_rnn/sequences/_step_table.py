@@ -254,3 +254,41 @@ def _dates(cells: list[Any], name: Any) -> Any:
             "them to one zone, with pandas.to_datetime(..., utc=True)."
         ) from error
     return pd.DatetimeIndex(index)
+
+
+def split_targets(y: Any, *, id_col: Any = None, time_col: Any = None) -> tuple[Any, Any]:
+    """Make an X of the times and ids that targets without X bear; return X, or None, and y.
+
+    Parameters
+    ----------
+    y : array, series or frame
+        Its index, or the columns that are named, or a sole column of dates, say who and when.
+    id_col, time_col : column name, default=None
+    """
+    import pandas as pd
+
+    if isinstance(y, (pd.Series, pd.DataFrame)):
+        named = [name for name in (id_col, time_col) if name is not None]
+        if isinstance(y, pd.DataFrame) and named and set(named) <= set(y.columns):
+            return y[named], y.drop(columns=named)
+        if isinstance(y, pd.DataFrame) and not is_time_index(y.index):
+            dates = [name for name in y.columns if y[name].dtype.kind == "M"]
+            if len(dates) == 1 and y.shape[1] > 1:
+                return y[dates], y.drop(columns=dates)
+        return pd.DataFrame(index=y.index), y
+    if is_frame(y):
+        frame = nw.from_native(y, eager_only=True)
+        named = [name for name in (id_col, time_col) if name in frame.columns]
+        if not named:
+            named = [name for name in frame.columns if frame.schema[name].is_temporal()]
+        if named:
+            return frame.select(named).to_native(), frame.drop(named).to_native()
+    return None, y
+
+
+def rows_of_targets(y: Any, *, id_col: Any = None, time_col: Any = None) -> tuple[Any, Any]:
+    """Return X and y where targets were given alone: rows without times are counted from 0."""
+    if y is None:
+        raise ValueError("X and y are both None; pass the rows as X, or targets with their times.")
+    X, y = split_targets(y, id_col=id_col, time_col=time_col)
+    return (np.arange(len(y))[:, None] if X is None else X), y

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from ..sequences._frames import is_frame, is_series
 from ..sequences._sklearn import _safe_indexing
-from ..sequences._step_table import StepTable, read_step_table
+from ..sequences._step_table import StepTable, read_step_table, rows_of_targets
 
 
 def check_no_leakage(
@@ -37,8 +37,9 @@ def check_no_leakage(
     estimator : estimator
         A forecaster, alone or in a pipeline or `TransformedTargetRegressor`, with a fixed
         ``random_state``.
-    X : frame, pandas index or array of shape (n_rows, n_features)
-        One row a (series, time) step, in order of time.
+    X : frame, pandas index or array of shape (n_rows, n_features), or None
+        One row a (series, time) step, in order of time. None where y bears the times, or its rows
+        follow on.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
         The targets.
     cutoff : float, default=0.67
@@ -61,6 +62,10 @@ def check_no_leakage(
     >>> data = load_air_passengers(as_frame=True)
     >>> check_no_leakage(SequenceForecaster(12, linear="only"), data.data, data.target)
     """
+    if X is None:
+        X, y = rows_of_targets(
+            y, id_col=_parameter(estimator, "id_col"), time_col=_parameter(estimator, "time_col")
+        )
     table = read_step_table(
         X, id_col=_parameter(estimator, "id_col"), time_col=_parameter(estimator, "time_col")
     )

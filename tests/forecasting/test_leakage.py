@@ -119,3 +119,8 @@ def test_in_sample_cheats_are_caught():
 def test_too_little_time_is_said():
     with pytest.raises(ValueError, match="needs at least 6"):
         check_no_leakage(quick(), X[:4], Y[:4])
+
+
+def test_targets_alone_are_enough():
+    check_no_leakage(quick(), None, Y)
+    check_no_leakage(quick(), None, Y.to_numpy())

@@ -122,3 +122,10 @@ def test_what_does_not_fit_is_refused():
         TokenAttributionDisplay([["a"]], [[1]], titles=["x", "y"])
     with pytest.raises(ValueError, match="no tokens"):
         TokenAttributionDisplay.from_estimator(fitted(ngrams="only")[-1], TEXTS)
+
+
+def test_html_needs_no_matplotlib(monkeypatch):
+    module = "sklearn_rnn.inspection._token_attribution.find_spec"
+    monkeypatch.setattr(module, lambda name: None)
+    display = TokenAttributionDisplay.from_estimator(fitted(), TEXTS[:1])
+    assert "plot" in display._repr_html_() and not hasattr(display, "ax_")

@@ -127,3 +127,23 @@ def test_missing_actuals_stay_missing():
     y = Y.copy()
     y.iloc[-1] = np.nan
     assert np.isnan(backtest(forecaster(), X, y, CV).actual.iloc[-1])
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_targets_alone_are_enough(refit):
+    """Without X the index of y, its columns, or nothing says when."""
+    expected = backtest(forecaster(), X, Y, CV, refit=refit)
+    pd.testing.assert_frame_equal(backtest(forecaster(), None, Y, CV, refit=refit), expected)
+    counted = backtest(forecaster(season_length=7), None, Y.to_numpy(), CV, refit=refit)
+    assert counted.time.tolist()[:2] == [69, 70] and len(counted) == len(expected)
+    table = pd.DataFrame({"who": ["a"] * 90 + ["b"] * 90, "day": [*INDEX, *INDEX]})
+    table["sales"] = np.tile(Y, 2)
+    cv = PanelTimeSeriesSplit(7, n_splits=2, id_col="who", time_col="day")
+    panel = forecaster(id_col="who", time_col="day")
+    columns = table[["who", "day"]]
+    pd.testing.assert_frame_equal(
+        backtest(panel, None, table, cv, refit=refit),
+        backtest(panel, columns, table.sales, cv, refit=refit),
+    )
+    with pytest.raises(ValueError, match="X and y are both None"):
+        next(cv.split(None))
