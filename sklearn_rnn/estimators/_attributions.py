@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn import NGramPath, TokenInput, ngram_keys
+from ..nn import NGramPath, TokenInput
 from ..sequences import Sequences
 from ..training import TrainingNet, cpu_threads
 from ._targets import JointTarget, LabelTarget, Target
@@ -139,20 +139,22 @@ def ngram_parts(path: NGramPath, tokens: Tensor, column: int) -> Tensor:
     worth = torch.zeros(max(path.output_size, 1), dtype=values.dtype, device=tokens.device)
     worth[features] = values * path.weight[features, column]
     lengths = torch.tensor([length], device=tokens.device)
-    keys, _ = ngram_keys(tokens, lengths, path.longest, ends=path.ends)
+    keys, _ = path.find(tokens, lengths)
     places = [torch.searchsorted(path.keys, key).clamp(max=path.output_size - 1) for key in keys]
     known = [path.keys[place] == key for place, key in zip(places, keys, strict=True)]
     times = torch.zeros_like(worth)
     for place, is_known in zip(places, known, strict=True):
         times.index_add_(0, place[is_known], torch.ones_like(times[: int(is_known.sum())]))
-    for size, (place, is_known) in enumerate(zip(places, known, strict=True), start=1):
+    spans = [torch.arange(1 + n) for n in range(min(path.longest, length + 2 * path.ends))]
+    # What comes after are pairs with a token between them.
+    spans += [torch.tensor([0, 2])] * (len(places) - len(spans))
+    for span, place, is_known in zip(spans, places, known, strict=True):
         for start in torch.nonzero(is_known).flatten().tolist():
             feature = place[start]
             # Marks of begin and end are no tokens: what stands beside them has their part.
-            first = start - int(path.ends)
-            span = torch.arange(first, first + size).clamp(0, length - 1)
-            share = worth[feature] / times[feature] / size
-            parts.index_add_(0, span.to(parts.device), share.expand(size))
+            own = (start - int(path.ends) + span).clamp(0, length - 1)
+            share = worth[feature] / times[feature] / len(span)
+            parts.index_add_(0, own.to(parts.device), share.expand(len(span)))
     if path.vocabulary_size:
         _, single, value = path.single_counts(tokens)
         by_token = torch.zeros(path.vocabulary_size, dtype=value.dtype, device=tokens.device)

@@ -7,13 +7,13 @@ recurrence's share. Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from ..nn import ngram_keys
 from ..sequences import Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
@@ -66,7 +66,9 @@ def ngram_architecture(sequences: Sequences) -> dict[str, Any]:
     if not are_characters(sequences):
         spelled = sequences.lexicon is not None
         return {"ngram_longest": LONGEST_OF_WORDS, "ngram_spelling": spelled}
-    return {"ngram_longest": LONGEST_OF_LETTERS if is_small(sequences) else LONGEST_OF_SIGNS}
+    letters = is_small(sequences)
+    longest = LONGEST_OF_LETTERS if letters else LONGEST_OF_SIGNS
+    return {"ngram_longest": longest, "ngram_skips": letters}
 
 
 class SolvedNGrams(ClosedForm):
@@ -118,36 +120,48 @@ class SolvedNGrams(ClosedForm):
         split = None
         if kept is not None and len(kept) >= _FEWEST_LEFT_OUT:
             split = _Split.of(rows, kept, wanted.shape[1], seed)
-        columns = np.arange(features.shape[1])
         n_grams, n_parts = path.output_size, 0 if spelled is None else spelled.shape[1]
-        readouts = [_Readout(features, columns, 0, _CANDIDATES)]
-        if self._classifies and n_grams:
-            unspelled = np.delete(columns, np.s_[n_grams : n_grams + n_parts])
-            readouts.append(
-                _Readout(features[:, unspelled], unspelled, n_grams, _CANDIDATES_BY_RATIO)
-            )
-        solved, answers = [], []
-        for readout in readouts:
-            strength, gain = _PLAIN, 1.0
-            if split is not None and kept is not None:
-                raw, strength, gain = self._choose_strength(readout, wanted, weights, split, kept)
-                answers.append(gain * raw)
-            own_weight, own_bias = self._solved(readout, wanted, weights, slice(None), strength)
-            part = np.zeros((len(columns), wanted.shape[1]))
-            part[readout.columns] = gain * own_weight
-            solved.append((part, gain * own_bias))
-        shares = np.full(len(readouts), 1.0 / len(readouts))
-        if kept is not None and answers:
-            shares, left_out = self._mixed(answers, kept)
+        readouts = self._linear_readouts(features, n_parts)
+        strengths, shares = [_PLAIN] * len(readouts), np.full(len(readouts), 1.0 / len(readouts))
+        if split is not None and kept is not None:
+            tried = [self._try(readout, wanted, weights, split, kept) for readout in readouts]
+            strengths = [strength for _, strength, _ in tried]
+            mix, left_out = self._mixed([gain * raw for raw, _, gain in tried], kept)
+            shares = mix * [gain for *_, gain in tried]
             self.left_out = dict(zip(kept.tolist(), left_out, strict=True))
-        weight = sum(share * part for share, (part, _) in zip(shares, solved, strict=True))
-        bias = sum(share * part for share, (_, part) in zip(shares, solved, strict=True))
+        weight, bias = np.zeros((features.shape[1], wanted.shape[1])), np.zeros(wanted.shape[1])
+        for readout, strength, share in zip(readouts, strengths, shares, strict=True):
+            if share:
+                part = self._solved(readout, wanted, weights, slice(None), strength)
+                weight[readout.columns] += share * part[0]
+                bias += share * part[1]
         if spelled is not None:
             token_weight = _SPELLING * (spelled @ weight[n_grams : n_grams + n_parts])
             weight = np.concatenate([weight[:n_grams], token_weight, weight[n_grams + n_parts :]])
-        path.set_readout(torch.from_numpy(np.asarray(weight)), torch.from_numpy(np.asarray(bias)))
+        path.set_readout(torch.from_numpy(weight), torch.from_numpy(bias))
 
-    def _choose_strength(
+    def _linear_readouts(self, features: Any, n_parts: int) -> list[_Readout]:
+        """Return what is read out: n-grams with what is beside them, and those scaled by ratios.
+
+        Where there are pairs with a token between, the first is two: one reads all but these, the
+        other all but the longest n-grams.
+        """
+        path = self.network.path
+        columns = np.arange(features.shape[1])
+        sizes = np.concatenate([self._sizes, np.zeros(len(columns) - path.output_size, int)])
+        readouts = [_Readout(features, columns, 0, _CANDIDATES)]
+        if path.skips and (sizes > path.longest).any():
+            views = columns[sizes <= path.longest], columns[sizes != path.longest]
+            readouts = [_Readout(features[:, view], view, 0, _CANDIDATES) for view in views]
+        if self._classifies and path.output_size:
+            part = np.s_[path.output_size : path.output_size + n_parts]
+            own = np.delete(columns, part)
+            own = own[sizes[own] <= path.longest]
+            by_ratio = int((self._sizes <= path.longest).sum())
+            readouts.append(_Readout(features[:, own], own, by_ratio, _CANDIDATES_BY_RATIO))
+        return readouts
+
+    def _try(
         self,
         readout: _Readout,
         wanted: np.ndarray,
@@ -186,19 +200,23 @@ class SolvedNGrams(ClosedForm):
         return solve_labels(features, wanted, weights, strength, by_ratio=readout.by_ratio)
 
     def _mixed(self, answers: list[np.ndarray], kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the readouts' shares, equal unless one alone does clearly better, and the mix.
+        """Return the readouts' shares and the mix: all count the same, unless some are left out.
 
-        Clearly is by two standard errors of the mean difference of losses. Shares hold the gain.
+        They are where the others do clearly better: by two standard errors of the mean difference
+        of losses. Shares hold the gain.
         """
         weights = None if self.weights is None else self.weights[kept]
-        equal = np.full(len(answers), 1.0 / len(answers))
-        best, losses, clearest = equal, np.zeros(len(kept)), 0.0
-        for mix in (equal, *np.eye(len(answers))):
+        n = len(answers)
+        best, losses, clearest = np.zeros(n), np.zeros(len(kept)), 0.0
+        for chosen in itertools.product((1.0, 0.0), repeat=n):
+            if not any(chosen):
+                continue
+            mix = np.array(chosen) / sum(chosen)
             raw = sum(share * answer for share, answer in zip(mix, answers, strict=True))
             gain, _ = self._best_gain(np.asarray(raw), kept)
             own = self._losses(gain * np.asarray(raw), self.encoded[kept])
-            if mix is equal:
-                best, losses = gain * equal, own
+            if all(chosen):
+                best, losses = gain * mix, own
                 continue
             better = losses - own
             clear = np.average(better, weights=weights) - 2 * better.std() / np.sqrt(len(kept))
@@ -219,19 +237,19 @@ class SolvedNGrams(ClosedForm):
     def _find_ngrams(self, rows: np.ndarray) -> None:
         """Set which n-grams the path knows, and what each counts: the rarer, the more."""
         path = self.network.path
-        found: list[list[np.ndarray]] = [[] for _ in range(path.longest)]
+        found: list[list[np.ndarray]] = [[] for _ in range(path.longest + path.skips)]
         singles = np.zeros(max(path.vocabulary_size, 1))
         for batch in prediction_batches(self.storage, rows):
-            keys, owners = ngram_keys(
-                batch.x, batch.lengths.to(batch.x.device), path.longest, ends=path.ends
-            )
-            for place, (key, owner) in enumerate(zip(keys, owners, strict=True)):
+            keys, owners = path.find(batch.x, batch.lengths)
+            plain = min(path.longest, batch.x.shape[1] + 2 * path.ends)
+            places = [*range(plain), *[path.longest] * (len(keys) - plain)]
+            for place, key, owner in zip(places, keys, owners, strict=True):
                 pairs = torch.unique(torch.stack((owner, key)), dim=1)
                 found[place].append(pairs[1].cpu().numpy())
             if path.vocabulary_size:
                 column = path.single_counts(batch.x, batch.lengths)[1].cpu().numpy()
                 singles += np.bincount(column, minlength=path.vocabulary_size)
-        known, counts = [], []
+        known, counts, sizes = [], [], []
         for place, parts in enumerate(found):
             if not parts:
                 continue
@@ -239,11 +257,15 @@ class SolvedNGrams(ClosedForm):
             kept = count >= (2 if place and len(rows) >= _MANY_ROWS else 1)
             known.append(distinct[kept])
             counts.append(count[kept])
+            sizes.append(np.full(int(kept.sum()), place + 1))
         all_known, all_counts = np.concatenate(known), np.concatenate(counts)
+        all_sizes = np.concatenate(sizes)
         if len(all_known) > _MOST_FEATURES:
             frequent = np.argsort(-all_counts, kind="stable")[:_MOST_FEATURES]
             all_known, all_counts = all_known[frequent], all_counts[frequent]
+            all_sizes = all_sizes[frequent]
         order = np.argsort(all_known)
+        self._sizes = all_sizes[order]
         path.set_ngrams(
             torch.from_numpy(all_known[order]),
             torch.from_numpy(rarity(all_counts[order], len(rows))),

@@ -101,6 +101,8 @@ class NetworkConfig:
         Different n-grams that it knows.
     ngram_spelling : bool, default=False
         Whether it has weights of tokens by their spelling.
+    ngram_skips : bool, default=False
+        Whether it knows pairs of tokens with any one between them.
     weight_dropout : float, default=0.0
         Share of the recurrent weights that a training step leaves out; see
         :func:`dropped_weights`.
@@ -144,6 +146,7 @@ class NetworkConfig:
     ngram_longest: int = 0
     ngram_features: int = 0
     ngram_spelling: bool = False
+    ngram_skips: bool = False
     weight_dropout: float = 0.0
     n_members: int = 1
 
@@ -198,6 +201,7 @@ def _make_ngrams(config: NetworkConfig, head: Head, static: StaticInput | None) 
         head.projection.out_features,
         longest=config.ngram_longest,
         ends=True,
+        skips=config.ngram_skips,
         vocabulary_size=config.vocabulary_size if config.ngram_spelling else 0,
         static_size=0 if static is None else static.plain_size,
     )

@@ -14,12 +14,14 @@ from ._masking import length_mask
 
 # Marks before the first token and after the last.
 _BEGIN, _END = -2, -3
+# Stands for any one token between two.
+_ANY = -4
 # Odd numbers near 2**64 / golden ratio: products with them wrap around and spread well.
 _SPREAD, _STIR, _NEXT = -7046029254386353131, -4658895280553007687, 2685821657736338717
 
 
 def ngram_keys(
-    x: Tensor, lengths: Tensor, longest: int, *, ends: bool
+    x: Tensor, lengths: Tensor, longest: int, *, ends: bool, skips: bool = False
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return a number for every n-gram of a padded batch, and the row in which it stands.
 
@@ -35,6 +37,8 @@ def ngram_keys(
         Tokens of the longest n-grams.
     ends : bool
         Whether the begin and the end of a row count as tokens.
+    skips : bool, default=False
+        Whether there is an entry more: pairs of tokens with any one token between them.
 
     Returns
     -------
@@ -52,12 +56,21 @@ def ngram_keys(
     hashed = (x + 5) * _SPREAD
     for size in range(1, min(longest, x.shape[1]) + 1):
         if size > 1:
-            hashed = hashed[:, :-1]
-            hashed = (hashed ^ (hashed >> 29)) * _STIR + (x[:, size - 1 :] + 5) * _NEXT
+            hashed = _append(hashed[:, :-1], x[:, size - 1 :])
         whole = true[:, size - 1 :]
         keys.append(hashed[whole])
         rows.append(row[:, size - 1 :][whole])
+    if skips and x.shape[1] > 2:
+        first = (x[:, :-2] + 5) * _SPREAD
+        hashed = _append(_append(first, torch.full_like(first, _ANY)), x[:, 2:])
+        keys.append(hashed[true[:, 2:]])
+        rows.append(row[:, 2:][true[:, 2:]])
     return keys, rows
+
+
+def _append(hashed: Tensor, x: Tensor) -> Tensor:
+    """Return the numbers of n-grams that are one token longer."""
+    return (hashed ^ (hashed >> 29)) * _STIR + (x + 5) * _NEXT
 
 
 class NGramPath(nn.Module):
@@ -77,6 +90,8 @@ class NGramPath(nn.Module):
         Tokens of the longest n-grams.
     ends : bool, default=False
         Whether n-grams see where a row begins and ends.
+    skips : bool, default=False
+        Whether pairs of tokens with any one token between them are n-grams as well.
     vocabulary_size : int, default=0
         Tokens that have weights by their spelling; 0 for none.
     static_size : int, default=0
@@ -98,13 +113,15 @@ class NGramPath(nn.Module):
         *,
         longest: int = 2,
         ends: bool = False,
+        skips: bool = False,
         vocabulary_size: int = 0,
         static_size: int = 0,
     ) -> None:
         super().__init__()
         if longest < 1:
             raise ValueError(f"longest must be at least 1; got {longest!r}.")
-        self.longest, self.ends, self.n_outputs = longest, ends, n_outputs
+        self.longest, self.ends, self.skips = longest, ends, skips
+        self.n_outputs = n_outputs
         self.vocabulary_size, self.static_size = vocabulary_size, static_size
         self.register_buffer("bias", torch.zeros(n_outputs))
         self.register_buffer("static_weight", torch.zeros(static_size, n_outputs))
@@ -136,13 +153,18 @@ class NGramPath(nn.Module):
             own.copy_(part)
         self.bias.copy_(bias)
 
+    def find(self, x: Tensor, lengths: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return numbers and rows of all n-grams of a padded batch; see :func:`ngram_keys`."""
+        lengths = lengths.to(x.device)
+        return ngram_keys(x, lengths, self.longest, ends=self.ends, skips=self.skips)
+
     def counts(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return the n-grams of a padded batch (B, T) as rows, columns and values of a matrix.
 
         Each row of the matrix has length one, or none where no n-gram of it is known.
         """
         lengths = _lengths(x, lengths)
-        keys, rows = ngram_keys(x, lengths, self.longest, ends=self.ends)
+        keys, rows = self.find(x, lengths)
         key, row = torch.cat(keys), torch.cat(rows)
         if not len(self.keys):
             return row[:0], row[:0], self.idf[:0]

@@ -160,6 +160,7 @@ def test_characters_have_longer_ngrams():
     X = TextTokenizer("char").fit_transform(TEXTS)
     model = quick(ngrams="only").fit(X, LABELS)
     assert model._config.ngram_longest == 5 and not model._config.ngram_spelling
+    assert model._config.ngram_skips
     assert model.score(X, LABELS) > 0.9
 
 
@@ -350,3 +351,24 @@ def test_words_that_are_spelled_alike_start_alike():
     assert similarity("painting", "paintings") > 0.25 > abs(similarity("zebra", "paintings"))
     norms = np.sqrt((table[2:-1] ** 2).sum(axis=1))
     assert 0.05 < norms.min() / 8 and norms.max() / 8 < 0.2
+
+
+def test_letters_are_read_out_in_three_views(monkeypatch):
+    names = ["abcdefg", "bcdefga", "xbcxefg", "a"] * 20
+    X = TextTokenizer("char").fit_transform(names)
+    solve, shapes = _ngrams.solve_labels, []
+
+    def noted(features, *rest, by_ratio=0):
+        shapes.append((features.shape[1], by_ratio))
+        return solve(features, *rest, by_ratio=by_ratio)
+
+    monkeypatch.setattr(_ngrams, "solve_labels", noted)
+    y = np.array(["p", "q", "p", "q"] * 20)
+    model = quick(ngrams="only").fit(X, y)
+    texts = [["<", *name, ">"] for name in names[:4]]
+    grams = [{tuple(t[i : i + n]) for t in texts for i in range(len(t) + 1 - n)} for n in range(6)]
+    pairs = {(t[i], t[i + 2]) for t in texts for i in range(len(t) - 2)}
+    upto = np.cumsum([len(part) for part in grams[1:]])
+    assert model.net_.module_.path.output_size == upto[4] + len(pairs)
+    assert set(shapes) == {(upto[4], 0), (upto[3] + len(pairs), 0), (upto[4], upto[4])}
+    assert model.score(X, y) == 1.0

@@ -92,3 +92,19 @@ def test_keys_differ_with_order_and_size():
     keys, _ = ngram_keys(many, torch.tensor([200_000]), 2, ends=False)
     distinct = len(set(zip(many[0, :-1].tolist(), many[0, 1:].tolist(), strict=True)))
     assert len(torch.unique(keys[1])) == distinct
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_pairs_may_have_a_token_between_them(ends):
+    x = torch.tensor([[1, 2, 3, 9], [1, 7, 3, 9], [1, 3, 9, 9], [1, 9, 9, 9]])
+    lengths = torch.tensor([3, 3, 2, 1])
+    plain, _ = ngram_keys(x, lengths, 2, ends=ends)
+    (*same, skips), (*_, rows) = ngram_keys(x, lengths, 2, ends=ends, skips=True)
+    for key, expected in zip(same, plain, strict=True):
+        torch.testing.assert_close(key, expected)
+    n_tokens = lengths + 2 * ends
+    assert torch.bincount(rows, minlength=4).tolist() == (n_tokens - 2).clamp(min=0).tolist()
+    # 1 * 3 of the first row is 1 * 3 of the second, and no pair of neighbours.
+    first, second = (skips[rows == row] for row in (0, 1))
+    assert first[int(ends)] == second[int(ends)]
+    assert not set(skips.tolist()) & set(torch.cat(plain).tolist())
