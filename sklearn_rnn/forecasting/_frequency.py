@@ -76,6 +76,21 @@ def _cannot_infer(why: str, example: str) -> ValueError:
     )
 
 
+def _example(times: Any, series: Array) -> str:
+    """Return a frequency that might suit the usual distance of irregular times."""
+    if kind_of(times) == "number":
+        usual = float(np.median(np.abs(_within(np.asarray(times, dtype=np.float64), series))))
+        return f"freq={max(1, round(usual))} to average the rows of a step"
+    usual = float(np.median(_within(microseconds(times), series))) / DAY
+    for code, name, days in (
+        ("YS", "a year", 300), ("QS", "a quarter", 80), ("MS", "a month", 25), ("W", "a week", 6),
+        ("D", "a day", 0.9), ("h", "an hour", 0.9 / 24), ("min", "a minute", 0.9 / 1440),
+    ):  # fmt: skip
+        if usual >= days:
+            return f"freq={code!r} to average the rows of {name}"
+    return "freq='s' to average the rows of a second"
+
+
 def _check_share(grid: Grid, times: Any, series: Array) -> None:
     """Refuse an inferred grid of which the data fill next to nothing."""
     places = grid.places(times)
@@ -88,7 +103,7 @@ def _check_share(grid: Grid, times: Any, series: Array) -> None:
         raise _cannot_infer(
             f"the times are irregular ({grid.describe()} would be the finest step, and only "
             f"{share:.1%} of such steps have a row)",
-            "freq='h' to average the rows of an hour",
+            _example(times, series),
         )
     if share < _WARNED and len(places) > 2:
         warnings.warn(
@@ -253,9 +268,9 @@ def _day_rule(clock: Any) -> str | None:
         return "start"
     if (days == ends).all():
         return "end"
-    same = _single(days)
-    if same is not None and same <= 28:
-        return str(same)
+    latest = int(days.max())
+    if (days == np.minimum(latest, ends)).all():  # the 30th, and the last of February
+        return str(latest)
     stamps = microseconds(clock)
     offset = _single(stamps % DAY)
     if offset is not None:

@@ -219,6 +219,11 @@ def as_times(column: Any, name: Any) -> Any:
             first = next((cell for cell in index if not pd.isna(cell)), None)
             if hasattr(first, "year"):
                 return _dates(list(index), name)
+        if isinstance(index.dtype, pd.ArrowDtype):  # as read from Parquet
+            if isinstance(column.dtype, (nw.Date, nw.Datetime)):
+                return pd.DatetimeIndex(native).rename(None)
+            if isinstance(column.dtype, nw.Duration):
+                return pd.TimedeltaIndex(native.to_numpy())
     elif isinstance(column.dtype, nw.Date):
         return pd.DatetimeIndex(column.cast(nw.Datetime("us")).to_numpy())
     elif isinstance(column.dtype, nw.Datetime):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from series import SHAPE, daily, panel, quick, weekly
 
@@ -245,3 +246,38 @@ def test_positive_series_under_the_logarithm_stay_positive():
     assert found.iloc[:, 1:].to_numpy().min() == 0
     with pytest.warns(UserWarning, match="'log' leaves 1 of 1 series as they are.*not positive"):
         quick(target_transform="log").fit(None, y - 1)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("kind", ["timestamp", "date", "index"])
+def test_arrow_backed_columns_of_pandas(zone, kind):
+    """What read_parquet(dtype_backend="pyarrow") returns."""
+    days = pd.Series(TRAIN.index.tz_localize(zone), name="day")
+    made = pa.date32() if kind == "date" else pa.timestamp("us", zone)
+    arrow = (days.dt.date if kind == "date" else days).astype(pd.ArrowDtype(made))
+    X = pd.DataFrame({"day": arrow})
+    if kind == "index":
+        found = quick().fit(X.set_index("day"), TRAIN.to_numpy()).forecast(2)
+    else:
+        found = quick(time_col="day").fit(X, TRAIN.to_numpy()).forecast(2)
+    expected = TRAIN.index[-1] + pd.to_timedelta([1, 2], unit="D")
+    if kind != "date":
+        expected = expected.tz_localize(zone)
+    assert list(found.day) == list(expected)
+
+
+def test_the_thirtieth_of_the_month():
+    index = [pd.Timestamp("2020-01-30") + pd.DateOffset(months=k) for k in range(37)]
+    forecaster = quick().fit(None, pd.Series(weekly(37), index=index))
+    assert forecaster.freq_ == "every month"
+    assert [str(day.date()) for day in forecaster.forecast(2).time] == ["2023-02-28", "2023-03-30"]
+
+
+@pytest.mark.parametrize(("unit", "code"), [("D", "W"), ("h", "D"), ("s", "min"), ("ms", "s")])
+def test_the_frequency_that_is_suggested_suits_the_times(unit, code):
+    distances = np.random.default_rng(0).exponential(
+        {"D": 14, "h": 40, "s": 90, "ms": 40}[unit], 50
+    )
+    index = pd.Timestamp("2024") + pd.to_timedelta(np.cumsum(distances), unit=unit)
+    with pytest.raises(ValueError, match=f"cannot be inferred.*freq='{code}' to average"):
+        quick().fit(None, pd.Series(weekly(50), index=index))
