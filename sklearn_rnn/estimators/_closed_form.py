@@ -37,7 +37,7 @@ _CALIBRATE_ON, _CALIBRATE_STEPS = 32, 2**16
 AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
 # The readout is solved on so many sequences at most: its cost grows with the cube.
 _SOLVE_ON = 2000
-# Of recordings cut into more, so many of what was held out are among these, to be left out too.
+# Of recordings cut into more, at least so many that were held out are among these, to be left out.
 _JUDGE_ON = 100
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
