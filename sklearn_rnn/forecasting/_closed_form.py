@@ -7,7 +7,7 @@ forecast: the last season again, with or without trend, or the series' own profi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,16 +116,26 @@ class ClosedForm:
 
         The penalty is in windows of unit variance, relative to the number of windows.
         """
+        return next(self.path(prior, [penalty], np.arange(prior.shape[1])))
+
+    def path(
+        self, prior: np.ndarray, penalties: Iterable[float], steps: np.ndarray
+    ) -> Iterator[LinearMap]:
+        """Yield the solutions of several penalties, for some steps of the horizon alone."""
+        prior = prior[:, steps]
         if self.total <= 0:
-            return LinearMap(prior, np.zeros(prior.shape[1]))
-        joint = self.joint - self.gram[:, :-1] @ prior
+            for _ in penalties:
+                yield LinearMap(prior, np.zeros(len(steps)))
+            return
+        joint = self.joint[:, steps] - self.gram[:, :-1] @ prior
         mean = joint[-1] / self.total
-        centred = joint[:-1] - np.outer(self._mean, joint[-1])
-        shrunk = 1.0 / (self._values + penalty * self.total)
-        weight = self._vectors @ (shrunk[:, None] * (self._vectors.T @ centred))
-        # The intercept is drawn to none too, a hundred times as gently.
-        bias = (mean - self._mean @ weight) / (1 + 0.01 * penalty)
-        return LinearMap(weight + prior, bias)
+        turned = self._vectors.T @ (joint[:-1] - np.outer(self._mean, joint[-1]))
+        for penalty in penalties:
+            shrunk = 1.0 / (self._values + penalty * self.total)
+            weight = self._vectors @ (shrunk[:, None] * turned)
+            # The intercept is drawn to none too, a hundred times as gently.
+            bias = (mean - self._mean @ weight) / (1 + 0.01 * penalty)
+            yield LinearMap(weight + prior, bias)
 
     def spread(self, solution: LinearMap) -> np.ndarray:
         """Return the root mean squared error of a map on the windows, for each step."""
@@ -145,9 +155,8 @@ def priors(data: ForecastData) -> dict[str, np.ndarray]:
     if 1 < season <= window:
         found["season"] = np.zeros((n_features, horizon))
         found["season"][window - season + steps % season, steps] = 1.0
-    elif season == 1:
-        found["last"] = np.zeros((n_features, horizon))
-        found["last"][window - 1] = 1.0
+    found["last"] = np.zeros((n_features, horizon))
+    found["last"][window - 1] = 1.0
     if data.reader.profile is not None:
         found["profile"] = np.zeros((n_features, horizon))
         found["profile"][window + (steps + season // 2) % season, steps] = 1.0
@@ -160,7 +169,7 @@ def priors(data: ForecastData) -> dict[str, np.ndarray]:
             found["mean"] += found["profile"]
             found["mean"][window + season + 1] = 0.0
         # Season or last value, going on along the straight line through the lane so far.
-        base = "season" if "season" in found else "last" if "last" in found else "level"
+        base = "season" if "season" in found else "last"
         lag = season * (1 + steps // season)
         found["trend"] = found[base].copy()
         found["trend"][-1] = lag / horizon

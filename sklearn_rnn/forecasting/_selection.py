@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._blocks import ENOUGH, left_out
 from ._closed_form import PENALTIES, ClosedForm, batches, priors
 from ._dataset import ForecastData
 from ._design import Design
@@ -31,6 +32,11 @@ _TELLING = 8
 _LOOK_BACK = 0.4
 # Windows that candidates are solved on, and validated on.
 MOST_SOLVED, _MOST_VALIDATED = 30_000, 3_000
+# Steps of a long horizon that candidates are compared on.
+_MOST_STEPS = 64
+# Relative error that one forecast cannot tell, from the tail alone and joined by blocks, which are
+# spread over all of the history.
+_DOUBT, _DOUBT_BLOCKS = 0.35, 0.15
 # Candidates of less than this share of the best one's weight are left out.
 _LIGHTEST = 0.1
 # Independent windows that the tail should hold, and the share of a series that it may take.
@@ -60,7 +66,7 @@ class Choice:
     until: np.ndarray
     held_out: np.ndarray
     stride: int
-    # Forecasts in the tail that do not overlap.
+    # Forecasts in the tail that do not overlap. Targets of a series share their time: they are one.
     n_independent: float
 
     @property
@@ -124,7 +130,9 @@ def choose(
 
     Linear paths of all windows, priors and penalties are tried; those that do about as well as
     the best are averaged, and what counts as about as well depends on how much the tail can tell:
-    a panel of a thousand series singles one out, a single short series averages nearly all.
+    a panel of a thousand series singles one out, a single short series averages nearly all. Where
+    the tail holds few forecasts, blocks of the history before it are left out in turn, and their
+    error counts as much as the tail's.
     """
     lengths = np.diff(panel.offsets)
     season, horizon = max(1, int(panel.season_length)), options.horizon
@@ -137,17 +145,22 @@ def choose(
         until=until,
         held_out=held_out,
         stride=max(1, min(horizon // 4, tail // 50)),
-        n_independent=float(held_out.sum() * panel.values.shape[1] * tail / horizon),
+        n_independent=float(held_out.sum() * tail / horizon),
     )
-    best = np.inf
+    joined = choice.n_independent < ENOUGH
+    best, n_blocks = np.inf, 0
     for transform in _transforms(panel, options.transform):
         lanes = make_lanes(panel, transform, seasonality=seasonality, limit=until)
         found = []
-        for window in _windows(options.window, lengths, horizon, season):
+        windows = _windows(options.window, lengths, horizon, season)
+        for window in windows:
             data = ForecastData(
                 lanes, design, panel.offsets, window, horizon, mixed=False, until=until
             )
             simple = priors(data)
+            if not joined and season > 1:
+                # A seasonal panel gains nothing from the last value alone.
+                simple.pop("last")
             if choice.n_independent < _TELLING:
                 # Back to a far mean is wrong for most short series, and their tail cannot say so.
                 simple.pop("mean", None)
@@ -155,24 +168,32 @@ def choose(
             if not choice.validated or not options.linear:
                 found = [Candidate(window, prior, 1.0)]
                 break
-            rows = data.windows(first_cut(window, season), full=True, most=MOST_SOLVED, seed=0)
-            sums = ClosedForm(data, *rows, weights)
-            errors = _errors(sums, data, panel, choice, simple)
+            first = first_cut(window, season)
+            rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
+            tried = (rows, validation_windows(data, choice))
+            errors = _errors(data, panel, choice, simple, weights, *tried)
+            if joined:
+                blocks = list(left_out(data, first, min(windows), choice.stride))
+                n_blocks = len(blocks)
+                parts = [_errors(data, panel, choice, simple, weights, *one) for one in blocks]
+                for key in errors if parts else ():
+                    errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
             found += [Candidate(window, *key, error) for key, error in errors.items()]
         error = np.nanmin([candidate.error for candidate in found] + [np.inf])
         if not choice.candidates or error < best:
             best = error
             choice.transform = transform
-            choice.candidates = _averaged(found, choice.n_independent)
+            choice.candidates = _averaged(found, choice.n_independent, n_blocks)
     return choice
 
 
-def _averaged(found: list[Candidate], n_independent: float) -> list[Candidate]:
+def _averaged(found: list[Candidate], n_independent: float, n_blocks: int) -> list[Candidate]:
     """Weight candidates by their errors, as sharply as so many forecasts can tell them apart."""
     errors = np.array([candidate.error for candidate in found])
     if len(found) == 1 or not np.isfinite(errors).all():
         return found[:1]
-    doubt = 0.35 / np.sqrt(max(n_independent, 1.0))
+    doubt = _DOUBT_BLOCKS if n_blocks else _DOUBT
+    doubt /= np.sqrt(max(n_independent, 1.0) * (1 + n_blocks))
     weight = np.exp(-(errors / max(errors.min(), 1e-300) - 1) / doubt)
     weight[weight < _LIGHTEST * weight.max()] = 0.0
     weight /= weight.sum()
@@ -180,33 +201,49 @@ def _averaged(found: list[Candidate], n_independent: float) -> list[Candidate]:
 
 
 def _errors(
-    sums: ClosedForm,
     data: ForecastData,
     panel: Panel,
     choice: Choice,
     candidates: dict[str, np.ndarray],
+    weights: np.ndarray | None,
+    solved: tuple[Tensor, Tensor],
+    tried: tuple[Tensor, Tensor],
 ) -> dict[tuple[str, float], float]:
-    """Return the scaled error of each prior and penalty on the tail."""
-    maps = {
-        (name, float(penalty)): sums.solve(prior, penalty)
-        for name, prior in candidates.items()
-        for penalty in PENALTIES
-    }
+    """Solve each prior and penalty from some windows; return the scaled error on others."""
+    sums = ClosedForm(data, *solved, weights)
+    steps = _steps(data.horizon)
+    maps = {}
+    for name, prior in candidates.items():
+        solutions = sums.path(prior, PENALTIES, steps)
+        for penalty, solution in zip(PENALTIES, solutions, strict=True):
+            full = np.vstack([solution.weight, solution.bias])
+            maps[name, float(penalty)] = full.astype(np.float32)
     total = dict.fromkeys(maps, 0.0)
     count = 0.0
-    for unit, cut in batches(*validation_windows(data, choice), 1024):
+    for unit, cut in batches(*tried, 1024):
         truth, scale = choice.truth(data, panel, unit, cut)
         _, found, lane = data.read(unit, cut)
-        features = torch.cat((found.z, found.extra), 1).double().numpy()
+        ones = torch.ones(len(found.z), 1)
+        features = torch.cat((found.z, found.extra, ones), 1).numpy()
         level, spread = found.level.double().numpy(), found.scale.double().numpy()
-        known = np.isfinite(truth[..., 0])
+        seen = truth[:, steps, 0]
+        known = np.isfinite(seen)
         count += known.sum()
         for key, solution in maps.items():
-            z = features @ solution.weight + solution.bias
-            point = data.lanes.to_user(z * spread + level, lane.numpy())
-            error = np.abs(truth[..., 0] - point) / scale
+            point = data.lanes.to_user((features @ solution) * spread + level, lane.numpy())
+            error = np.abs(seen - point) / scale
             total[key] += float(error[known].sum())
     return {key: value / max(count, 1.0) for key, value in total.items()}
+
+
+def _steps(horizon: int) -> np.ndarray:
+    """Return the steps that candidates are compared on: all, or so many drawn from a long horizon.
+
+    Drawn and not evenly spaced, so that no season is always met in the same phase.
+    """
+    if horizon <= _MOST_STEPS:
+        return np.arange(horizon)
+    return np.sort(np.random.default_rng(0).choice(horizon, _MOST_STEPS, replace=False))
 
 
 def validation_windows(data: ForecastData, choice: Choice) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,110 @@
+"""Blocks that are left out: nothing is tried that was solved from; where and what they decide."""
+
+import numpy as np
+import pytest
+
+from sklearn_rnn.forecasting._blocks import left_out
+from sklearn_rnn.forecasting._dataset import ForecastData
+from sklearn_rnn.forecasting._design import Design
+from sklearn_rnn.forecasting._lanes import make_lanes
+from sklearn_rnn.forecasting._options import ForecastOptions
+from sklearn_rnn.forecasting._panel import Panel
+from sklearn_rnn.forecasting._selection import choose
+
+
+def panel_of(*series, season=5):
+    """Make a panel of arrays (T, K)."""
+    lengths = [len(values) for values in series]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    start = np.zeros(len(series), np.int64)
+    return Panel(np.concatenate(series), offsets, start, season_length=season)
+
+
+def walks(n_steps, n_targets=1, seed=0):
+    """Draw random walks, which nothing forecasts better than their last value."""
+    steps = np.random.default_rng(seed).normal(size=(n_steps, n_targets))
+    return 100 + np.cumsum(steps, axis=0)
+
+
+def windows_of(panel, until):
+    """Read windows of 15 steps for a horizon of 10."""
+    lanes = make_lanes(panel, None, seasonality=False, limit=until)
+    design = Design(panel)(panel)
+    return ForecastData(lanes, design, panel.offsets, 15, 10, mixed=False, until=until)
+
+
+def chosen(panel, horizon=10):
+    """Choose in closed form."""
+    return choose(panel, Design(panel)(panel), ForecastOptions(horizon=horizon), None, None)
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_no_target_that_is_tried_was_solved_from(n_targets):
+    panel = panel_of(walks(200, n_targets), walks(130, n_targets))
+    until = np.array([180, 110])
+    lanes = make_lanes(panel, None, seasonality=False, limit=until)
+    data = ForecastData(
+        lanes, Design(panel)(panel), panel.offsets, 15, 10, mixed=False, until=until
+    )
+    seen = set()
+    parts = list(left_out(data, 15, 15, 3))
+    assert len(parts) == 4
+    for (units, cuts), (tried_units, tried_cuts) in parts:
+        assert len(set(tried_units.tolist())) == 2 * n_targets
+        for unit, cut in zip(tried_units.tolist(), tried_cuts.tolist(), strict=True):
+            assert 15 <= cut <= until[unit % 2] - 10
+            # All targets of a series share its time.
+            same = cuts[units % 2 == unit % 2]
+            assert ((same + 10 <= cut) | (same >= cut + 10)).all()
+            seen.add((unit, cut))
+    assert len(seen) == sum(len(tried[0]) for _, tried in parts), "no window is tried twice"
+
+
+def test_a_history_of_less_than_two_horizons_has_no_blocks():
+    panel = panel_of(walks(40))
+    until = np.array([33])
+    lanes = make_lanes(panel, None, seasonality=False, limit=until)
+    data = ForecastData(
+        lanes, Design(panel)(panel), panel.offsets, 15, 10, mixed=False, until=until
+    )
+    assert list(left_out(data, 15, 15, 3)) == []
+
+
+def test_of_random_walks_most_weight_goes_to_the_last_value():
+    """The tail rises by chance; the blocks before it know that it might as well have fallen."""
+    values = walks(600)
+    values[480:] += 0.5 * np.arange(120)[:, None]
+    found = chosen(panel_of(values))
+    weights = {}
+    for one in found.candidates:
+        weights[one.prior] = weights.get(one.prior, 0.0) + one.weight
+    assert "last" in weights
+    assert weights["last"] > weights.get("trend", 0.0)
+
+
+def test_targets_of_one_series_are_not_so_many_forecasts():
+    one, many = (chosen(panel_of(walks(300, k))).n_independent for k in (1, 6))
+    assert one == many
+
+
+def test_a_panel_that_tells_enough_has_its_tail_alone(monkeypatch):
+    from sklearn_rnn.forecasting import _selection
+
+    def refuse(*arguments):
+        raise AssertionError("no block is needed")
+
+    monkeypatch.setattr(_selection, "left_out", refuse)
+    found = chosen(panel_of(*(walks(40, seed=seed) for seed in range(110))), horizon=4)
+    assert found.n_independent >= 100
+    with pytest.raises(AssertionError):
+        chosen(panel_of(walks(300)))
+
+
+def test_a_long_horizon_is_chosen_on_steps_that_meet_every_phase():
+    from sklearn_rnn.forecasting._selection import _steps
+
+    assert (_steps(30) == np.arange(30)).all()
+    steps = _steps(720)
+    assert len(steps) == 64 == len(set(steps.tolist()))
+    assert len(set((steps % 24).tolist())) > 18
+    assert steps.min() < 60 and steps.max() > 660
