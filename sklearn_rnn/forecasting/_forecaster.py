@@ -118,6 +118,9 @@ class SequenceForecaster(
         Networks, the median of which is the forecast.
     calibrate : bool, default=True
         Whether intervals are widened or narrowed to hold what they promise on the held-out tail.
+    validation_horizon : int or "auto", default="auto"
+        Last steps of each series that are held out to decide and to calibrate, a horizon at least.
+        ``"auto"`` is one horizon, or up to a fifth of their length where series are few and long.
     refit : bool, default=True
         Whether to train again on everything after the held-out tail has decided.
     n_samples : int, default=200
@@ -233,6 +236,7 @@ class SequenceForecaster(
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "calibrate": ["boolean"],
+        "validation_horizon": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "refit": ["boolean"],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -277,6 +281,7 @@ class SequenceForecaster(
         n_components: int = 3,
         n_estimators: int = 1,
         calibrate: bool = True,
+        validation_horizon: int | str = "auto",
         refit: bool = True,
         n_samples: int = 200,
         batch_size: int | str = "auto",
@@ -317,6 +322,7 @@ class SequenceForecaster(
         self.n_components = n_components
         self.n_estimators = n_estimators
         self.calibrate = calibrate
+        self.validation_horizon = validation_horizon
         self.refit = refit
         self.n_samples = n_samples
         self.batch_size = batch_size
@@ -462,10 +468,12 @@ class SequenceForecaster(
             epoch.call_on_fit_task_begin(estimator=self)
             return bool(epoch.call_on_fit_task_end(estimator=self))
 
+        tail = None if self.validation_horizon == "auto" else int(self.validation_horizon)
         try:
             return model.fit(
-                panel, seed=seed, compute=compute, n_threads=self._n_threads(), on_epoch=on_epoch
-            )
+                panel, validation_horizon=tail, seed=seed, compute=compute,
+                n_threads=self._n_threads(), on_epoch=on_epoch,
+            )  # fmt: skip
         except DivergenceError as error:
             raise ValueError(
                 f"Training diverged: {error}. Lower learning_rate (now {self.learning_rate:g}), "

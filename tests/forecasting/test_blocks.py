@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sklearn_rnn import SequenceForecaster
 from sklearn_rnn.forecasting._blocks import left_out
 from sklearn_rnn.forecasting._dataset import ForecastData
 from sklearn_rnn.forecasting._design import Design
@@ -108,3 +109,12 @@ def test_a_long_horizon_is_chosen_on_steps_that_meet_every_phase():
     assert len(steps) == 64 == len(set(steps.tolist()))
     assert len(set((steps % 24).tolist())) > 18
     assert steps.min() < 60 and steps.max() > 660
+
+
+@pytest.mark.parametrize(("asked", "held_out"), [(60, 60), (3, 10), ("auto", 40)])
+def test_the_tail_is_as_long_as_asked_and_at_least_a_horizon(asked, held_out):
+    model = SequenceForecaster(
+        horizon=10, season_length=5, linear="only", validation_horizon=asked, refit=False
+    )
+    model.fit(None, walks(200)[:, 0])
+    assert model.model_.choice_.until.tolist() == [200 - held_out]
