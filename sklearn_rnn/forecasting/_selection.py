@@ -151,7 +151,7 @@ def choose(
     best, n_blocks = np.inf, 0
     for transform in _transforms(panel, options.transform):
         lanes = make_lanes(panel, transform, seasonality=seasonality, limit=until)
-        found = []
+        found, error = [], np.inf
         windows = _windows(options.window, lengths, horizon, season)
         for window in windows:
             data = ForecastData(
@@ -172,6 +172,7 @@ def choose(
             rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
             tried = (rows, validation_windows(data, choice))
             errors = _errors(data, panel, choice, simple, weights, *tried)
+            error = np.fmin(error, np.nanmin([*errors.values(), np.inf]))
             if joined:
                 blocks = list(left_out(data, first, min(windows), choice.stride))
                 n_blocks = len(blocks)
@@ -179,7 +180,7 @@ def choose(
                 for key in errors if parts else ():
                     errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
             found += [Candidate(window, *key, error) for key, error in errors.items()]
-        error = np.nanmin([candidate.error for candidate in found] + [np.inf])
+        # Whether a trend is one of shares is told by the end of it: the tail alone decides.
         if not choice.candidates or error < best:
             best = error
             choice.transform = transform
@@ -216,15 +217,14 @@ def _errors(
     for name, prior in candidates.items():
         solutions = sums.path(prior, PENALTIES, steps)
         for penalty, solution in zip(PENALTIES, solutions, strict=True):
-            full = np.vstack([solution.weight, solution.bias])
-            maps[name, float(penalty)] = full.astype(np.float32)
+            maps[name, float(penalty)] = np.vstack([solution.weight, solution.bias])
     total = dict.fromkeys(maps, 0.0)
     count = 0.0
     for unit, cut in batches(*tried, 1024):
         truth, scale = choice.truth(data, panel, unit, cut)
         _, found, lane = data.read(unit, cut)
         ones = torch.ones(len(found.z), 1)
-        features = torch.cat((found.z, found.extra, ones), 1).numpy()
+        features = torch.cat((found.z, found.extra, ones), 1).double().numpy()
         level, spread = found.level.double().numpy(), found.scale.double().numpy()
         seen = truth[:, steps, 0]
         known = np.isfinite(seen)
