@@ -213,7 +213,7 @@ def _errors(
     """Solve each prior and penalty from some windows; return the scaled error on others."""
     sums = ClosedForm(data, *solved, weights)
     steps = _steps(data.horizon)
-    maps = {}
+    maps: dict[tuple[str, float], np.ndarray] = {}
     for name, prior in candidates.items():
         solutions = sums.path(prior, PENALTIES, steps)
         for penalty, solution in zip(PENALTIES, solutions, strict=True):
@@ -229,8 +229,8 @@ def _errors(
         seen = truth[:, steps, 0]
         known = np.isfinite(seen)
         count += known.sum()
-        for key, solution in maps.items():
-            point = data.lanes.to_user((features @ solution) * spread + level, lane.numpy())
+        for key, full in maps.items():
+            point = data.lanes.to_user((features @ full) * spread + level, lane.numpy())
             error = np.abs(seen - point) / scale
             total[key] += float(error[known].sum())
     return {key: value / max(count, 1.0) for key, value in total.items()}
