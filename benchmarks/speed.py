@@ -3,9 +3,9 @@
 Fitting is timed against the same network in a loop written by hand (as in `overhead.py`), the
 usual skorch idiom (a module, a DataLoader that pads batches of rows in any order), Keras' LSTM or
 GRU on its torch backend and sktime's LSTM-FCN in torch; each for the same number of epochs over the
-same rows, at the same batch size. Predicting is timed against the bare network, called on tensors
-that are padded already, in the best of several batch sizes, and on one row. Rivals that are not
-installed are left out. All take turns; what is compared are medians of one run: of processor
+same rows, at the same batch size. Predicting is timed against bare networks, one of torch's layers
+and our own module, called on tensors that are padded already, in the best of several batch sizes,
+and on one row. Rivals that are not installed are left out. All take turns; what is compared are medians of one run: of processor
 seconds, which other jobs disturb least, and of seconds on the wall where threads are compared.
 """
 
@@ -204,7 +204,7 @@ def fit_keras(case: Case, problem: Problem) -> None:
 
 def fit_sktime(case: Case, problem: Problem) -> None:
     """Fit sktime's LSTM-FCN on padded rows, channels first."""
-    from sktime.classification.deep_learning import LSTMFCNClassifierTorch
+    from sktime.classification.deep_learning.lstmfcn import LSTMFCNClassifierTorch
 
     model = LSTMFCNClassifierTorch(
         num_epochs=problem.epochs, batch_size=problem.batch_size, lstm_size=case.units
@@ -243,7 +243,7 @@ def measure_fit(case: Case, problem: Problem, rivals: list[str], repeats: int) -
 
 
 def measure_predict(case: Case, problem: Problem, repeats: int) -> dict[str, float]:
-    """Time `predict` on all rows and on one, and the bare network on padded tensors."""
+    """Time `predict` on all rows and on one, and bare networks, ours and torch's, on tensors."""
     model = estimator(case, problem._replace(epochs=1)).fit(problem.X, problem.y)
     network: Any = model.net_.module_
     order = np.argsort([-len(x) for x in problem.X], kind="stable")
@@ -263,16 +263,26 @@ def measure_predict(case: Case, problem: Problem, repeats: int) -> dict[str, flo
     def many(call: Callable[[], Any]) -> Callable[[], None]:
         return lambda: [call() for _ in range(50)] and None
 
+    plain = SkorchModule(case).eval()
+
+    def plain_torch(made: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        with torch.inference_mode():
+            for x, lengths in made:
+                plain(x, lengths).softmax(1).argmax(1)
+
     ways: dict[str, Callable[[], Any]] = {"predict": lambda: model.predict(problem.X)}
     for size in PREDICTION_BATCHES:
-        ways[f"bare {size}"] = functools.partial(bare, batches(size))
+        made = batches(size)
+        ways[f"bare {size}"] = functools.partial(bare, made)
+        ways[f"torch {size}"] = functools.partial(plain_torch, made)
     single = [(alone, torch.tensor([len(problem.X[0])]))]
     ways |= {"one": many(lambda: model.predict(one)), "bare one": many(lambda: bare(single))}
     found = take_turns(ways, repeats, time.process_time)
-    best = min(found[f"bare {size}"] for size in PREDICTION_BATCHES)
+    best, torchs = (min(found[f"{n} {z}"] for z in PREDICTION_BATCHES) for n in ("bare", "torch"))
     return {
         "predict": found["predict"],
         "predict ratio": found["predict"] / best,
+        "torch ratio": found["predict"] / torchs,
         "one": found["one"] / 50,
         "one ratio": found["one"] / found["bare one"],
     }
@@ -353,6 +363,7 @@ def main(arguments: list[str] | None = None) -> dict[Case, dict[str, float]]:
                     f"{found['fit'] / found['loop']:.2f}",
                     *(f"{found[name] / found['fit']:.1f}" for name in rivals),
                     f"{found['ragged']:.2f}" if "ragged" in found else "",
+                    f"{found['torch ratio']:.2f}",
                     f"{found['predict ratio']:.2f}",
                     f"{found['one ratio']:.2f}",
                     *(f"{found[k]:.2f}" for k in ("idle", "busy") if k in found),
@@ -362,15 +373,16 @@ def main(arguments: list[str] | None = None) -> dict[Case, dict[str, float]]:
     finally:
         torch.set_num_threads(before)
     header = ("", "fit, 1000 steps/s", "over loop", *(f"{n} takes" for n in rivals))
-    header += ("ragged over level", "predict over bare", "one row over bare")
+    header += ("ragged over level", "predict over torch", "over our network", "one row over it")
     header += () if options.no_threads else ("2 threads over 1", "beside a busy process")
     body = (
         f"`RNNClassifier`, one direction, {options.sequences:,} sequences of {CHANNELS} channels, "
         f"batches of {options.batch_size}, {options.epochs} epochs, by `benchmarks/speed.py`: mean "
         "length, and the longest over the shortest. `over loop` is `fit` over a loop written by "
         "hand with the same network; a rival `takes` so many times as long as `fit`; `ragged over "
-        "level` is the cost of a valid step over that in rows of equal length; `predict` and one "
-        "row are over the bare network on padded tensors, in its best batch size. Processor "
+        "level` is the cost of a valid step over that in rows of equal length; `predict` is over "
+        "bare networks on padded tensors, each in its best batch size: one of torch's own layers, "
+        "and our own module, which one row is over, too. All networks pool alike. Processor "
         f"seconds, threads on the wall; medians of {options.repeats} alternated repetitions.\n\n"
         f"{table(header, rows)}\n\n{environment()}"
     )

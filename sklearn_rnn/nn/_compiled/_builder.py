@@ -209,6 +209,12 @@ class Code:
         """Return one scalar of a vector."""
         return Value(self, self.builder.extract_element(vector.ir, ir.IntType(32)(index)))
 
+    def shuffle(self, a: Value, b: Value, chosen: Sequence[int]) -> Value:
+        """Return a vector of chosen lanes of a, and of b, which are numbered on."""
+        number = ir.IntType(32)
+        mask = ir.Constant(ir.VectorType(number, self.lanes), list(chosen))
+        return Value(self, self.builder.shuffle_vector(a.ir, b.ir, mask))
+
     def splat(self, scalar: Value) -> Value:
         """Return a vector of one scalar."""
         undefined = ir.Constant(self.real.vector, ir.Undefined)

@@ -17,10 +17,9 @@ from torch import Tensor
 from .._threads import recurrence_threads
 from ._form import Form
 
-#: Steps from which on a cell of up to `_FEW_UNITS` units is faster compiled; the others always are.
-_FEWEST_STEPS = {"rnn_tanh": 2, "rnn_relu": 2, "rnn_sigmoid": 2, "gru": 1, "gru_reset_before": 1}
-#: Laying the weights of more units out anew takes as long as a step of so many times fewer rows.
-_FEW_UNITS, _UNITS_A_ROW = 64, 32
+#: Units up to which a single step that is to be differentiated is faster compiled; more steps
+#: always are, and other cells.
+_ONE_STEP = {"rnn_tanh": 0, "rnn_relu": 0, "rnn_sigmoid": 0, "gru": 128}
 
 _usable: bool | None = None
 
@@ -52,18 +51,14 @@ def _is_traced() -> bool:
 def is_faster(form: Form, x: Tensor) -> bool:
     """Tell whether the kernels are the faster path, measured by `benchmarks/cells.py`.
 
-    They are, but for a single step of an RNN that is to be differentiated, and for few steps of
-    few rows of GRUs and RNNs of many units: the weights have to be laid out anew before the first
-    step.
+    They are, but for training on single steps. What is not to be differentiated always runs
+    compiled, so that a row has the same bits in every batch; torch would be faster there for one
+    row of one or two steps through 512 units, whose weights have to be laid out anew.
     """
-    fewest = _FEWEST_STEPS.get(form.name)
-    if fewest is None:
+    if x.shape[1] > 1 or not torch.is_grad_enabled():
         return True
-    rows, steps, _ = x.shape
-    units = form.weights.u.shape[1]
-    if units > _FEW_UNITS:
-        return steps >= max(2, units // (_UNITS_A_ROW * rows))
-    return steps >= fewest or not torch.is_grad_enabled()
+    most = _ONE_STEP.get(form.name)
+    return most is None or form.weights.u.shape[1] <= most
 
 
 def _takes(form: Form, x: Tensor, states: tuple[Tensor, ...]) -> bool:

@@ -18,6 +18,8 @@ _BLOCK_ROWS = 32
 _EIGHT = 8
 #: Shards at most.
 _SHARDS = 8
+#: Plans of so many rows at most are kept.
+_FEW_ROWS = 4096
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -94,9 +96,10 @@ def _deal(batch: int, shards: int) -> tuple[np.ndarray, np.ndarray, tuple[tuple[
 
 def make_plan(batch: int, steps: int, lengths: np.ndarray | None, shards: int) -> Plan:
     """Cut a batch into so many shards; without `lengths` every row has all steps."""
+    few = batch <= _FEW_ROWS
     if lengths is None:
-        return _level_plan(batch, steps, shards)
-    order, slots, blocks = _deal(batch, shards)
+        return (_level_plan if few else _level_plan.__wrapped__)(batch, steps, shards)
+    order, slots, blocks = (_deal if few else _deal.__wrapped__)(batch, shards)
     sort = np.argsort(-lengths, kind="stable")
     return _plan(sort[order], lengths[sort][order], slots, blocks)
 

@@ -110,21 +110,51 @@ def pack(module: ir.Module, real: Real, copy: ir.Function) -> ir.Function:
     return code.finish()
 
 
+def _transposed(code: Code, lines: list[Value]) -> list[Value]:
+    """Transpose as many vectors as each has lanes."""
+    lanes, lines, apart = code.lanes, list(lines), 1
+    while apart < lanes:
+        # Of each pair of lines, the blocks off the diagonal change places.
+        first = [e if not e & apart else lanes + e - apart for e in range(lanes)]
+        second = [e + apart if not e & apart else lanes + e for e in range(lanes)]
+        for i in range(lanes):
+            if not i & apart:
+                a, b = lines[i], lines[i + apart]
+                lines[i], lines[i + apart] = code.shuffle(a, b, first), code.shuffle(a, b, second)
+        apart *= 2
+    return lines
+
+
 def pack_across(module: ir.Module, real: Real) -> ir.Function:
     """Write ``pack_across(source, rows, columns, target, n0)``.
 
     Puts a matrix, (rows, columns) in memory, transposed into panels of a right operand with
-    `columns` rows, at column n0.
+    `columns` rows, at column n0, a multiple of the lanes.
     """
     code = Code(module, real, "pack_across", [POINTER, INDEX, INDEX, POINTER, INDEX])
     source, target = (code.reals(code.function.args[i]) for i in (0, 3))
     rows, columns, n0 = (Value(code, code.function.args[i]) for i in (1, 2, 4))
-    width = PANEL * real.lanes
-    with code.loop(rows) as i:
-        n = n0 + i
-        line, to = source + i * columns, target + (n / width) * columns * width + n % width
-        with code.loop(columns) as j:
+    lanes, width = real.lanes, PANEL * real.lanes
+
+    def place(n: Value) -> Pointer:
+        return target + (n / width) * columns * width + n % width
+
+    def one_by_one(row: Value, start: Value) -> None:
+        line, to = source + row * columns, place(n0 + row)
+        with code.loop(columns, start=start) as j:
             (to + j * width).store((line + j).load())
+
+    whole, across = rows / lanes * lanes, columns / lanes * lanes
+    with code.loop(whole, step=lanes) as i:
+        to = place(n0 + i)
+        with code.loop(across, step=lanes) as j:
+            lines = [(source + ((i + m) * columns + j)).load(True) for m in range(lanes)]
+            for m, line in enumerate(_transposed(code, lines)):
+                (to + (j + m) * width).store(line)
+        with code.loop(lanes) as m:
+            one_by_one(i + m, across)
+    with code.loop(rows, start=whole) as i:
+        one_by_one(i, code.integer(0))
     return code.finish()
 
 
