@@ -5,8 +5,9 @@ usual skorch idiom (a module, a DataLoader that pads batches of rows in any orde
 GRU on its torch backend and sktime's LSTM-FCN in torch; each for the same number of epochs over the
 same rows, at the same batch size. Predicting is timed against bare networks, one of torch's layers
 and our own module, called on tensors that are padded already, in the best of several batch sizes,
-and on one row. Rivals that are not installed are left out. All take turns; what is compared are medians of one run: of processor
-seconds, which other jobs disturb least, and of seconds on the wall where threads are compared.
+and on one row. Rivals that are not installed are left out. All take turns; what is compared are
+medians of one run: of processor seconds, which other jobs disturb least, and of seconds on the wall
+where threads are compared.
 """
 
 from __future__ import annotations

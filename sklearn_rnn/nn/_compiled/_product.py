@@ -148,9 +148,9 @@ def pack_across(module: ir.Module, real: Real) -> ir.Function:
     with code.loop(whole, step=lanes) as i:
         to = place(n0 + i)
         with code.loop(across, step=lanes) as j:
-            lines = [(source + ((i + m) * columns + j)).load(True) for m in range(lanes)]
-            for m, line in enumerate(_transposed(code, lines)):
-                (to + (j + m) * width).store(line)
+            lines = [(source + ((i + k) * columns + j)).load(True) for k in range(lanes)]
+            for k, line in enumerate(_transposed(code, lines)):
+                (to + (j + k) * width).store(line)
         with code.loop(lanes) as m:
             one_by_one(i + m, across)
     with code.loop(rows, start=whole) as i:
