@@ -75,7 +75,7 @@ def test_cells_run(script, tmp_path):
     pytest.importorskip("llvmlite")
     page = tmp_path / "page.md"
     results = script("cells").main(["--quick", "--threads", "1", "--page", str(page)])
-    assert len(results) == 7
+    assert len(results) == 9
     assert all(value > 0 for found in results.values() for value in found)
     assert "| gru_reset_before |" in page.read_text()
 
