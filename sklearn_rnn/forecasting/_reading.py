@@ -10,8 +10,9 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
-from ..sequences._frames import is_frame, is_series
+from ..sequences._frames import column_role, is_frame, is_series
 from ..sequences._step_table import StepTable, is_time_index, read_step_table
+from ..sequences._targets import refuse_strings
 from ._grid import Array, Grid
 from ._history import Clock
 
@@ -151,12 +152,20 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
         import narwhals.stable.v2 as nw
 
         frame = nw.from_native(y, eager_only=True)
+        for name in frame.columns:
+            boolean = frame.schema[name] == nw.Boolean
+            if not boolean and column_role(frame.get_column(name)) != "numeric":
+                raise ValueError(
+                    f"Column {name!r} of y holds no numbers. If it tells the series apart, name it "
+                    "with id_col=, if it says when, with time_col=; else drop it from y."
+                )
         names = [str(name) for name in frame.columns]
         y = np.column_stack([frame.get_column(name).to_numpy() for name in frame.columns])
     elif is_series(y):
         name = getattr(y, "name", None)
         names = None if name is None else [str(name)]
         y = np.asarray(y)
+    refuse_strings(y)
     checked = check_array(
         y,
         ensure_2d=False,

@@ -65,6 +65,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
+    refuse_strings(y)
     checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=estimator)
     checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
@@ -76,6 +77,28 @@ def _refuse_missing(y: Any, estimator: Any) -> None:
     if y is None:
         name = "estimator" if estimator is None else f"{type(estimator).__name__} estimator"
         raise ValueError(f"This {name} requires y to be passed, but the target y is None.")
+
+
+def refuse_strings(y: Any) -> None:
+    """Raise where a target that should be a number is a string."""
+    kind = getattr(getattr(y, "dtype", None), "kind", "O")
+    if kind not in "USO" or getattr(y, "ndim", 1) != 1 or not hasattr(y, "__iter__"):
+        return
+    first = next(iter(y), None)
+    if isinstance(first, str) and not _is_number(first):
+        raise ValueError(
+            f"y holds strings ({str(first)!r:.40} in row 0), which are no numbers to predict. "
+            "Convert them, or use a classifier if they are labels."
+        )
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a string is a number, which scikit-learn converts."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_odd_labels(y: Any) -> None:
@@ -92,7 +115,8 @@ def _refuse_odd_labels(y: Any) -> None:
         raise ValueError(
             "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and "
             "1 first: y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For one "
-            "label a step, each row of y needs as many as its sequence has steps."
+            "label a step use SequenceTagger (ReservoirClassifier takes as many labels in each row "
+            "of y as its sequence has steps)."
         )
     for row, label in enumerate(labels):
         if is_missing(label):

@@ -282,3 +282,13 @@ def test_the_frequency_that_is_suggested_suits_the_times(unit, code):
     index = pd.Timestamp("2024") + pd.to_timedelta(np.cumsum(distances), unit=unit)
     with pytest.raises(ValueError, match=f"cannot be inferred.*freq='{code}' to average"):
         quick().fit(None, pd.Series(weekly(50), index=index))
+
+
+def test_targets_that_are_no_numbers_are_named():
+    table = panel()
+    with pytest.raises(ValueError, match="Column 'store' of y holds no numbers.*id_col="):
+        quick(time_col="day").fit(None, table)
+    with pytest.raises(ValueError, match=r"y holds strings \('a' in row 0\)"):
+        quick().fit(None, ["a"] * 30)
+    both = table[["sales"]].assign(whole=np.arange(len(table)), flag=table.day.dt.day > 9)
+    quick().fit(None, both[:140].set_index(TRAIN.index[:1].append(Y.index[1:])))

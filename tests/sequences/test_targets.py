@@ -70,13 +70,21 @@ def test_a_missing_label_is_named(y):
 
 @pytest.mark.parametrize("y", [[["a"], [], ["a", "b"]], [{"a"}, {"b"}, {"a", "b"}], [("a",), ()]])
 def test_sets_of_labels_are_to_be_columns(y):
-    with pytest.raises(ValueError, match="MultiLabelBinarizer.*one label a step"):
+    with pytest.raises(ValueError, match="MultiLabelBinarizer.*a step use SequenceTagger"):
         check_classification_y(y)
 
 
 def test_sparse_indicators_are_made_dense():
     y = np.array([[1, 0], [0, 1]])
     assert check_classification_y(sparse.csr_matrix(y)).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize(
+    "y", [["a", "b"], np.array(["a", "b"]), np.array(["a", 1], dtype=object), pd.Series(["a", "b"])]
+)
+def test_strings_are_no_numbers(y):
+    with pytest.raises(ValueError, match=r"y holds strings \('a' in row 0\).*use a classifier"):
+        check_regression_y(y)
 
 
 @pytest.mark.parametrize("check", [check_classification_y, check_regression_y])
