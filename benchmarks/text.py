@@ -138,10 +138,10 @@ def _text(fits: list[Fit], seeds: int) -> str:
     return f"{statistics.fmean(scores):.3f}{spread} ({seconds}{few})"
 
 
-def _rows(results: Results, models: dict[str, Any], shapes: dict[str, str], seeds: int) -> list:
+def _rows(results: Results, models: list[str], shapes: dict[str, str], seeds: int) -> list:
     """Return a row of the table for each set of which something is known."""
     rows = []
-    for name in TEXTS:
+    for name in shapes:
         if not results.seeds(name, "default"):
             continue
         cells = [_text(results.seeds(name, title), seeds) for title in models]
@@ -193,11 +193,13 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, dict[str, Fi
     for name in names:
         if name not in held:
             print(f"Skipped, not in the data folder: {name}.", file=sys.stderr)
-    rows = _rows(results, models, shapes, seeds)
+    # The table has every model of which something is known.
+    shown = [t for t in {**MODELS, **PARTS} if any(results.seeds(name, t) for name in shapes)]
+    rows = _rows(results, shown, shapes, seeds)
     if not rows:
         print("Nothing was measured of our default.", file=sys.stderr)
         return results.fits
-    header = ("set", "texts, labels", *models, "texts/s")
+    header = ("set", "texts, labels", *shown, "texts/s")
     body = (
         f"`make_pipeline(TextTokenizer(), RNNClassifier())` with nothing set, from scratch, by "
         f"`benchmarks/text.py`: accuracy on the test part, macro F1 for GoEmotions, mean ± "
