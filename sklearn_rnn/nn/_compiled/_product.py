@@ -61,7 +61,9 @@ def product(module: ir.Module, real: Real) -> ir.Function:
     m, n, depth, a_row, a_k = (Value(code, given[i]) for i in (0, 1, 2, 4, 5))
     b_panel, b_k, start_row, c_row = (Value(code, given[i]) for i in (7, 8, 10, 12))
     a, b, start, c = (code.reals(given[i]) for i in (3, 6, 9, 11))
-    heights = (8, 4, 2, 1) if real.registers >= 32 else (4, 2, 1)
+    # What is left of whole tiles is one tile more, and not several lower ones: rows that end one
+    # after the other leave something at nearly every step.
+    heights = range(8 if real.registers >= 32 else 4, 0, -1)
 
     def go_down(right: Pointer, column: Value, row: Variable, height: int, vectors: int) -> None:
         """Take as many tiles of `height` rows as there are rows left for."""
