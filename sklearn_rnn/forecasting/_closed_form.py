@@ -50,6 +50,26 @@ def averaged(maps: list[tuple[LinearMap, int, float]], window: int) -> LinearMap
     return LinearMap(weight, bias)
 
 
+def scale_ratio(part: ForecastData, whole: ForecastData, unit: Tensor, cut: Tensor) -> float:
+    """Return the usual spread of windows of `part` in units of those of `whole`, same cuts.
+
+    A linear map is the same in any unit but for its bias: along a trend, a window of twice the
+    length spreads twice as wide, and a drift that is written in its units would double.
+    """
+    if part.window == whole.window or not len(unit):
+        return 1.0
+    if len(unit) > _BATCH:
+        some = np.random.default_rng(0).choice(len(unit), _BATCH, replace=False)
+        unit, cut = unit[some], cut[some]
+    lanes = part.lanes_of(unit.cpu().numpy())[:, 0]
+    rows = torch.from_numpy(part.rows_of(unit, cut)[:, 0]).to(part.device)
+    lane = torch.from_numpy(lanes).to(part.device)
+    own, other = (data.reader.read(lane, rows).scale.double()[:, 0] for data in (part, whole))
+    # Forecasts start where a series has been seen for longest: early windows are alike.
+    seen = (rows - whole.reader.start[lane]).clamp(max=whole.window)
+    return float((own / other)[seen == seen.max()].mean())
+
+
 def window_weights(data: ForecastData, found: Windows, lane: Tensor) -> Tensor:
     """Return how much an error of one, normalised, comes to in units of each lane's MASE scale."""
     lanes = lane.cpu().numpy()

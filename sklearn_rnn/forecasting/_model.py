@@ -17,7 +17,7 @@ from torch import Tensor
 from ..nn import ForecastNetwork, ForecastNetworkConfig
 from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
 from ._calibration import Calibration, calibrate, coverage, ordered
-from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors
+from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
 from ._dataset import ForecastData
 from ._design import Design
 from ._forecasts import Forecasts, kept_tail
@@ -208,10 +208,13 @@ class ForecastModel:
             first = first_cut(window, self.season_)
             rows = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
             sums, simple = ClosedForm(part, *rows, weights), priors(part)
+            wider = scale_ratio(part, data, *rows)
             for candidate in choice.candidates:
                 if candidate.window == window:
                     solution = sums.solve(simple[candidate.prior], candidate.penalty)
-                    maps.append((solution, window, candidate.weight))
+                    # The bias is in units of the window's own spread.
+                    moved = replace(solution, bias=solution.bias * wider)
+                    maps.append((moved, window, candidate.weight))
                     spread += candidate.weight * sums.spread(solution)
         return averaged(maps, data.window), spread
 

@@ -3,8 +3,10 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from sklearn_rnn import SequenceForecaster
 from sklearn_rnn.forecasting._model import ForecastModel
 from sklearn_rnn.forecasting._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
@@ -263,3 +265,15 @@ def test_weights_of_series_count():
     second = ForecastModel(ForecastOptions(horizon=6, **SMALL)).fit(panel, weights=weights)
     found = first.predict(panel, 6).quantiles
     assert not np.array_equal(found, second.predict(panel, 6).quantiles)
+
+
+def test_averaged_windows_keep_a_trend():
+    """A bias is in units of its window's spread, which along a trend grows with the window."""
+    rng = np.random.default_rng(1)
+    months = pd.date_range("2010", periods=120, freq="MS")
+    y = np.arange(120) + 5 * np.sin(np.arange(120) * np.pi / 6) + 0.3 * rng.normal(size=120)
+    model = SequenceForecaster(6, linear="only", random_state=0)
+    model.fit(None, pd.Series(y[:-6], index=months[:-6]))
+    assert len(model.validation_["windows"]) > 1, "or there is nothing to test"
+    assert model.report_.mase["forecast"] < 0.5 * model.report_.mase["drift"]
+    assert np.abs(model.forecast(6).forecast - y[-6:]).mean() < 4
