@@ -75,7 +75,7 @@ def baselines(task: str, n_steps: int | None) -> dict[str, Callable[[int], Any]]
     }
 
 
-#: Other packages' classifiers: by title their module and name, and whether they take a seed.
+#: Other packages' classifiers: by title their module and name.
 _RIVALS = {
     "MiniRocket": ("aeon.classification.convolution_based", "MiniRocketClassifier"),
     "sktime GRU": ("sktime.classification.deep_learning.gru", "GRUClassifier"),
@@ -85,15 +85,20 @@ _RIVALS = {
 }
 
 
+#: What has no default there.
+_REQUIRED: dict[str, dict[str, Any]] = {"GRUFCNNClassifier": {"hidden_dim": 64, "gru_layers": 1}}
+
+
 class PaddedRival:
     """A classifier behind our `fit` and `predict`: padded with zeros, channels first."""
 
     def __init__(self, module: str, name: str, seed: int) -> None:
         kind = getattr(importlib.import_module(module), name)
+        required = _REQUIRED.get(name, {})
         try:
-            self.model = kind(random_state=seed)
+            self.model = kind(random_state=seed, **required)
         except TypeError:
-            self.model = kind()
+            self.model = kind(**required)
         self.n_steps = 0
 
     def _pad(self, X: Sequences) -> np.ndarray:
