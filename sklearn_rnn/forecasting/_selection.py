@@ -37,6 +37,8 @@ _MOST_STEPS = 64
 # Relative error that one forecast cannot tell, from the tail alone and joined by blocks, which are
 # spread over all of the history.
 _DOUBT, _DOUBT_BLOCKS = 0.35, 0.15
+# Least penalty where the tail holds few forecasts.
+_FIRM = 0.1
 # Candidates of less than this share of the best one's weight are left out.
 _LIGHTEST = 0.1
 # Independent windows that the tail should hold, and the share of a series that it may take.
@@ -213,10 +215,12 @@ def _errors(
     """Solve each prior and penalty from some windows; return the scaled error on others."""
     sums = ClosedForm(data, *solved, weights)
     steps = _steps(data.horizon)
+    # Windows of one history overlap: they are fewer than they seem, and ask for firmer penalties.
+    few = choice.n_independent < ENOUGH
+    penalties = PENALTIES[PENALTIES >= _FIRM] if few else PENALTIES
     maps: dict[tuple[str, float], np.ndarray] = {}
     for name, prior in candidates.items():
-        solutions = sums.path(prior, PENALTIES, steps)
-        for penalty, solution in zip(PENALTIES, solutions, strict=True):
+        for penalty, solution in zip(penalties, sums.path(prior, penalties, steps), strict=True):
             maps[name, float(penalty)] = np.vstack([solution.weight, solution.bias])
     total = dict.fromkeys(maps, 0.0)
     count = 0.0

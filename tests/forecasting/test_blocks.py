@@ -83,6 +83,11 @@ def test_of_random_walks_most_weight_goes_to_the_last_value():
     assert weights["last"] > weights.get("trend", 0.0)
 
 
+def test_few_forecasts_ask_for_firm_penalties():
+    few = chosen(panel_of(walks(600)))
+    assert min(one.penalty for one in few.candidates) >= 0.1
+
+
 def test_targets_of_one_series_are_not_so_many_forecasts():
     one, many = (chosen(panel_of(walks(300, k))).n_independent for k in (1, 6))
     assert one == many
