@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import Any
@@ -25,6 +26,11 @@ def find_vectors(source: Any, tokens: Collection[str]) -> dict[str, np.ndarray]:
     ValueError, TypeError
         When a vector has another size than the first or holds no finite numbers; the line or
         the word is named.
+
+    Warns
+    -----
+    UserWarning
+        When lines of a file hold too few numbers, once: they are left out.
     """
     wanted = set(tokens)
     if isinstance(source, (str, PathLike)):
@@ -46,6 +52,7 @@ def _from_file(path: str | PathLike[str], wanted: set[str]) -> dict[str, np.ndar
     """Read a text file line by line, keeping what is wanted."""
     found: dict[str, np.ndarray] = {}
     size: int | None = None
+    short: list[int] = []
     with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file):
             parts = line.rstrip().split(" ")
@@ -56,10 +63,20 @@ def _from_file(path: str | PathLike[str], wanted: set[str]) -> dict[str, np.ndar
                 continue
             if size is None:
                 size = len(parts) - 1
+            if len(parts) <= size:
+                short.append(number + 1)
+                continue
             # Some words of GloVe's hold spaces: the numbers are the last ones.
             word = " ".join(parts[: len(parts) - size])
             if word in wanted and word not in found:
                 _add(found, word, parts[len(parts) - size :], size, f"line {number + 1} of {path}")
+    if short:
+        warnings.warn(
+            f"{len(short):,} lines of {path} hold fewer than the {size} numbers of the first and "
+            f"were left out; the first of them is line {short[0]}.",
+            UserWarning,
+            stacklevel=2,
+        )
     return found
 
 

@@ -336,6 +336,15 @@ def test_a_stream_keeps_numbers_and_room():
         TextTokenizer("subword").partial_fit(["a"])
 
 
+def test_short_lines_of_a_vector_file_are_told(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("love 1 2 3\nhate 4 5\n\nthis 6 7 8\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="1 lines of .* fewer than the 3 numbers .* line 2"):
+        tokenizer = TextTokenizer(vectors=path).fit(PHRASES)
+    assert np.isnan(tokenizer.vectors_[tokenizer.vocabulary_["hate"]]).all()
+    assert tokenizer.vectors_[tokenizer.vocabulary_["this"]].tolist() == [6, 7, 8]
+
+
 def test_vectors_from_files_and_mappings(tmp_path):
     glove = tmp_path / "glove.txt"
     glove.write_text("love 1 2 3\nthe movie 4 5 6\nhate 7 8 9\nzzz 0 0 0\n", encoding="utf-8")
