@@ -117,10 +117,31 @@ class ChunkedRun:
     def _borders(self, layer: int, direction: int) -> list[Any]:
         """Return the states with which one direction of a layer enters the pieces."""
         states: list[Any] = [None] * len(self.pieces)
+        shelf: dict[tuple[int, ...], Tensor] = {}
         for piece, before, _ in self._sweep(layer, direction):
             # A state may be a view of a whole piece's output, which would be kept with it.
-            states[piece] = cloned(before)
+            states[piece] = self._shelved(shelf, piece, before)
         return states
+
+    def _shelved(
+        self, shelf: dict[tuple[int, ...], Tensor], piece: int, state: Any, place: tuple = ()
+    ) -> Any:
+        """Copy the state before a piece to its place on a shelf for all, and return it there.
+
+        Small blocks of their own would lie scattered among those of the pieces, whose memory could
+        then not be used again as a whole.
+        """
+        if isinstance(state, tuple):
+            return tuple(
+                self._shelved(shelf, piece, part, (*place, index))
+                for index, part in enumerate(state)
+            )
+        if not isinstance(state, Tensor):
+            return state
+        if place not in shelf:
+            shelf[place] = state.new_empty(len(self.pieces), *state.shape)
+        shelf[place][piece] = state
+        return shelf[place][piece]
 
     def _prepare(self) -> int:
         """Find the states of all layers below the last; return the last."""

@@ -120,7 +120,7 @@ def test_states_at_borders_hold_no_more_than_themselves(cell):
     assert kept
     for state in kept:
         for tensor in state if isinstance(state, tuple) else (state,):
-            assert tensor.untyped_storage().nbytes() == tensor.nbytes
+            assert tensor.untyped_storage().nbytes() == 3 * tensor.nbytes  # one a piece
 
 
 @pytest.mark.parametrize("spec", [*POOLINGS, POOLINGS])
@@ -190,3 +190,18 @@ def test_streams_copied_go_their_own_way_and_states_come_back():
 def test_two_directions_cannot_be_streamed():
     with pytest.raises(ValueError, match="starts at the end"):
         NetworkStream(built(bidirectional=True))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_at_the_borders_lie_side_by_side(cell):
+    """One by one they would keep the memory of the pieces between them from being used again."""
+    config = NetworkConfig(hidden_size=4, cell=cell, bidirectional=True)
+    network = build_network(config, torch.Generator().manual_seed(0)).eval()
+    x = torch.randn(1, 100, 1, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        run = ChunkedRun(network, lambda start, stop: x[:, start:stop], 100, chunk=10)
+        states = run._borders(0, 1)
+    first = [state if cell == "gru" else state[0] for state in states[:-1]]
+    assert states[-1] is None and len(first) == 9
+    assert len({state.untyped_storage().data_ptr() for state in first}) == 1
+    assert first[0].untyped_storage().nbytes() == 10 * 4 * 4
