@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, dict[str, Fi
             )
         for title in titles if name in names else ():
             for seed in range(1 if title == "TF-IDF + LR" else seeds):
-                results.add(name, title, seed, lambda: measure(models[title], data, seed))  # noqa: B023
+                results.add(name, title, seed, partial(measure, models[title], data, seed))
             print(f"{name}, {title}: {_text(results.seeds(name, title), seeds)}", flush=True)
     for name in names:
         if name not in held:

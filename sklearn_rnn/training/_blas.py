@@ -1,8 +1,8 @@
-"""One BLAS thread while something is solved. Imports threadpoolctl, which scikit-learn brings.
+"""One BLAS thread while something is solved. Imports threadpoolctl.
 
 NumPy's and SciPy's BLAS take a thread for each core unless told otherwise. Beside another process
 that keeps a core busy these wait for each other: an eigendecomposition of 1,000 rows was seen to
-take fifty times as long. On one thread, sums are also added up in the same order on every machine.
+take fifty times as long. And its last digits depend on their number, which a fit's must not.
 """
 
 from __future__ import annotations
@@ -13,21 +13,36 @@ from collections.abc import Iterator
 
 from threadpoolctl import threadpool_limits
 
-_held = threading.Lock()
+_changed = threading.Condition()
+_depth = threading.local()
+_inside = 0
+_limited = False
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread, unless another thread of this process does so already.
+    """Limit BLAS to one thread for as long as any thread of this process is inside.
 
-    The limit is the whole process's, and some BLAS can only be told by the thread that has told it
-    before: who sets it is who lifts it.
+    The limit is the whole process's. The first to enter sets it and lifts it, once all others have
+    left: some BLAS can only be told by the thread that has told it before.
     """
-    if not _held.acquire(blocking=False):
+    global _inside, _limited
+    if getattr(_depth, "value", 0):
         yield
         return
+    with _changed:
+        sets, _limited = not _limited, True
+        _inside += 1
+        limits = threadpool_limits(limits=1, user_api="blas") if sets else None
+    _depth.value = 1
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
-        _held.release()
+        _depth.value = 0
+        with _changed:
+            _inside -= 1
+            _changed.notify_all()
+            if limits is not None:
+                _changed.wait_for(lambda: _inside == 0)
+                limits.restore_original_limits()
+                _limited = False

@@ -24,22 +24,28 @@ def several():
         yield
 
 
-def test_the_limit_is_lifted_by_who_set_it(several):
+def test_the_limit_holds_until_the_last_has_left(several):
+    """Last digits must not depend on whether another thread has finished before."""
     entered, leave = threading.Event(), threading.Event()
+    seen = []
 
     def other():
         with one_blas_thread():
             entered.set()
             leave.wait(10)
+            seen.extend(threads())
 
     thread = threading.Thread(target=other)
     with one_blas_thread():
+        with one_blas_thread():
+            assert set(threads()) == {1}
         assert set(threads()) == {1}
         thread.start()
         assert entered.wait(10)
-    assert set(threads()) == {3}
-    leave.set()
+        # Lets the other go on while this thread is waiting to lift the limit.
+        threading.Timer(0.2, leave.set).start()
     thread.join()
+    assert set(seen) == {1}
     assert set(threads()) == {3}
     with one_blas_thread():
         assert set(threads()) == {1}
