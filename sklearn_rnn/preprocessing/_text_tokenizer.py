@@ -50,7 +50,8 @@ class TextTokenizer(
         Whether capitals count as small letters.
     normalization : {"NFC", "NFD", "NFKC", "NFKD"} or None, default="NFKC"
         Unicode normal form into which texts are brought first. NFKC writes full-width letters,
-        ligatures and the like as ordinary ones. Marks of direction, soft hyphens and other
+        ligatures and the like as ordinary ones; with it, and NFKD, a typographic apostrophe
+        between letters becomes the plain one. Marks of direction, soft hyphens and other
         invisible marks are left out in any case.
     max_vocabulary : int, default=None
         Most tokens, the reserved ones counted; the most frequent are kept. None keeps all, and
@@ -317,6 +318,24 @@ empty.
         return vectors
 
     # ---------------------------------------------------------------- transforming
+
+    def fit_transform(self, X: Any, y: Any = None) -> Sequences:
+        """Learn the vocabulary and return the training texts as sequences of tokens.
+
+        Parameters
+        ----------
+        X : list of str, list of lists of str, array, column or data frame
+            The training texts, one a row; an iterator is read once.
+        y : ignored
+            Present so that the transformer fits into a pipeline.
+
+        Returns
+        -------
+        Sequences
+            As from `transform`.
+        """
+        X = list(X) if isinstance(X, Iterator) else X
+        return self.fit(X, y).transform(X)
 
     def transform(self, X: Any) -> Sequences:
         """Turn texts into sequences of tokens.

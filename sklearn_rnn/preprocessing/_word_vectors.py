@@ -16,8 +16,8 @@ def find_vectors(source: Any, tokens: Collection[str]) -> dict[str, np.ndarray]:
     Parameters
     ----------
     source : path or mapping
-        A text file with one word and its numbers a line, with or without a first line of two
-        counts; or a mapping from words to vectors.
+        A text file with one word and its numbers a line, between them spaces or tabs, with or
+        without a first line of two counts; or a mapping from words to vectors.
     tokens : collection of str
         The words that are wanted; no other is kept.
 
@@ -30,7 +30,7 @@ def find_vectors(source: Any, tokens: Collection[str]) -> dict[str, np.ndarray]:
     Warns
     -----
     UserWarning
-        When lines of a file hold too few numbers, once: they are left out.
+        When lines of a file hold too few or too many numbers, once: they are left out.
     """
     wanted = set(tokens)
     if isinstance(source, (str, PathLike)):
@@ -52,10 +52,12 @@ def _from_file(path: str | PathLike[str], wanted: set[str]) -> dict[str, np.ndar
     """Read a text file line by line, keeping what is wanted."""
     found: dict[str, np.ndarray] = {}
     size: int | None = None
-    short: list[int] = []
-    with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+    odd: list[int] = []
+    with open(path, encoding="utf-8-sig", errors="replace", newline="\n") as file:
         for number, line in enumerate(file):
-            parts = line.rstrip().split(" ")
+            parts = line.rstrip().replace("\t", " ").split(" ")
+            if "" in parts:
+                parts = [part for part in parts if part]
             if number == 0 and len(parts) == 2 and all(part.isdecimal() for part in parts):
                 size = int(parts[1])
                 continue
@@ -63,21 +65,31 @@ def _from_file(path: str | PathLike[str], wanted: set[str]) -> dict[str, np.ndar
                 continue
             if size is None:
                 size = len(parts) - 1
-            if len(parts) <= size:
-                short.append(number + 1)
-                continue
             # Some words of GloVe's hold spaces: the numbers are the last ones.
-            word = " ".join(parts[: len(parts) - size])
+            spelled = parts[: len(parts) - size]
+            if len(parts) <= size or any(map(_is_number, spelled[1:])):
+                odd.append(number + 1)
+                continue
+            word = " ".join(spelled)
             if word in wanted and word not in found:
                 _add(found, word, parts[len(parts) - size :], size, f"line {number + 1} of {path}")
-    if short:
+    if odd:
         warnings.warn(
-            f"{len(short):,} lines of {path} hold fewer than the {size} numbers of the first and "
-            f"were left out; the first of them is line {short[0]}.",
+            f"{len(odd):,} lines of {path} hold fewer or more numbers than the {size} of the first "
+            f"and were left out; the first of them is line {odd[0]}.",
             UserWarning,
             stacklevel=2,
         )
     return found
+
+
+def _is_number(part: str) -> bool:
+    """Tell whether a part of a line reads as a number."""
+    try:
+        float(part)
+    except ValueError:
+        return False
+    return True
 
 
 def _add(
@@ -90,8 +102,8 @@ def _add(
         raise ValueError(f"vectors: {where} holds no numbers: {error}") from error
     if vector.ndim != 1 or len(vector) == 0 or (size is not None and len(vector) != size):
         raise ValueError(
-            f"vectors: {where} has shape {vector.shape}, but all vectors need the same size "
-            f"{(size,) if size else ''}."
+            f"vectors: {where} has shape {vector.shape}, but all vectors need "
+            f"{'one dimension and the same size' if size is None else f'the shape ({size},)'}."
         )
     if not np.isfinite(vector).all():
         raise ValueError(f"vectors: {where} holds a number that is not finite.")

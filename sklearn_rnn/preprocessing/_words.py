@@ -34,6 +34,8 @@ _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u206
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"
 _APOSTROPHES = "'\u2019"
+# An apostrophe as word processors write it.
+_TYPOGRAPHIC = re.compile(r"(?<=\w)\u2019(?=\w)")
 
 
 @cache
@@ -45,8 +47,12 @@ def _marks() -> str:
 
 @cache
 def _long_runs() -> re.Pattern[str]:
-    """Return the pattern of more combining marks in a row than any language has."""
-    marks = [c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(c)]
+    """Return the pattern of more combining marks in a row than any language has.
+
+    A few Tibetan vowels are none, but decompose into such.
+    """
+    letters = map(chr, range(0x300, 0x1F000))
+    marks = [c for c in letters if unicodedata.combining(unicodedata.normalize("NFKD", c)[0])]
     return re.compile(f"([{''.join(marks)}]{{{_MARKS_IN_A_ROW}}})[{''.join(marks)}]++")
 
 
@@ -92,6 +98,8 @@ def make_cleaner(normalization: Normalization | None, lowercase: bool) -> Callab
                 # Sorting marks takes the square of their number in a row.
                 text = _long_runs().sub(r"\1", text)
                 text = unicodedata.normalize(normalization, text)
+                if "K" in normalization:
+                    text = _TYPOGRAPHIC.sub("'", text)
             text = _INVISIBLE.sub("", text)
         return text.lower() if lowercase else text
 

@@ -151,6 +151,7 @@ def test_cutting_is_reported_once():
     [
         "a" * 10**6,
         "a\u0315\u0300" * 10**5 + "b" + "\u0315\u0300" * 10**5,
+        "\u0f73" * (4 * 10**4),
         "\x00" * 10**5,
         "a'" * 10**5,
         "\ud800" * 10**5,
@@ -164,6 +165,7 @@ def test_cutting_is_reported_once():
     ids=[
         "letter",
         "marks",
+        "tibetan",
         "nul",
         "quotes",
         "surrogates",
@@ -184,6 +186,20 @@ def test_hostile_texts_cost_what_their_length_costs(text):
 
     seconds("é")
     assert seconds(text) < 8 * seconds(text[: len(text) // 4]) + 0.5
+
+
+def test_both_apostrophes_are_one():
+    tokenizer = TextTokenizer().fit(["don't", "l'homme"])
+    assert tokenizer.inverse_transform(tokenizer.transform(["don\u2019t l\u2019homme"])) == [
+        "don't l' homme"
+    ]
+    kept = TextTokenizer(normalization="NFC").fit(["don\u2019t"])
+    assert "don\u2019t" in kept.vocabulary_
+
+
+def test_an_iterator_is_read_once():
+    X = TextTokenizer().fit_transform(iter(PHRASES))
+    assert np.array_equal(X.values, TextTokenizer().fit_transform(PHRASES).values)
 
 
 def test_no_row_is_lost():
@@ -339,10 +355,21 @@ def test_a_stream_keeps_numbers_and_room():
 def test_short_lines_of_a_vector_file_are_told(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("love 1 2 3\nhate 4 5\n\nthis 6 7 8\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match="1 lines of .* fewer than the 3 numbers .* line 2"):
+    with pytest.warns(UserWarning, match="1 lines of .* fewer or more numbers than the 3 .* line 2"):
         tokenizer = TextTokenizer(vectors=path).fit(PHRASES)
     assert np.isnan(tokenizer.vectors_[tokenizer.vocabulary_["hate"]]).all()
     assert tokenizer.vectors_[tokenizer.vocabulary_["this"]].tolist() == [6, 7, 8]
+
+
+def test_vector_files_may_have_tabs_a_byte_order_mark_and_long_lines(tmp_path):
+    path = tmp_path / "vectors.txt"
+    text = "love\t1 2\t3\nhate  4  5  6\nthis 6 7 8 9\nis not 1 1 1\n"
+    path.write_text(text, encoding="utf-8-sig")
+    with pytest.warns(UserWarning, match="1 lines of .* fewer or more numbers than the 3 .* line 3"):
+        tokenizer = TextTokenizer(vectors=path).fit(PHRASES)
+    assert tokenizer.vectors_[tokenizer.vocabulary_["love"]].tolist() == [1, 2, 3]
+    assert tokenizer.vectors_[tokenizer.vocabulary_["hate"]].tolist() == [4, 5, 6]
+    assert np.isnan(tokenizer.vectors_[tokenizer.vocabulary_["this"]]).all()
 
 
 def test_vectors_from_files_and_mappings(tmp_path):
