@@ -355,7 +355,7 @@ def test_a_stream_keeps_numbers_and_room():
 def test_short_lines_of_a_vector_file_are_told(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("love 1 2 3\nhate 4 5\n\nthis 6 7 8\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match="1 lines of .* fewer or more numbers than the 3 .* line 2"):
+    with pytest.warns(UserWarning, match="1 lines .* fewer or more numbers than the 3 .* line 2"):
         tokenizer = TextTokenizer(vectors=path).fit(PHRASES)
     assert np.isnan(tokenizer.vectors_[tokenizer.vocabulary_["hate"]]).all()
     assert tokenizer.vectors_[tokenizer.vocabulary_["this"]].tolist() == [6, 7, 8]
@@ -365,7 +365,7 @@ def test_vector_files_may_have_tabs_a_byte_order_mark_and_long_lines(tmp_path):
     path = tmp_path / "vectors.txt"
     text = "love\t1 2\t3\nhate  4  5  6\nthis 6 7 8 9\nis not 1 1 1\n"
     path.write_text(text, encoding="utf-8-sig")
-    with pytest.warns(UserWarning, match="1 lines of .* fewer or more numbers than the 3 .* line 3"):
+    with pytest.warns(UserWarning, match="1 lines .* fewer or more numbers than the 3 .* line 3"):
         tokenizer = TextTokenizer(vectors=path).fit(PHRASES)
     assert tokenizer.vectors_[tokenizer.vocabulary_["love"]].tolist() == [1, 2, 3]
     assert tokenizer.vectors_[tokenizer.vocabulary_["hate"]].tolist() == [4, 5, 6]
