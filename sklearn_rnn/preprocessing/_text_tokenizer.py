@@ -17,11 +17,12 @@ from ..sequences import Lexicon, Sequences
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Documented, with_fit_task
+from ._cutting import cut_rows
 from ._subwords import Subwords, train_subwords
 from ._texts import Row, Texts, read_texts
 from ._vocabulary import PAD, UNKNOWN, Vocabulary
 from ._word_vectors import find_vectors
-from ._words import Normalization, join_words, make_cleaner, split_chunks, split_words
+from ._words import Normalization, join_words, make_cleaner
 
 # Subwords learned where max_vocabulary says nothing.
 _SUBWORDS = 8000
@@ -267,7 +268,7 @@ empty.
         """Count the tokens of texts and give them numbers."""
         if self.analyzer == "subword":
             vocabulary = self._vocabulary
-            rows = [self._subword_units(row) for row in texts.rows]
+            rows = list(self._tokenized(texts.rows))
             special = set(vocabulary.reserved)
             self._subwords = train_subwords(
                 [[unit for unit in row if unit not in special] for row in rows],
@@ -496,6 +497,12 @@ empty.
                     "The columns beside the texts should match those that TextTokenizer was fitted "
                     f"with; missing: {missing}, unseen at fit: {unseen}."
                 )
+        named = texts.columns is not None and hasattr(self, "feature_names_in_")
+        if named and texts.column != self._column_in:
+            raise ValueError(
+                f"The feature names should match those that were passed during fit: X has the "
+                f"column {texts.column!r}, but TextTokenizer was fitted on {self._column_in!r}."
+            )
         if self._pretokenized == isinstance(texts.rows[0], str):
             forms = ("strings", "lists of words")
             raise TypeError(
@@ -507,7 +514,7 @@ empty.
     def _encoded(self, rows: list[Row]) -> list[list[int]]:
         """Return the numbers of the tokens of each row, cut to length."""
         if self._subwords is not None:
-            found = self._encode_subwords(rows)
+            found = self._subwords.encode(list(self._tokenized(rows)))
         else:
             found = [self._vocabulary.encode(row) for row in self._tokenized(rows)]
         limit = self.max_length
@@ -520,11 +527,6 @@ empty.
             return [row[:limit] for row in found]
         return [row[-limit:] for row in found]
 
-    def _encode_subwords(self, rows: list[Row]) -> list[list[int]]:
-        """Return the numbers of subwords; reserved tokens keep theirs."""
-        assert self._subwords is not None, "subwords have been learned"
-        return self._subwords.encode([self._subword_units(row) for row in rows])
-
     def _sequences(self, rows: list[list[int]], texts: Texts) -> Sequences:
         """Join rows of numbers, an empty one as one unknown token."""
         size = len(self.vocabulary_)
@@ -534,7 +536,7 @@ empty.
             [row or [UNKNOWN] for row in rows],
             size,
             lexicon=self._lexicon,
-            channel_names=None if texts.column is None else [texts.column],
+            channel_names=None if self._column_in is None else [self._column_in],
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
@@ -549,49 +551,9 @@ empty.
             yield row or [""]
 
     def _tokenized(self, rows: list[Row]) -> Iterator[list[str]]:
-        """Yield the tokens of each row."""
+        """Yield the tokens of each row; of subwords, the words with their marks of spaces."""
         clean = make_cleaner(self.normalization, self.lowercase)
-        if self._pretokenized:
-            special = set(self._vocabulary.reserved[2:])
-            for row in rows:
-                yield [word if word in special else clean(word) for word in row]
-            return
-        if callable(self.analyzer):
-            for number, row in enumerate(rows):
-                found = list(self.analyzer(str(row)))
-                if not all(isinstance(token, str) for token in found):
-                    raise TypeError(
-                        f"analyzer must return a list of strings; for row {number} it returned "
-                        f"{found[:5]!r}."
-                    )
-                yield found
-            return
-        cut: Callable[[str], list[str]] = list if self.analyzer == "char" else split_words
-        yield from self._cut_around_special(rows, lambda text: cut(clean(text)))
-
-    def _subword_units(self, row: Row) -> list[str]:
-        """Return the words of a row with their marks of spaces, for the model of subwords."""
-        clean = make_cleaner(self.normalization, self.lowercase)
-        cut = self._cut_around_special([row], lambda text: split_chunks(clean(text)))
-        return next(cut)
-
-    def _cut_around_special(
-        self, rows: list[Row], cut: Callable[[str], list[str]]
-    ) -> Iterator[list[str]]:
-        """Cut texts, keeping special tokens whole."""
-        special = self._vocabulary.reserved[2:]
-        if not special:
-            yield from (cut(str(row)) for row in rows)
-            return
-        import re
-
-        ordered = sorted(special, key=len, reverse=True)
-        pattern = re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
-        for row in rows:
-            tokens: list[str] = []
-            for place, part in enumerate(pattern.split(str(row))):
-                tokens += [part] if place % 2 else cut(part)
-            yield tokens
+        return cut_rows(rows, self.analyzer, clean, self._vocabulary.reserved[2:])
 
     def _warn_of_cutting(self, count: int, total: int) -> None:
         """Say how many texts are cut."""

@@ -305,6 +305,15 @@ def test_frames_with_other_columns(library):
         TextTokenizer(column="other").fit(named)
 
 
+def test_a_column_may_have_another_name_and_a_frame_may_not():
+    tokenizer = TextTokenizer().fit(pd.Series(PHRASES, name="a"))
+    assert tokenizer.transform(pd.Series(PHRASES, name="b")).channel_names == ("a",)
+    tokenizer = TextTokenizer().fit(pd.DataFrame({"a": PHRASES}))
+    assert tokenizer.transform(PHRASES).channel_names == ("a",)
+    with pytest.raises(ValueError, match="feature names .* 'b', .* fitted on 'a'"):
+        tokenizer.transform(pd.DataFrame({"b": PHRASES}))
+
+
 def test_a_category_is_no_text():
     frame = pd.DataFrame({"text": ["a b", "c"], "kind": pd.Categorical(["x", "y"])})
     X = TextTokenizer().fit_transform(frame)
