@@ -92,8 +92,6 @@ class ClosedForm:
     data : ForecastData
     unit, cut : Tensor of int of shape (n_windows,)
         Windows to learn from.
-    effect : Tensor of shape (D,), default=None
-        Effects of covariates that windows and targets are freed of.
     weights : ndarray of shape (n_series,), default=None
         Of the series.
     """

@@ -93,6 +93,14 @@ class ForecastData:
         rows = self.offsets[lanes[:, :1] % n] + cut.cpu().numpy()[:, None]
         return rows + (lanes // n) * self.n_rows
 
+    def effects_ahead(self, unit: Tensor, cut: Tensor) -> np.ndarray | None:
+        """Return what covariates explain in the horizon of windows (B, K, H), or None."""
+        if self.lanes.effect is None:
+            return None
+        last = self.lanes.end[self.lanes_of(unit.cpu().numpy())][..., None] - 1
+        rows = self.rows_of(unit, cut)[..., None] + np.arange(self.horizon)
+        return np.asarray(self.lanes.effect[np.minimum(rows, last)])
+
     def windows(self, first: int, *, full: bool, most: int, seed: int) -> tuple[Tensor, Tensor]:
         """List windows to train on.
 

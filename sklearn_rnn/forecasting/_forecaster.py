@@ -100,7 +100,8 @@ class SequenceForecaster(
     segment_length : int or "auto", default="auto"
         Steps that the segment decoder reads at once; ``"auto"`` is a season.
     linear : bool or "only", default=True
-        Whether the closed-form path stands beside the recurrence; ``"only"`` trains nothing.
+        Whether the closed-form path stands beside the recurrence; ``"only"`` trains nothing, and
+        reads covariates known ahead, but not past-only and static ones.
     target_transform : {"auto", "log", "box-cox", None}, default="auto"
         What is done to the values of each series first; ``"auto"`` takes the logarithm where the
         held-out tail prefers it, and none for counts. Series that are not positive throughout
@@ -170,8 +171,8 @@ class SequenceForecaster(
         of ridge regression on lags, and the forecast's skill, the share of their error it saves.
         Empty where the series are too short to hold anything out.
     validation_ : dict
-        What the held-out tail decided: window, transform, the recurrence's share, and the
-        coverage of the 90 % interval before and after calibration.
+        What the held-out tail decided: window, transform, whether covariates have solved effects,
+        the recurrence's share, and the coverage of the 90 % interval before and after calibration.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str

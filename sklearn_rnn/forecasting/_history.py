@@ -227,6 +227,7 @@ def _lay_out(history: History, rows: Rows, static: Array | None, season: int) ->
         static=static,
         static_cardinalities=tuple(column.cardinality for column in history.schema.static),
         season_length=season,
+        n_calendar=2 * len(history.features),
     )
     history.present = present
     history.weights = None

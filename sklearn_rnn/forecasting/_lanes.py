@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ._effects import Effects
 from ._smoothing import LEVELS as SMOOTHED_LEVELS
 from ._smoothing import smooth
 
@@ -47,6 +48,8 @@ class Lanes:
         Seasonal deviation of each row, known half a season later.
     smoothed : ndarray of shape (L, N_SMOOTHED), float32, or None
         Levels and slope after each row.
+    effect : ndarray of shape (L,) or None
+        What covariates known ahead explain in each row, taken off ``x``.
     """
 
     x: np.ndarray
@@ -60,6 +63,7 @@ class Lanes:
     season: int
     profile: np.ndarray | None
     smoothed: np.ndarray | None
+    effect: np.ndarray | None = None
 
     def to_user(self, values: np.ndarray, lanes: np.ndarray) -> np.ndarray:
         """Turn transformed numbers (B, ...) of some lanes into the user's units."""
@@ -81,7 +85,13 @@ class Lanes:
 
 
 def make_lanes(
-    panel: Any, transform: str | None, *, seasonality: bool, limit: np.ndarray | None = None
+    panel: Any,
+    transform: str | None,
+    *,
+    seasonality: bool,
+    limit: np.ndarray | None = None,
+    effects: Effects | None = None,
+    known: np.ndarray | None = None,
 ) -> Lanes:
     """Read a panel's targets into lanes.
 
@@ -95,6 +105,10 @@ def make_lanes(
         Smooth the lanes too.
     limit : ndarray of int of shape (n,), default=None
         Rows of each series that statistics may use; None means all.
+    effects : Effects, default=None
+        Of covariates, which the lanes are freed of.
+    known : ndarray of shape (N, D), default=None
+        Those covariates as numbers.
 
     Returns
     -------
@@ -114,6 +128,7 @@ def make_lanes(
     start, power = first.copy(), np.ones(n_lanes)
     centre, scale, unit = np.zeros(n_lanes), np.ones(n_lanes), np.ones(n_lanes)
     x = np.zeros(len(raw))
+    effect = None if effects is None else np.zeros(len(raw))
     for lane, (low, high) in enumerate(zip(first, end, strict=True)):
         seen = observed[low:high]
         if not seen.any():
@@ -122,14 +137,21 @@ def make_lanes(
         start[lane] = low + int(np.argmax(seen))
         full = raw[start[lane] : high]
         seen = observed[start[lane] : high]
-        known = full[: max(1, low + lengths[lane] - start[lane])]
-        present = known[np.isfinite(known)]
-        scale[lane] = seasonal_scale(known, season)
+        until = full[: max(1, low + lengths[lane] - start[lane])]
+        present = until[np.isfinite(until)]
+        scale[lane] = seasonal_scale(until, season)
         if transform is not None and present.size and present.min() > 0:
             power[lane] = 0.0 if transform == "log" else _best_power(present, season)
             full = np.maximum(full, 0.5 * present.min())
             present = _forward(present, power[lane])
             full = _forward(full, power[lane])
+        if effects is not None and effect is not None and known is not None:
+            target, row = divmod(int(start[lane]), n_rows)
+            rows = known[row : row + len(full)]
+            effect[start[lane] : high] = effects.explained(target, full[: len(until)], rows)
+            full = full - effect[start[lane] : high]
+            past = full[: len(until)]
+            present = past[np.isfinite(past)]
         centre[lane] = present.mean() if present.size else 0.0
         unit[lane] = _smallest_unit(present)
         filled = full - centre[lane]
@@ -139,7 +161,7 @@ def make_lanes(
         profile, smoothed = smooth(x, start, end, season)
     return Lanes(
         x.astype(np.float32), observed, start, end, power, centre, scale, unit, season,
-        profile, smoothed,
+        profile, smoothed, effect,
     )  # fmt: skip
 
 

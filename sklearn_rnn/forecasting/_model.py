@@ -20,12 +20,13 @@ from ._calibration import Calibration, calibrate, coverage, ordered
 from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
 from ._dataset import ForecastData
 from ._design import Design
+from ._effects import Effects
 from ._forecasts import Forecasts, kept_tail
 from ._lanes import make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
 from ._recursion import continued, extended, widened
-from ._selection import MOST_SOLVED, Choice, choose, first_cut, validation_windows
+from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
 from ._training import train_network
 from ._warm import begin_from
 
@@ -50,6 +51,8 @@ class ForecastModel:
         ``scaled_error`` of the forecast and of the closed form, and ``coverage`` of the 90 %
         interval before and after calibration.
     history_ : list of EpochRecord
+    effects_ : Effects or None
+        Of covariates that are known ahead, in the networks trained last.
     validation_ : tuple of ndarray, ndarray and Forecasts, or None
         Series, cuts and forecasts of the tail, by the model that did not see it.
     """
@@ -100,6 +103,7 @@ class ForecastModel:
         self.design_ = Design(panel)
         self.season_ = max(1, int(panel.season_length))
         self.calibration_: Calibration | None = None
+        self.effects_: Effects | None = None
         self.validation_: tuple[np.ndarray, np.ndarray, Forecasts] | None = None
         design = self.design_(panel)
         with cpu_threads(n_threads):
@@ -135,7 +139,15 @@ class ForecastModel:
         self, panel: Panel, design: Design, choice: Choice, until: np.ndarray | None
     ) -> ForecastData:
         """Make the windows of a panel; statistics come from rows before `until`."""
-        lanes = make_lanes(panel, choice.transform, seasonality=choice.seasonality, limit=until)
+        effects = choice.effects
+        if effects is not None and until is None:
+            plain = make_lanes(panel, choice.transform, seasonality=False)
+            effects = effects_until(plain, panel, design, np.diff(panel.offsets))
+        self.effects_ = effects
+        lanes = make_lanes(
+            panel, choice.transform, seasonality=choice.seasonality, limit=until,
+            effects=effects, known=design.known,
+        )  # fmt: skip
         return ForecastData(
             lanes,
             design,
@@ -394,12 +406,14 @@ class ForecastModel:
         self, panel: Panel, series: np.ndarray, cut: np.ndarray, limit: np.ndarray, seed: int
     ) -> Forecasts:
         """Forecast one trained horizon."""
+        design = self.design_(panel)
         lanes = make_lanes(
-            panel, self.choice_.transform, seasonality=self.choice_.seasonality, limit=limit
-        )
+            panel, self.choice_.transform, seasonality=self.choice_.seasonality, limit=limit,
+            effects=self.effects_, known=design.known,
+        )  # fmt: skip
         mixed = self.options.channels == "mixed"
         data = ForecastData(
-            lanes, self.design_(panel), panel.offsets, self.choice_.window, self.options.horizon,
+            lanes, design, panel.offsets, self.choice_.window, self.options.horizon,
             mixed=mixed, device=self.compute.device,
         )  # fmt: skip
         n_targets = panel.values.shape[1]
@@ -463,16 +477,21 @@ class ForecastModel:
                 p = np.median(point_z, axis=0) if len(networks) > 1 else point_z[0]
                 q = np.median(quantile_z, axis=0) if len(networks) > 1 else quantile_z[0]
 
+                effect = data.effects_ahead(part, where)
+
                 def user(
                     values: np.ndarray,
                     lanes: np.ndarray = lanes,
                     level: np.ndarray = level,
                     scale: np.ndarray = scale,
+                    effect: np.ndarray | None = effect,
                 ) -> np.ndarray:
                     tail = (1,) * (values.ndim - 3)
                     moved = values * scale.reshape(*scale.shape, *tail) + level.reshape(
                         *level.shape, *tail
                     )
+                    if effect is not None:
+                        moved += effect.reshape(*effect.shape, *(1,) * (values.ndim - 3))
                     flat = moved.reshape(-1, *moved.shape[2:])
                     return data.lanes.to_user(flat, lanes).reshape(moved.shape)
 

@@ -40,6 +40,8 @@ class Panel:
         As ``known_cardinalities``, for the columns of ``static``.
     season_length : int, default=1
         Steps in a season; 1 where there is none.
+    n_calendar : int, default=0
+        How many of the columns of ``known``, the last, are of the calendar.
     """
 
     values: Array
@@ -51,6 +53,7 @@ class Panel:
     static: Array | None = None
     static_cardinalities: tuple[int | None, ...] = ()
     season_length: int = 1
+    n_calendar: int = 0
 
     @property
     def n_series(self) -> int:

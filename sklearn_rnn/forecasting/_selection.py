@@ -18,7 +18,8 @@ from ._blocks import ENOUGH, left_out
 from ._closed_form import PENALTIES, ClosedForm, batches, priors
 from ._dataset import ForecastData
 from ._design import Design
-from ._lanes import make_lanes
+from ._effects import Effects, estimate_effects
+from ._lanes import Lanes, make_lanes
 from ._options import ForecastOptions
 from ._panel import Panel
 
@@ -70,6 +71,8 @@ class Choice:
     stride: int
     # Forecasts in the tail that do not overlap. Targets of a series share their time: they are one.
     n_independent: float
+    # Of covariates, where the tail prefers them to none.
+    effects: Effects | None = None
 
     @property
     def validated(self) -> bool:
@@ -100,6 +103,7 @@ class Choice:
             "window": self.recent,
             "windows": self._windows(),
             "transform": self.transform,
+            "effects": self.effects is not None,
             "validated_series": int(self.held_out.sum()),
         }
 
@@ -149,45 +153,92 @@ def choose(
         stride=max(1, min(horizon // 4, tail // 50)),
         n_independent=float(held_out.sum() * tail / horizon),
     )
-    joined = choice.n_independent < ENOUGH
-    best, n_blocks = np.inf, 0
+    best = np.inf
     for transform in _transforms(panel, options.transform):
-        lanes = make_lanes(panel, transform, seasonality=seasonality, limit=until)
-        found, error = [], np.inf
-        windows = _windows(options.window, lengths, horizon, season)
-        for window in windows:
-            data = ForecastData(
-                lanes, design, panel.offsets, window, horizon, mixed=False, until=until
-            )
-            simple = priors(data)
-            if not joined and season > 1:
-                # A seasonal panel gains nothing from the last value alone.
-                simple.pop("last")
-            if choice.n_independent < _TELLING:
-                # Back to a far mean is wrong for most short series, and their tail cannot say so.
-                simple.pop("mean", None)
-            prior = "profile" if "profile" in simple else list(simple)[-1]
-            if not choice.validated or not options.linear:
-                found = [Candidate(window, prior, 1.0)]
-                break
-            first = first_cut(window, season)
-            rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
-            tried = (rows, validation_windows(data, choice))
-            errors = _errors(data, panel, choice, simple, weights, *tried)
-            error = np.fmin(error, np.nanmin([*errors.values(), np.inf]))
-            if joined:
-                blocks = list(left_out(data, first, min(windows), choice.stride))
-                n_blocks = len(blocks)
-                parts = [_errors(data, panel, choice, simple, weights, *one) for one in blocks]
-                for key in errors if parts else ():
-                    errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
-            found += [Candidate(window, *key, error) for key, error in errors.items()]
+        tried = []
+        plain = make_lanes(panel, transform, seasonality=seasonality, limit=until)
+        for effects in _effects(plain, panel, design, options, choice):
+            lanes = plain
+            if effects is not None:
+                lanes = make_lanes(
+                    panel, transform, seasonality=seasonality, limit=until,
+                    effects=effects, known=design.known,
+                )  # fmt: skip
+            tried.append((effects, *_candidates(lanes, panel, design, options, choice, weights)))
+        effects, found, error, n_blocks = min(
+            tried, key=lambda one: float(np.nanmin([*(c.error for c in one[1]), np.inf]))
+        )
         # Whether a trend is one of shares is told by the end of it: the tail alone decides.
         if not choice.candidates or error < best:
             best = error
-            choice.transform = transform
+            choice.transform, choice.effects = transform, effects
             choice.candidates = _averaged(found, choice.n_independent, n_blocks)
     return choice
+
+
+def _effects(
+    plain: Lanes, panel: Panel, design: Design, options: ForecastOptions, choice: Choice
+) -> list[Effects | None]:
+    """List the effects of covariates to try: none, and those that were estimated."""
+    # Counts have no effects that add up; what the covariates say of them is left to the network.
+    n_columns = design.known.shape[1] - panel.n_calendar
+    counts = options.distribution == "negative_binomial"
+    if not n_columns or counts or not options.linear or not choice.validated:
+        return [None]
+    found = effects_until(plain, panel, design, choice.until)
+    return [None] if found is None else [None, found]
+
+
+def effects_until(lanes: Lanes, panel: Panel, design: Design, until: np.ndarray) -> Effects | None:
+    """Estimate the effects of covariates, but for the calendar's, from the first rows of series."""
+    known = design.known[:, : design.known.shape[1] - panel.n_calendar]
+    shift = np.arange(panel.n_targets)[:, None] * len(known)
+    return estimate_effects(lanes, known, (panel.offsets[:-1] + until + shift).reshape(-1))
+
+
+def _candidates(
+    lanes: Lanes,
+    panel: Panel,
+    design: Design,
+    options: ForecastOptions,
+    choice: Choice,
+    weights: np.ndarray | None,
+) -> tuple[list[Candidate], float, int]:
+    """Try linear paths on lanes; return them, the least error on the tail, and blocks tried."""
+    lengths = np.diff(panel.offsets)
+    season, horizon = max(1, int(panel.season_length)), options.horizon
+    joined = choice.n_independent < ENOUGH
+    found: list[Candidate] = []
+    least, n_blocks = np.inf, 0
+    windows = _windows(options.window, lengths, horizon, season)
+    for window in windows:
+        data = ForecastData(
+            lanes, design, panel.offsets, window, horizon, mixed=False, until=choice.until
+        )
+        simple = priors(data)
+        if not joined and season > 1:
+            # A seasonal panel gains nothing from the last value alone.
+            simple.pop("last")
+        if choice.n_independent < _TELLING:
+            # Back to a far mean is wrong for most short series, and their tail cannot say so.
+            simple.pop("mean", None)
+        prior = "profile" if "profile" in simple else list(simple)[-1]
+        if not choice.validated or not options.linear:
+            found = [Candidate(window, prior, 1.0)]
+            break
+        first = first_cut(window, season)
+        rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
+        tried = (rows, validation_windows(data, choice))
+        errors = _errors(data, panel, choice, simple, weights, *tried)
+        least = np.fmin(least, np.nanmin([*errors.values(), np.inf]))
+        if joined:
+            blocks = list(left_out(data, first, min(windows), choice.stride))
+            n_blocks = len(blocks)
+            parts = [_errors(data, panel, choice, simple, weights, *one) for one in blocks]
+            for key in errors if parts else ():
+                errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
+        found += [Candidate(window, *key, error) for key, error in errors.items()]
+    return found, float(least), n_blocks
 
 
 def _averaged(found: list[Candidate], n_independent: float, n_blocks: int) -> list[Candidate]:
@@ -230,11 +281,15 @@ def _errors(
         ones = torch.ones(len(found.z), 1)
         features = torch.cat((found.z, found.extra, ones), 1).double().numpy()
         level, spread = found.level.double().numpy(), found.scale.double().numpy()
+        effect = data.effects_ahead(unit, cut)
         seen = truth[:, steps, 0]
         known = np.isfinite(seen)
         count += known.sum()
         for key, full in maps.items():
-            point = data.lanes.to_user((features @ full) * spread + level, lane.numpy())
+            moved = (features @ full) * spread + level
+            if effect is not None:
+                moved += effect[:, 0, steps]
+            point = data.lanes.to_user(moved, lane.numpy())
             error = np.abs(seen - point) / scale
             total[key] += float(error[known].sum())
     return {key: value / max(count, 1.0) for key, value in total.items()}
