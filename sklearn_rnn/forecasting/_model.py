@@ -224,6 +224,7 @@ class ForecastModel:
             for candidate in choice.candidates:
                 if candidate.window == window:
                     solution = sums.solve(simple[candidate.prior], candidate.penalty)
+                    solution = replace(solution, bias=candidate.drift * solution.bias)
                     # The bias is in units of the window's own spread.
                     moved = replace(solution, bias=solution.bias * wider)
                     maps.append((moved, window, candidate.weight))

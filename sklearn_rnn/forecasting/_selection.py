@@ -40,6 +40,9 @@ _MOST_STEPS = 64
 _DOUBT, _DOUBT_BLOCKS = 0.35, 0.15
 # Least penalty where the tail holds few forecasts.
 _FIRM = 0.1
+# Shares of the intercept, a drift common to all series, that are tried. Where the tail holds few
+# forecasts there is none: drift of the months that were seen is seldom that of the next.
+_DRIFTS = (1.0, 0.5, 0.0)
 # Candidates of less than this share of the best one's weight are left out.
 _LIGHTEST = 0.1
 # Independent windows that the tail should hold, and the share of a series that it may take.
@@ -48,11 +51,13 @@ _WANTED, _TAIL_SHARE = 200, 0.2
 
 @dataclass(frozen=True)
 class Candidate:
-    """A linear path: its window, what its penalty draws it to, and its weight in the average."""
+    """A linear path: window, what its penalty draws it to, drift, and weight in the average."""
 
     window: int
     prior: str
     penalty: float
+    # Share of the intercept that is kept.
+    drift: float = 0.0
     error: float = float("nan")
     weight: float = 1.0
 
@@ -237,7 +242,7 @@ def _candidates(
             parts = [_errors(data, panel, choice, simple, weights, *one) for one in blocks]
             for key in errors if parts else ():
                 errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
-        found += [Candidate(window, *key, error) for key, error in errors.items()]
+        found += [Candidate(window, *key, error=error) for key, error in errors.items()]
     return found, float(least), n_blocks
 
 
@@ -262,36 +267,38 @@ def _errors(
     weights: np.ndarray | None,
     solved: tuple[Tensor, Tensor],
     tried: tuple[Tensor, Tensor],
-) -> dict[tuple[str, float], float]:
-    """Solve each prior and penalty from some windows; return the scaled error on others."""
+) -> dict[tuple[str, float, float], float]:
+    """Solve each prior and penalty from some windows; return the scaled errors on others."""
     sums = ClosedForm(data, *solved, weights)
     steps = _steps(data.horizon)
     # Windows of one history overlap: they are fewer than they seem, and ask for firmer penalties.
     few = choice.n_independent < ENOUGH
     penalties = PENALTIES[PENALTIES >= _FIRM] if few else PENALTIES
-    maps: dict[tuple[str, float], np.ndarray] = {}
-    for name, prior in candidates.items():
-        for penalty, solution in zip(penalties, sums.path(prior, penalties, steps), strict=True):
-            maps[name, float(penalty)] = np.vstack([solution.weight, solution.bias])
-    total = dict.fromkeys(maps, 0.0)
+    drifts = (0.0,) if few else _DRIFTS
+    maps = {
+        (name, float(penalty)): solution
+        for name, prior in candidates.items()
+        for penalty, solution in zip(penalties, sums.path(prior, penalties, steps), strict=True)
+    }
+    total = {(*key, drift): 0.0 for key in maps for drift in drifts}
     count = 0.0
     for unit, cut in batches(*tried, 1024):
         truth, scale = choice.truth(data, panel, unit, cut)
         _, found, lane = data.read(unit, cut)
-        ones = torch.ones(len(found.z), 1)
-        features = torch.cat((found.z, found.extra, ones), 1).double().numpy()
+        features = torch.cat((found.z, found.extra), 1).double().numpy()
         level, spread = found.level.double().numpy(), found.scale.double().numpy()
         effect = data.effects_ahead(unit, cut)
         seen = truth[:, steps, 0]
         known = np.isfinite(seen)
         count += known.sum()
-        for key, full in maps.items():
-            moved = (features @ full) * spread + level
-            if effect is not None:
-                moved += effect[:, 0, steps]
-            point = data.lanes.to_user(moved, lane.numpy())
-            error = np.abs(seen - point) / scale
-            total[key] += float(error[known].sum())
+        for key, solution in maps.items():
+            straight = features @ solution.weight
+            for drift in drifts:
+                moved = (straight + drift * solution.bias) * spread + level
+                if effect is not None:
+                    moved += effect[:, 0, steps]
+                error = np.abs(seen - data.lanes.to_user(moved, lane.numpy())) / scale
+                total[(*key, drift)] += float(error[known].sum())
     return {key: value / max(count, 1.0) for key, value in total.items()}
 
 

@@ -88,6 +88,21 @@ def test_few_forecasts_ask_for_firm_penalties():
     assert min(one.penalty for one in few.candidates) >= 0.1
 
 
+def test_a_single_history_has_no_drift_a_panel_as_much_as_its_tail_says():
+    """What one history rose by while it was seen says little of what comes; a panel's drift does."""
+    rise = 0.1 * np.arange(600)[:, None]
+    assert {one.drift for one in chosen(panel_of(walks(600) + rise)).candidates} == {0.0}
+    noise = np.random.default_rng(0)
+    jumps = [3 * noise.normal() + noise.normal(size=(40, 1)).cumsum(0) for _ in range(120)]
+    steady = chosen(panel_of(*jumps), horizon=5)
+    rising = chosen(panel_of(*(x + np.arange(40)[:, None] for x in jumps)), horizon=5)
+
+    def drift(found):
+        return sum(one.drift * one.weight for one in found.candidates)
+
+    assert drift(steady) < 0.7 < 0.9 < drift(rising)
+
+
 def test_targets_of_one_series_are_not_so_many_forecasts():
     one, many = (chosen(panel_of(walks(300, k))).n_independent for k in (1, 6))
     assert one == many
