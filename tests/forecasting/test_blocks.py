@@ -89,7 +89,7 @@ def test_few_forecasts_ask_for_firm_penalties():
 
 
 def test_a_single_history_has_no_drift_a_panel_as_much_as_its_tail_says():
-    """What one history rose by while it was seen says little of what comes; a panel's drift does."""
+    """What one history rose by says little of what comes; the drift of a panel does."""
     rise = 0.1 * np.arange(600)[:, None]
     assert {one.drift for one in chosen(panel_of(walks(600) + rise)).candidates} == {0.0}
     noise = np.random.default_rng(0)
