@@ -304,6 +304,25 @@ def extend(history: History, table: StepTable, values: Array) -> History:
     return _lay_out(fresh, rows, static, panel.season_length)
 
 
+def refuse_contradictions(history: History, codes: Array, places: Array, known: Array) -> None:
+    """Refuse rows of one step whose covariates differ: there is one forecast for both."""
+    if history.grid.snaps or not known.shape[1] or len(codes) < 2:
+        return
+    order = np.lexsort((places, codes))
+    before, after = order[:-1], order[1:]
+    same = (codes[before] == codes[after]) & (places[before] == places[after])
+    differs = same & (known[before] != known[after]).any(axis=1)
+    if differs.any():
+        pair = int(np.argmax(differs))
+        first, second = sorted((int(before[pair]), int(after[pair])))
+        column = int(np.argmax(known[first] != known[second]))
+        raise ValueError(
+            f"Rows {first} and {second} of X are the same step of {_whose(history, codes[first])}, "
+            f"but differ in column {history.schema.known[column].name!r}: drop one of them, or "
+            "name the column that tells the series apart with id_col=."
+        )
+
+
 def warn_of_static(history: History, table: StepTable, codes: Array) -> None:
     """Warn where new rows say something else of a series than its history."""
     for place, column in enumerate(history.schema.static):

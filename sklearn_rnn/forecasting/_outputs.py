@@ -24,7 +24,7 @@ from ._calendar import calendar
 from ._covariates import encode
 from ._frame import make_frame
 from ._grid import Array
-from ._history import History, extend, locate, warn_of_static
+from ._history import History, extend, locate, refuse_contradictions, warn_of_static
 from ._levels import at_levels, check_levels, interval_levels
 from ._model import ForecastModel
 from ._reading import read_clock, read_X, read_y, times_of_y
@@ -201,6 +201,10 @@ class ForecastOutputMixin:
         known = np.full((len(series), steps, history.n_own), np.nan)
         if history.n_own:
             self._read_future(X, known)
+        elif X is not None and history.schema.past:
+            table, _ = self._table(X)
+            codes, places = locate(history, table)
+            self._warn_of_future(table, places >= history.ends[codes])
         point, found = self._ahead(series, known)
         answer = at_levels(found, self.model_levels_, wanted)
         answer = bounded(answer, self._floors()[:, None])
@@ -220,7 +224,10 @@ class ForecastOutputMixin:
         codes, places = locate(history, table)
         ahead = places - history.ends[codes]
         fits = (ahead >= 0) & (ahead < steps)
-        known[codes[fits], ahead[fits]] = encode(history.schema.known, table)[fits]
+        own = encode(history.schema.known, table)
+        refuse_contradictions(history, codes, places, own)
+        self._warn_of_future(table, ahead >= 0)
+        known[codes[fits], ahead[fits]] = own[fits]
         if np.isnan(known).any():
             code, step = np.argwhere(np.isnan(known))[0][:2]
             when = history.grid.times(history.ends[[code]] + step)[0]
@@ -414,6 +421,7 @@ class ForecastOutputMixin:
         history = self._history
         codes, places = locate(history, table)
         own = encode(history.schema.known, table)
+        refuse_contradictions(history, codes, places, own)
         relative = places - history.panel.start[codes]
         if (relative < 0).any():
             row = int(np.argmin(relative >= 0))

@@ -12,12 +12,17 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ._grid import Array
 from ._reading import is_table
 
 
-class KeepTime(TransformerMixin, BaseEstimator):
+class KeepTime(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Apply a transformer to the covariates of a table of steps; keep its index, ids and times.
 
     Parameters
@@ -31,6 +36,10 @@ class KeepTime(TransformerMixin, BaseEstimator):
     ----------
     transformer_ : transformer
         The fitted clone.
+    n_features_in_ : int
+        Columns of X, those of id and time among them.
+    feature_names_in_ : ndarray of str
+        Their names, when X was a frame with string names.
     """
 
     def __init__(self, transformer: Any, id_col: Any = None, time_col: Any = None) -> None:
@@ -53,14 +62,38 @@ class KeepTime(TransformerMixin, BaseEstimator):
         self : KeepTime
             The fitted transformer.
         """
-        covariates, _ = self._split(X)
-        self.transformer_ = clone(self.transformer)
-        if hasattr(self.transformer_, "set_output"):
-            self.transformer_.set_output(transform="pandas")
-        self.is_empty_ = covariates is None
+        covariates, _ = self._begin(X)
         if covariates is not None:
             self.transformer_.fit(covariates, y)
         return self
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit the transformer to the covariates of X, and transform them.
+
+        What the transformer does to its own training rows is kept, as an encoder of targets has it.
+
+        Parameters
+        ----------
+        X : frame, pandas index or array
+            One row a step.
+        y : object, default=None
+            Handed on.
+        **fit_params : dict
+            Handed on.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `transform` returns it.
+        """
+        covariates, kept = self._begin(X)
+        if covariates is None:
+            return X
+        if hasattr(self.transformer_, "fit_transform"):
+            found = self.transformer_.fit_transform(covariates, y, **fit_params)
+        else:
+            found = self.transformer_.fit(covariates, y, **fit_params).transform(covariates)
+        return self._put_back(found, covariates, kept)
 
     def transform(self, X: Any) -> Any:
         """Transform the covariates of X.
@@ -76,12 +109,64 @@ class KeepTime(TransformerMixin, BaseEstimator):
             With the index and the columns of id and time that X has, and the new covariates.
         """
         check_is_fitted(self, "transformer_")
-        import pandas as pd
-
         covariates, kept = self._split(X)
         if covariates is None:
             return X
-        found = self.transformer_.transform(covariates)
+        return self._put_back(self.transformer_.transform(covariates), covariates, kept)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Not used.
+
+        Returns
+        -------
+        ndarray of object
+            Those of id and time, where they are columns, and those of the transformer.
+        """
+        check_is_fitted(self, "transformer_")
+        if self.is_empty_:
+            return np.asarray(self._kept, dtype=object)
+        return np.asarray([*self._kept, *self.transformer_.get_feature_names_out()], dtype=object)
+
+    def set_output(self, *, transform: Any = None) -> KeepTime:
+        """Change nothing: the output bears an index, and is pandas.
+
+        Parameters
+        ----------
+        transform : object, default=None
+            Not used.
+
+        Returns
+        -------
+        self : KeepTime
+        """
+        return self
+
+    def _begin(self, X: Any) -> tuple[Any, Any]:
+        """Make the transformer, note the columns, and split X."""
+        covariates, kept = self._split(X)
+        self.transformer_ = clone(self.transformer)
+        if hasattr(self.transformer_, "set_output"):
+            self.transformer_.set_output(transform="pandas")
+        self.is_empty_ = covariates is None
+        self._kept = [] if kept is None else list(kept.columns)
+        columns = getattr(X, "columns", None)
+        _check_feature_names(self, X, reset=True)
+        if columns is None:
+            self.n_features_in_ = 0 if covariates is None else covariates.shape[1]
+        else:
+            self.n_features_in_ = len(columns)
+        return covariates, kept
+
+    @staticmethod
+    def _put_back(found: Any, covariates: Any, kept: Any) -> Any:
+        """Return transformed covariates with the index, the id and the time they came with."""
+        import pandas as pd
+
         if not isinstance(found, pd.DataFrame):
             found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
             same = found.shape[1] == covariates.shape[1]

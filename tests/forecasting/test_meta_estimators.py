@@ -8,9 +8,15 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import VotingRegressor
 from sklearn.metrics import mean_absolute_error
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    TimeSeriesSplit,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
 
 from sklearn_rnn import make_forecast_pipeline
 from sklearn_rnn.model_selection import PanelTimeSeriesSplit
@@ -169,3 +175,33 @@ def test_forecast_pipeline_without_covariates():
     pipeline = make_forecast_pipeline(FunctionTransformer(), quick())
     assert len(pipeline.fit(None, Y[:90]).forecast(3)) == 3
     assert pipeline.fit(X[:90][[]], Y[:90]).predict(X[90:93][[]]).shape == (3,)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars", "default"])
+def test_forecast_pipeline_keeps_the_index_whatever_the_output(output):
+    pytest.importorskip("polars")
+    pipeline = make_forecast_pipeline(StandardScaler(), quick()).fit(X[:90], Y[:90])
+    expected = pipeline.predict(X[95:99])
+    pipeline = make_forecast_pipeline(StandardScaler(), quick()).set_output(transform=output)
+    assert (pipeline.fit(X[:90], Y[:90]).predict(X[95:99]) == expected).all()
+    assert list(pipeline.feature_names_in_) == list(X.columns)
+    assert pipeline.n_features_in_ == X.shape[1]
+    assert list(pipeline[:-1].get_feature_names_out()) == list(X.columns)
+
+
+def test_forecast_pipeline_names_columns_of_id_and_time():
+    table = panel().assign(price=lambda d: np.sin(np.arange(len(d))))
+    columns = ["store", "day", "price"]
+    pipeline = make_forecast_pipeline(StandardScaler(), quick(id_col="store", time_col="day"))
+    pipeline.fit(table[columns], table.sales)
+    assert list(pipeline.feature_names_in_) == list(pipeline[:-1].get_feature_names_out())
+    assert list(pipeline[:-1].transform(table[columns]).columns) == columns
+
+
+def test_forecast_pipeline_encodes_targets_across_folds():
+    rng = np.random.default_rng(0)
+    names = pd.DataFrame({"name": rng.integers(0, 50, 120).astype(str)}, index=Y.index)
+    encoder = TargetEncoder(target_type="continuous", cv=KFold(5))
+    kept = make_forecast_pipeline(encoder, quick())[:-1].fit_transform(names, Y)
+    assert np.allclose(kept, clone(encoder).fit_transform(names, Y))
+    assert not np.allclose(kept, clone(encoder).fit(names, Y).transform(names))

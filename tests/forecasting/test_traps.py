@@ -149,3 +149,25 @@ def test_rows_without_id_or_time():
         quick(time_col="store").fit(table[["store"]], table.sales)
     with pytest.raises(ValueError, match="all hold times; name the one"):
         quick().fit(table[["day"]].assign(other=table.day), table.sales)
+
+
+def test_one_step_with_two_values_of_a_covariate():
+    index = pd.date_range("2024-01-01", periods=40, freq="D")
+    X = pd.DataFrame({"price": np.arange(40.0) % 5, "rain": 1.0}, index=index)
+    forecaster = quick(past_covariates=["rain"]).fit(X[:30], weekly(30))
+    later = X[30:33].set_axis(X.index[[30, 31, 31]])
+    with pytest.raises(ValueError, match="Rows 1 and 2 of X are the same step .*column 'price'"):
+        forecaster.predict(later.drop(columns="rain"))
+    with pytest.raises(ValueError, match="Rows 1 and 2 of X are the same step"):
+        forecaster.forecast(2, later.drop(columns="rain"))
+    same = forecaster.predict(later.drop(columns="rain").assign(price=1.0))
+    assert same[1] == same[2]
+
+
+@pytest.mark.parametrize("columns", [["price", "rain"], ["rain"]])
+def test_forecast_warns_of_past_values_after_the_cutoff(columns):
+    index = pd.date_range("2024-01-01", periods=40, freq="D")
+    X = pd.DataFrame({"price": np.arange(40.0) % 5, "rain": 1.0}, index=index)[columns]
+    forecaster = quick(past_covariates=["rain"]).fit(X[:30], weekly(30))
+    with pytest.warns(UserWarning, match="'rain' is a past-only covariate"):
+        forecaster.forecast(2, X[30:])
