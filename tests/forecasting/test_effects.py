@@ -5,12 +5,11 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from series import SHAPE, quick, weekly
 
 from sklearn_rnn.forecasting._effects import estimate_effects
 from sklearn_rnn.forecasting._lanes import make_lanes
 from sklearn_rnn.forecasting._panel import Panel
-
-from series import SHAPE, quick, weekly
 
 
 def table(n=120, seed=0, **columns):
