@@ -149,8 +149,9 @@ class _Walk:
             assert self.running is not None, "there is a pooling"
             return x.new_zeros(()), after, self.running.add(pooled, x, here)
 
-        for start in range(0, steps.shape[1], self.pieces.steps):
-            x = steps[:, start : start + self.pieces.steps]
+        # One split, since the gradient of each slice would be as long as the whole.
+        for number, x in enumerate(steps.split(self.pieces.steps, dim=1)):
+            start = number * self.pieces.steps
             here = None if self.lengths is None else self.lengths - start
             output, states, pooled = self.call(piece, x, here, states, pooled)
             if self.pieces.detach:

@@ -352,16 +352,20 @@ class Step:
 
         The shares are what each part counts in the loss of the whole; they sum to 1.
         """
-        rows, size = self.rows, len(self.rows)
-        if max_steps is not None:
-            lengths = self.batches.storage.lengths[rows]
-            longest = int(lengths.max())
-            if longest * size > max_steps:
+        rows, lengths = self.rows, self.batches.storage.lengths[self.rows]
+        start = 0
+        while start < len(rows):
+            size, longest = len(rows) - start, int(lengths[start:].max())
+            if max_steps is not None and longest * size > max_steps:
                 # A power of two, for few shapes: see `padded_length`.
                 size = 1 << (max(_FEWEST_ROWS, max_steps // longest).bit_length() - 1)
-        for start in range(0, len(rows), size):
+            if max_steps is not None and longest * size > max_steps:
+                # Much shorter rows are no company for one that is too long by itself.
+                alike = lengths[start : start + size] * 2 > longest
+                size = max(1, int(alike.cumprod().sum()))
             part = rows[start : start + size]
             yield self.batches.batch(part), self.batches.share(part, rows)
+            start += size
 
 
 def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:

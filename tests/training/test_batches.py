@@ -114,7 +114,7 @@ def test_parts_of_a_step_are_its_rows_and_their_shares_of_its_loss(ragged, per_s
         ((batch, _),) = step.parts()
         parts = list(step.parts(max_steps=200))
         assert len(parts) > 1
-        assert all(part.x.shape[0] == 4 or part.x[..., 0].numel() <= 200 for part, _ in parts)
+        assert all(part.x.shape[0] <= 4 or part.x[..., 0].numel() <= 200 for part, _ in parts)
         assert sorted(np.concatenate([part.rows for part, _ in parts])) == sorted(batch.rows)
         expected = np.average(batch.target, weights=batch.weight)
         found = sum(share * np.average(p.target, weights=p.weight) for p, share in parts)
@@ -156,3 +156,18 @@ def test_widths_between_times_become_a_channel():
     x, _ = FlatStorage(sequences, CPU).gather(np.array([0, 1]))
     np.testing.assert_allclose(x[0, :, 1], np.log1p([0, 1, 2]), rtol=1e-6)
     np.testing.assert_allclose(x[1, :2, 1], np.log1p([0, 7]), rtol=1e-6)
+
+
+def test_one_long_row_takes_no_short_ones_along():
+    rows = [np.zeros((n, 1), dtype=np.float32) for n in (50, 1000, 60, 55, 40, 45)]
+    batches = TrainingBatches(
+        FlatStorage(Sequences.from_list(rows), CPU),
+        np.arange(6),
+        torch.zeros(6),
+        None,
+        batch_size=6,
+        generator=np.random.default_rng(0),
+    )
+    (step,) = batches
+    parts = [part.rows.tolist() for part, _ in step.parts(max_steps=200)]
+    assert parts == [[1], [2, 3, 0, 5], [4]]
