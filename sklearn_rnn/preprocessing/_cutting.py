@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._texts import Row
-from ._words import split_chunks, split_words
+from ._words import split_chunks, split_marked, split_words
 
 _CUTS: dict[str, Callable[[str], list[str]]] = {
     "char": list,
     "word": split_words,
+    "marked words": split_marked,
     "subword": split_chunks,
 }
 
@@ -27,8 +28,9 @@ def cut_rows(
     Parameters
     ----------
     rows : list of str, or list of lists of str
-    analyzer : {"word", "char", "subword"} or callable
-        What a token is; of subwords, the words with their marks of spaces.
+    analyzer : {"word", "marked words", "char", "subword"} or callable
+        What a token is; of subwords, the words with their marks of spaces. Words are marked where
+        they have capitals, and then in small letters.
     clean : callable
         What is done to each text first; a callable `analyzer` sees texts as they are.
     special : list of str

@@ -22,7 +22,7 @@ from ._subwords import Subwords, train_subwords
 from ._texts import Row, Texts, read_texts
 from ._vocabulary import PAD, UNKNOWN, Vocabulary
 from ._word_vectors import find_vectors
-from ._words import Normalization, join_words, make_cleaner
+from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
 
 # Subwords learned where max_vocabulary says nothing.
 _SUBWORDS = 8000
@@ -47,8 +47,11 @@ class TextTokenizer(
     ----------
     analyzer : {"word", "char", "subword"} or callable, default="word"
         What a token is. A callable takes a text, as it is, and returns a list of strings.
-    lowercase : bool, default=True
-        Whether capitals count as small letters.
+    lowercase : bool or "mark", default="mark"
+        Whether capitals count as small letters. ``"mark"``: they do, and tokens of their own say
+        where they were: ``"<Xx>"`` before one or more words that begin with a capital, unless they
+        begin a sentence, and ``"<XX>"`` before words in capitals throughout. Only words that are
+        cut from strings are marked, and not with ``characters=True``; else it is as True.
     normalization : {"NFC", "NFD", "NFKC", "NFKD"} or None, default="NFKC"
         Unicode normal form into which texts are brought first. NFKC writes full-width letters,
         ligatures and the like as ordinary ones; with it, and NFKD, a typographic apostrophe
@@ -133,7 +136,7 @@ empty.
 
     _parameter_constraints: dict[str, Any] = {
         "analyzer": [StrOptions({"word", "char", "subword"}), callable],
-        "lowercase": ["boolean"],
+        "lowercase": ["boolean", StrOptions({"mark"})],
         "normalization": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
         "max_vocabulary": [Interval(Integral, 3, None, closed="left"), None],
         "min_count": [Interval(Integral, 1, None, closed="left")],
@@ -153,7 +156,7 @@ empty.
         self,
         analyzer: str | Callable[[str], list[str]] = "word",
         *,
-        lowercase: bool = True,
+        lowercase: bool | str = "mark",
         normalization: Normalization | None = "NFKC",
         max_vocabulary: int | None = None,
         min_count: int = 1,
@@ -428,7 +431,7 @@ empty.
             return "".join(tokens)
         if self.analyzer == "subword":
             return "".join(tokens).replace("\u2581", " ").strip()
-        return join_words(tokens)
+        return join_words([token for token in tokens if token not in (CAPITALISED, CAPITALS)])
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the name of the channel of tokens; the tokens themselves are in `tokens_`.
@@ -516,7 +519,12 @@ empty.
         if self._subwords is not None:
             found = self._subwords.encode(list(self._tokenized(rows)))
         else:
-            found = [self._vocabulary.encode(row) for row in self._tokenized(rows)]
+            # Marks that training has not seen say nothing, and are no unknown words.
+            new = {CAPITALISED, CAPITALS}.difference(self._vocabulary.index)
+            found = [
+                self._vocabulary.encode([token for token in row if token not in new])
+                for row in self._tokenized(rows)
+            ]
         limit = self.max_length
         if limit is None:
             return found
@@ -550,10 +558,17 @@ empty.
                 row = row[:limit] if self.truncate == "end" else row[-limit:]
             yield row or [""]
 
+    def _marks_capitals(self) -> bool:
+        """Whether tokens say where capitals were."""
+        cuts = self.analyzer == "word" and not self._pretokenized and not self.characters
+        return self.lowercase == "mark" and cuts
+
     def _tokenized(self, rows: list[Row]) -> Iterator[list[str]]:
         """Yield the tokens of each row; of subwords, the words with their marks of spaces."""
-        clean = make_cleaner(self.normalization, self.lowercase)
-        return cut_rows(rows, self.analyzer, clean, self._vocabulary.reserved[2:])
+        marks = self._marks_capitals()
+        clean = make_cleaner(self.normalization, bool(self.lowercase) and not marks)
+        cut = "marked words" if marks else self.analyzer
+        return cut_rows(rows, cut, clean, self._vocabulary.reserved[2:])
 
     def _warn_of_cutting(self, count: int, total: int) -> None:
         """Say how many texts are cut."""

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
+#: Tokens before a run of words that begin with a capital, and of words in capitals throughout.
+CAPITALISED, CAPITALS = "<Xx>", "<XX>"
+# What a capital after it says nothing of: it begins a sentence, or a part of one.
+_ENDS_OF_SENTENCES = frozenset(".!?:\u2026\u3002\uff01\uff1f")
 #: No word is longer: what is, a megabyte without a space, comes in pieces.
 LONGEST_WORD = 100
 # As many combining marks in a row as Unicode's stream-safe form has (UAX 15).
@@ -119,6 +123,39 @@ def split_words(text: str) -> list[str]:
     if len(text) > LONGEST_WORD and words and max(map(len, words)) > LONGEST_WORD:
         return [piece for word in words for piece in _pieces(word)]
     return words
+
+
+def split_marked(text: str) -> list[str]:
+    """Cut a cleaned text into words in small letters, with a mark before each run of capitals.
+
+    Words of one letter and capitals that begin a sentence say nothing, and are not marked; those in
+    capitals throughout are.
+    """
+    lowered = text.lower()
+    if lowered == text or len(lowered) != len(text):
+        # Nothing is to be marked; or, in a few languages, places do not stay where they were.
+        return split_words(lowered)
+    words: list[str] = []
+    before, begins = None, True
+    for match in word_pattern().finditer(lowered):
+        word = match.group()
+        mark = _mark(text[match.start() : match.end()])
+        if mark is CAPITALISED and begins:
+            mark = None
+        if mark is not None and mark is not before:
+            words.append(mark)
+        words += _pieces(word)
+        # Quotes and brackets leave a beginning what it is.
+        begins = word in _ENDS_OF_SENTENCES or (begins and not word[0].isalnum())
+        before = mark
+    return words
+
+
+def _mark(word: str) -> str | None:
+    """Return the mark of a word as it is written; a letter before an apostrophe is one letter."""
+    if not word[0].isupper() or not word[1:2].isalpha():
+        return None
+    return CAPITALS if word.isupper() else CAPITALISED
 
 
 def split_chunks(text: str) -> list[str]:

@@ -26,8 +26,8 @@ PHRASES = [
 
 
 def words(text):
-    """Cut one text and return its tokens."""
-    tokenizer = TextTokenizer()
+    """Cut one text and return its tokens, capitals or not."""
+    tokenizer = TextTokenizer(lowercase=True)
     X = tokenizer.fit_transform([text])
     return tokenizer.tokens_[X[0].ravel()].tolist()
 
@@ -70,6 +70,62 @@ def test_the_four_phrases():
 )
 def test_words_of_many_scripts(text, expected):
     assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Who was Duke Ellington?", "who was <Xx> duke ellington ?"),
+        ("What is BPH in Old Rome", "what is <XX> bph in <Xx> old rome"),
+        # A run ends where its kind does, or at anything that is no word with a capital.
+        ("see BBC World News, Rome", "see <XX> bbc <Xx> world news , <Xx> rome"),
+        # What begins a sentence has a capital anyway, behind quotes too; one letter says nothing.
+        ('No. The end: "Well! (Really) so', 'no . the end : " well ! ( really ) so'),
+        ("then I'm A 3D iPhone", "then i'm a 3d iphone"),
+        ("USA first", "<XX> usa first"),
+        ("alle Hunde, και ΣΊΣΥΦΟΣ", "alle <Xx> hunde , και <XX> σίσυφος"),
+        ("all is small, 我爱 too", "all is small , 我 爱 too"),
+        # A small letter that is two signs: nothing can be marked by place.
+        ("in \u0130zmir Now", "in i\u0307zmir now"),
+    ],
+)
+def test_marks_say_where_capitals_were(text, expected):
+    tokenizer = TextTokenizer(normalization=None)
+    X = tokenizer.fit_transform([text])
+    assert tokenizer.tokens_[X[0].ravel()].tolist() == expected.split()
+    # The words are those of small letters, and come back without the marks.
+    plain = TextTokenizer(normalization=None, lowercase=True)
+    assert tokenizer.inverse_transform(X) == plain.inverse_transform(plain.fit_transform([text]))
+
+
+def test_marks_are_there_for_words_of_strings_alone():
+    texts = ["in Rome and PARIS", "in Rome"]
+    assert {"<Xx>", "<XX>"} <= set(TextTokenizer().fit(texts).vocabulary_)
+    for tokenizer, X in (
+        (TextTokenizer(lowercase=True), texts),
+        (TextTokenizer(characters=True), texts),
+        (TextTokenizer("char"), texts),
+        (TextTokenizer(str.split), texts),
+        (TextTokenizer(), [text.split() for text in texts]),
+    ):
+        assert not {"<Xx>", "<XX>"} & set(tokenizer.fit(X).vocabulary_)
+    # Training on small letters alone knows no marks: capitals then change nothing.
+    tokenizer = TextTokenizer().fit(["in rome and paris"])
+    assert tokenizer.transform(["in Rome and PARIS"]).equals(
+        tokenizer.transform(["in rome and paris"])
+    )
+    assert tokenizer.transform(["Und Rome"])[0].ravel().tolist() == [
+        1,
+        tokenizer.vocabulary_["rome"],
+    ]
+    with pytest.raises(ValueError, match="lowercase"):
+        TextTokenizer(lowercase="other").fit(texts)
+
+
+def test_overlong_words_with_capitals_come_in_pieces():
+    text = "see " + "Ab" * 150
+    lengths = TextTokenizer(lowercase=True).fit_transform([text]).lengths
+    assert lengths.tolist() == [4] and TextTokenizer().fit_transform([text]).lengths.tolist() == [5]
 
 
 def test_inverse_knows_which_scripts_write_spaces():
