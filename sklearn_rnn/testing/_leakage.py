@@ -27,9 +27,9 @@ def check_no_leakage(
     The estimator is cloned and fitted on the rows before a cutoff. Then the rows after it are
     forecast again and again, while what a forecaster cannot know at the cutoff is changed: the
     targets that come later, where the training rows are views of the same memory; past-only
-    covariates; the order of the rows, and, where there are no covariates that are known ahead,
-    which other rows are asked for. Last, where the estimator has
-    `update`, targets of the history are changed, and the in-sample forecasts of the rows up to the
+    covariates; the order of the rows; whether later rows are asked for with them; and, where no
+    covariates are known ahead, which other rows are. Last, where the estimator has `update`,
+    targets of the history are changed, and the in-sample forecasts of the rows up to the
     change must stay.
 
     Parameters
@@ -82,9 +82,9 @@ def check_no_leakage(
     with warnings.catch_warnings():
         # What is warned of here was done on purpose.
         warnings.simplefilter("ignore", UserWarning)
-        _check_future(clone(estimator), X, values, train, test, table, check, rng)
+        _check_future(clone(estimator), X, y, values, moments, train, test, table, check, rng)
         if hasattr(estimator, "update"):
-            _check_history(estimator, X, values, train, moments, check, rng)
+            _check_history(estimator, X, y, values, train, moments, check, rng)
 
 
 class _Check:
@@ -129,7 +129,9 @@ def _moments(table: StepTable) -> np.ndarray:
 def _check_future(
     model: Any,
     X: Any,
+    y: Any,
     values: np.ndarray,
+    moments: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
     table: StepTable,
@@ -139,7 +141,7 @@ def _check_future(
     """Forecast the rows after the cutoff, and again in changed futures."""
     # One block of memory, of which the training targets are a view where rows allow it.
     shared = values[np.concatenate([train, test])]
-    model.fit(_safe_indexing(X, train), shared[: len(train)])
+    model.fit(_safe_indexing(X, train), _like(y, shared[: len(train)], train))
     rows = _safe_indexing(X, test)
     expected = np.asarray(model.predict(rows))
     shared[len(train) :] = rng.normal(size=shared[len(train) :].shape) * 1e3
@@ -150,11 +152,11 @@ def _check_future(
         check.same(model.predict(changed), expected, f"the past-only covariates {past}")
     taken = {*_names(model, "past_covariates"), *_names(model, "static_covariates")}
     alone = set(table.columns) <= taken  # else forecasts may follow from what others show ahead
+    # What is scaled or smoothed over the rows to forecast knows those that come later.
+    early = np.flatnonzero(moments[test] <= np.median(moments[test]))
+    part = _safe_indexing(rows, early)
+    check.same(model.predict(part), expected[early], "the later rows that are asked for with them")
     if table.times is None:
-        few = np.arange(max(1, len(test) // 2))
-        if alone:
-            part = _safe_indexing(rows, few)
-            check.same(model.predict(part), expected[few], "the rows after them")
         return
     back = np.arange(len(test))[::-1]
     check.same(model.predict(_safe_indexing(rows, back)), expected[back], "the order of the rows")
@@ -163,6 +165,17 @@ def _check_future(
     for some in (back[len(back) // 2 :], np.array([0]), np.array([len(test) - 1])):
         part = _safe_indexing(rows, some)
         check.same(model.predict(part), expected[some], "the other rows that are asked for")
+
+
+def _like(y: Any, values: np.ndarray, rows: np.ndarray) -> Any:
+    """Return some rows of the targets, with other values, as what y is."""
+    import pandas as pd
+
+    if isinstance(y, pd.Series):
+        return pd.Series(values, index=y.index[rows], name=y.name, copy=False)
+    if isinstance(y, pd.DataFrame):
+        return pd.DataFrame(values, index=y.index[rows], columns=y.columns, copy=False)
+    return values
 
 
 def _change(rows: Any, names: list[Any], rng: np.random.Generator) -> Any:
@@ -194,6 +207,7 @@ def _change(rows: Any, names: list[Any], rng: np.random.Generator) -> Any:
 def _check_history(
     estimator: Any,
     X: Any,
+    y: Any,
     values: np.ndarray,
     train: np.ndarray,
     moments: np.ndarray,
@@ -210,7 +224,7 @@ def _check_history(
     until = new[moments[new] <= change]
     found = []
     for targets in (values, changed):
-        model = clone(estimator).fit(_safe_indexing(X, old), values[old])
-        model.update(_safe_indexing(X, new), targets[new])
+        model = clone(estimator).fit(_safe_indexing(X, old), _like(y, values[old], old))
+        model.update(_safe_indexing(X, new), _like(y, targets[new], new))
         found.append(model.predict(_safe_indexing(X, until)))
     check.same(found[1], found[0], "the targets of their own and of later rows (in-sample)")

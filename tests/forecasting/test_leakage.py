@@ -59,8 +59,9 @@ class Leaky(RegressorMixin, BaseEstimator):
         self.past_covariates = past_covariates
 
     def fit(self, X, y):
-        self.last_ = np.asarray(y)[-1]
-        self.whole_ = y if getattr(y, "base", None) is None else y.base
+        values = np.asarray(y)
+        self.last_ = values[-1]
+        self.whole_ = values if values.base is None else values.base
         self.times_, self.values_ = list(X.index), list(np.asarray(y))
         return self
 
@@ -74,6 +75,12 @@ class Leaky(RegressorMixin, BaseEstimator):
             found = found + len(X)
         elif self.cheats == "order":
             found = found + np.arange(len(X))
+        elif self.cheats == "first":
+            found = found + (X.index.min() - self.times_[-1]).days
+        elif self.cheats == "scaled":
+            found = found + X["price"].to_numpy() / X["price"].std()
+        elif self.cheats == "smoothed":
+            found = found + X["price"].rolling(3, center=True, min_periods=1).mean().to_numpy()
         elif self.cheats == "own":
             known = dict(zip(self.times_, self.values_, strict=True))
             found = np.array([known.get(time, self.last_) for time in X.index])
@@ -100,7 +107,10 @@ def test_an_honest_one_passes():
     [
         ("targets", "targets after the cutoff"),
         ("past", r"past-only covariates \['rain'\]"),
-        ("mates", "other rows"),
+        ("mates", "later rows"),
+        ("first", "other rows"),
+        ("scaled", "later rows"),
+        ("smoothed", "later rows"),
         ("order", "order of the rows"),
     ],
 )
@@ -108,7 +118,16 @@ def test_cheats_are_caught(cheats, message):
     with pytest.raises(AssertionError, match=f"Leaky leaks: .*{message}"):
         past = cheats == "past"
         leaky = Leaky(cheats, past_covariates="rain" if past else None)
-        check_no_leakage(leaky, X if past else X[[]], Y)
+        check_no_leakage(leaky, X if past or cheats in ("scaled", "smoothed") else X[[]], Y)
+
+
+def test_targets_stay_what_they_are():
+    class Pandas(Leaky):
+        def fit(self, X, y):
+            self.last_ = y.rolling(3).mean().iloc[-1]
+            return self
+
+    check_no_leakage(Pandas(), X, Y)
 
 
 def test_in_sample_cheats_are_caught():
