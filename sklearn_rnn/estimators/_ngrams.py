@@ -18,7 +18,7 @@ from ..sequences import Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
 from ._linear import solve_labels, solve_numbers
-from ._readout import proportions
+from ._readout import log_losses, proportions
 from ._spelling import rarity, spelled_parts
 from ._targets import Target
 from ._tokens import are_characters, is_small
@@ -39,6 +39,8 @@ _FEWEST_LEFT_OUT = 10
 _CANDIDATES_BY_RATIO: tuple[float, ...] = (3.0, 10.0)
 # More rows times outputs than this take the penalty from as many of the rows as fit.
 _CHOOSE_ON = 200_000
+# How many rows' worth of loss a steepness e times that of the solution has to gain.
+_FIRMNESS = 2.5
 # Factors on what the recurrence answers: trained to the end, it is too sure of itself.
 _STEEPNESS = np.logspace(-1, 0.3, 14)
 
@@ -95,7 +97,8 @@ class SolvedNGrams(ClosedForm):
         if not self._classifies or len(rows) < _FEWEST_LEFT_OUT:
             return
         raw = self._trained(storage, rows)
-        losses = [self._losses(gain * raw, encoded).mean() for gain in _STEEPNESS]
+        wanted = self._doubted(encoded)
+        losses = [self._losses_of(gain * raw, wanted).mean() for gain in _STEEPNESS]
         with torch.no_grad():
             for member in self.network.members():
                 for parameter in member.head.projection.parameters():
@@ -226,9 +229,33 @@ class SolvedNGrams(ClosedForm):
 
     def _best_gain(self, raw: np.ndarray, kept: np.ndarray) -> tuple[float, float]:
         """Return the steepness that rows left out bear out, and their loss with it."""
-        losses = [self._loss(g * raw, self.encoded[kept], kept) for g in self._gains()]
-        best = int(np.argmin(losses))
+        weights = None if self.weights is None else self.weights[kept]
+        wanted = self._doubted(self.encoded[kept])
+        losses = [
+            float(np.average(self._losses_of(g * raw, wanted), weights=weights))
+            for g in self._gains()
+        ]
+        # A few rows are told well or badly by luck, which would make for a steepness of its own.
+        best = int(np.argmin(losses + _FIRMNESS * np.log(self._gains()) ** 2 / len(kept)))
         return float(self._gains()[best]), losses[best]
+
+    def _doubted(self, encoded: np.ndarray) -> np.ndarray:
+        """Return what raw outputs are to be, with the doubt that so few rows leave.
+
+        As though two more rows of any label had come with them: rows that are told without a fault
+        would bear out any steepness. The idea is Platt's.
+        """
+        if not self._classifies:
+            return self._readout_targets(encoded)
+        doubt = 2.0 / (len(encoded) + 2.0)
+        usual = proportions(self.target, self.encoded).mean(axis=0)
+        return (1.0 - doubt) * proportions(self.target, encoded) + doubt * usual
+
+    def _losses_of(self, raw: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Return each row's log loss, or squared error, for what was wanted of it."""
+        if not self._classifies:
+            return np.asarray(((raw - wanted) ** 2).mean(axis=1))
+        return log_losses(self.target, raw, wanted)
 
     @property
     def _classifies(self) -> bool:

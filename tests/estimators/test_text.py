@@ -373,3 +373,13 @@ def test_letters_are_read_out_in_three_views(monkeypatch):
     assert model.net_.module_.path.output_size == upto[4] + len(pairs)
     assert set(shapes) == {(upto[4], 0), (upto[3] + len(pairs), 0), (upto[4], upto[4])}
     assert model.score(X, y) == 1.0
+
+
+def test_few_texts_told_right_do_not_make_certain():
+    rng = np.random.default_rng(0)
+    labels = np.array(["bad", "good"])[rng.integers(2, size=120)]
+    texts = [" ".join([*rng.choice(FILLER, 4), label]) for label in labels]
+    model = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+    found = model.fit(texts, labels).predict_proba(texts)
+    assert model.score(texts, labels) == 1
+    assert 0.8 < np.median(found.max(axis=1)) < 0.9999
