@@ -390,7 +390,7 @@ class SequenceForecaster(
                 f"Found array with 1 sample(s) while a minimum of 2 is required by "
                 f"{type(self).__name__}: one step is no history."
             )
-        warn_of_constant(history)
+        warn_of_constant(history, self.target_names_)
         warn_of_targets(history, self.target_names_)
         check_range(history, self.target_transform, self.distribution)
         usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))

@@ -10,7 +10,7 @@ import numpy as np
 from ._history import History
 
 
-def warn_of_constant(history: History) -> None:
+def warn_of_constant(history: History, names: list[str]) -> None:
     """Warn of series that never change, or that hold no value at all."""
     panel = history.panel
     low = np.fmin.reduceat(panel.values, panel.offsets[:-1], axis=0)
@@ -21,13 +21,13 @@ def warn_of_constant(history: History) -> None:
             history, empty, "hold no value", "they teach nothing, and their forecasts are guesses"
         )
     still = (low == high).all(axis=1) & (panel.lengths > 2)
+    so = "they are forecast as such, and scaled errors (MASE, RMSSE) are not defined for them"
     if still.any():
-        _warn(
-            history,
-            still,
-            "are constant",
-            "they are forecast as such, and scaled errors (MASE, RMSSE) are not defined for them",
-        )
+        _warn(history, still, "are constant", so)
+    for place, name in enumerate(names):
+        alone = (low == high)[:, place] & (panel.lengths > 2) & ~still
+        if alone.any():
+            _warn(history, alone, f"are constant in target {name!r}", so)
 
 
 def warn_of_targets(history: History, names: list[str]) -> None:
