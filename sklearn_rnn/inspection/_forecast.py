@@ -1,4 +1,4 @@
-"""ForecastDisplay: history, forecast, fan and actuals. Imports its neighbour.
+"""ForecastDisplay: history, forecast, fan and actuals. Imports `sequences`.
 
 The class computes nothing that it draws: `from_estimator` reads the frames, `plot` draws them.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..sequences._step_table import is_time_index, read_step_table
 from ._frames import as_axis, check_forecasts, pyplot, quantile_columns, roles, to_pandas
 
 _HISTORY, _FORECAST, _ACTUAL = "#555555", "#0072B2", "#D55E00"
@@ -93,9 +94,11 @@ class ForecastDisplay:
         estimator : SequenceForecaster, pipeline or search
             Fitted.
         X : frame, default=None
-            Rows with the covariates that are known ahead; needed where fit had such.
+            Rows with the covariates that are known ahead; needed where fit had such. They say whose
+            and when the values of a `y` without times are.
         y : series or frame, default=None
-            What happened, with its times; or an array for the steps ahead of one series.
+            What happened: with its times, or beside the rows of X; or an array for the steps ahead
+            of one series.
         horizon : int, default=None
             Steps ahead; None means the trained horizon, or as many as an array ``y`` has.
         quantiles : tuple of float, default=(0.05, 0.25, 0.75, 0.95)
@@ -123,6 +126,11 @@ class ForecastDisplay:
         """
         inner, rows = _forecaster_of(estimator, X)
         steps = horizon
+        beside = _beside(X, y, inner)
+        if beside is not None:
+            if steps is None:
+                steps = max(1, int(np.max(inner.steps_ahead(rows))))
+            y = None
         if steps is None and y is not None and not hasattr(y, "index"):
             steps = len(np.asarray(y))
         if steps is None and y is not None and not getattr(inner, "id_col", None):
@@ -133,7 +141,8 @@ class ForecastDisplay:
         steps = int(inner.horizon_ if steps is None else steps)
         n_steps = 3 * steps if n_history == "auto" else n_history
         history = inner.observed(n_steps)
-        display = cls(length, history=history, actual=_actual_of(y, length))
+        actual = _actual_of(y, length) if beside is None else _placed(beside, length)
+        display = cls(length, history=history, actual=actual)
         return display.plot(ax, series=series, max_series=max_series, **keywords)
 
     @classmethod
@@ -404,6 +413,34 @@ def _when(times: Any, values: Any, counted: Any) -> Any:
         return times
     index = values.index if isinstance(values, (pd.Series, pd.DataFrame)) else None
     return counted if index is None else index
+
+
+def _beside(X: Any, y: Any, forecaster: Any) -> tuple[Any, Any] | None:
+    """Return the rows of X and what happened in them, where y bears no times of its own."""
+    import pandas as pd
+
+    if X is None or y is None:
+        return None
+    if isinstance(y, (pd.Series, pd.DataFrame)) and is_time_index(y.index):
+        return None
+    table = read_step_table(X, id_col=forecaster.id_col, time_col=forecaster.time_col)
+    values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+    return (table, values) if table.times is not None and len(y) == table.n_rows else None
+
+
+def _placed(beside: tuple[Any, Any], forecast: Any) -> Any:
+    """Return what happened in rows of X as a frame like the forecast's."""
+    import pandas as pd
+
+    table, values = beside
+    id_name, time_name = roles(forecast)
+    columns = {} if id_name is None else {id_name: table.ids}
+    frame = pd.DataFrame({**columns, time_name: table.times})
+    if "target" not in forecast.columns:
+        return frame.assign(value=values[:, 0])
+    names = list(dict.fromkeys(forecast["target"]))
+    parts = [frame.assign(target=name, value=values[:, k]) for k, name in enumerate(names)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _actual_of(y: Any, forecast: Any) -> Any:

@@ -187,3 +187,28 @@ def test_says_what_to_install(monkeypatch, origins):
     for display in (ForecastDisplay(origins), ErrorByHorizonDisplay([1], {"a": [1.0]})):
         with pytest.raises(ImportError, match="pip install 'sklearn-rnn\\[plot\\]'"):
             display.plot()
+
+
+@pytest.mark.parametrize("convert", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
+def test_what_happened_beside_the_rows_of_X(convert):
+    table = pd.concat(
+        [pd.DataFrame({"shop": shop, "day": INDEX, "sales": Y.to_numpy()}) for shop in "ab"]
+    )
+    late = (table.day >= INDEX[56]) & (table.day < INDEX[60])
+    model = forecaster(id_col="shop", time_col="day")
+    model.fit(convert(table[table.day < INDEX[56]][["shop", "day"]]), table.sales[:56].tolist() * 2)
+    X, y = table[late][["shop", "day"]], table[late].sales.reset_index(drop=True)
+    display = ForecastDisplay.from_estimator(model, convert(X), y)
+    for ax in display.axes_:
+        drawn = lines(ax)
+        assert drawn["actual"].get_ydata() == pytest.approx(Y[56:60].to_numpy())
+        assert len(drawn["forecast"].get_ydata()) == 4
+
+
+def test_several_targets_beside_the_rows_of_X():
+    y = pd.DataFrame({"a": Y, "b": 2 * Y})
+    model = forecaster().fit(None, y[:56])
+    X = pd.DataFrame(index=INDEX[56:60])
+    display = ForecastDisplay.from_estimator(model, X, y[56:60].to_numpy())
+    found = [lines(ax)["actual"].get_ydata() for ax in display.axes_]
+    assert np.allclose(found, y[56:60].to_numpy().T)
