@@ -99,37 +99,68 @@ def _statsforecast(name: str) -> Forecaster:
     return forecast
 
 
+#: What keeps Lightning from drawing bars and writing folders; nothing that is learned changes.
+_QUIET = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
+#: Updates of darts' default hundred epochs beyond which it is not waited for.
+_MOST_UPDATES = 30_000
+
+
 def _neuralforecast(data: SeriesSet) -> np.ndarray:
-    """Fit neuralforecast's LSTM at its defaults; series shorter than its window are padded."""
+    """Fit neuralforecast's LSTM at its defaults; short series are padded, else it refuses them."""
     from neuralforecast import NeuralForecast
     from neuralforecast.models import LSTM
 
-    # Its own window refuses a panel with a shorter series: one of two seasons is given instead.
-    model = LSTM(h=data.horizon, input_size=2 * max(data.season, data.horizon))
+    # Its default window is three horizons.
+    short = min(len(x) for x in data.train) < 4 * data.horizon
+    quiet = {**_QUIET, "enable_model_summary": False}
+    model = LSTM(h=data.horizon, start_padding_enabled=short, **quiet)
     network = NeuralForecast(models=[model], freq=1)
     network.fit(df=_frame(data), val_size=0)
     return _matrix(network.predict(), "LSTM", data)
 
 
-def _darts(data: SeriesSet) -> np.ndarray:
-    """Fit darts' block RNN at its defaults, on two seasons of history."""
-    from darts import TimeSeries
-    from darts.models import BlockRNNModel
+def _darts(name: str) -> Forecaster:
+    """Return a recurrent forecaster of darts', at its defaults, on two seasons, scaled."""
 
-    shortest = min(len(x) for x in data.train)
-    window = min(2 * max(data.season, data.horizon), shortest - data.horizon)
-    series = [TimeSeries.from_values(x) for x in data.train]
-    model = BlockRNNModel(window, data.horizon, model="LSTM").fit(series)
-    return np.stack([found.values()[:, 0] for found in model.predict(data.horizon, series)])
+    def forecast(data: SeriesSet) -> np.ndarray:
+        from darts import TimeSeries, models
+        from darts.dataprocessing.transformers import Scaler
+
+        shortest = min(len(x) for x in data.train)
+        window = min(2 * max(data.season, data.horizon), shortest - data.horizon - 1)
+        updates = sum(max(1, len(x) - window - data.horizon) for x in data.train) * 100 // 32
+        if updates > _MOST_UPDATES:
+            raise RuntimeError(f"{updates} updates, more than {_MOST_UPDATES}, were not waited for")
+        series = [TimeSeries.from_values(x) for x in data.train]
+        scaler = Scaler()
+        scaled = scaler.fit_transform(series)
+        trainer = {**_QUIET, "enable_model_summary": False}
+        if name == "RNNModel":
+            model = models.RNNModel(
+                window, "LSTM", training_length=window + data.horizon, pl_trainer_kwargs=trainer
+            )
+        else:
+            model = models.BlockRNNModel(
+                window, data.horizon, model="LSTM", pl_trainer_kwargs=trainer
+            )
+        found = scaler.inverse_transform(model.fit(scaled).predict(data.horizon, scaled))
+        return np.stack([one.values()[:, 0] for one in found])
+
+    return forecast
 
 
 def rivals() -> dict[str, Forecaster]:
-    """Return the forecasters of packages that are installed."""
+    """Return the statistical forecasters of packages that are installed."""
+    if not importlib.util.find_spec("statsforecast"):
+        return {}
+    return {"ETS": _statsforecast("AutoETS"), "Theta": _statsforecast("AutoTheta")}
+
+
+def networks() -> dict[str, Forecaster]:
+    """Return the recurrent forecasters of packages that are installed."""
     found: dict[str, Forecaster] = {}
-    if importlib.util.find_spec("statsforecast"):
-        found |= {"ETS": _statsforecast("AutoETS"), "Theta": _statsforecast("AutoTheta")}
     if importlib.util.find_spec("neuralforecast"):
         found["neuralforecast LSTM"] = _neuralforecast
     if importlib.util.find_spec("darts"):
-        found["darts LSTM"] = _darts
+        found |= {"darts RNNModel": _darts("RNNModel"), "darts BlockRNN": _darts("BlockRNNModel")}
     return found

@@ -3,8 +3,9 @@
 Competition sets by mean MASE, with the share that the 90 % interval covers and seconds of a fit;
 ETTh1 by the literature's protocol (12 months to learn from, 4 left out, every origin of the next 4,
 standardised). Beside it seasonal naive, whose published figures check the metric, ridge on lags,
-and what is installed of statsforecast, neuralforecast and darts. `--quick` takes every tenth series
-and fewer origins, and leaves the page alone.
+and with `--rivals` statsforecast's ETS and Theta; `--networks` compares with neuralforecast and darts
+in a section of its own. `--quick` takes every tenth series and fewer origins, and leaves the page
+alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from _data import FOLDER
-from _forecast_rivals import Forecaster, ridge, rivals, seasonal_naive
+from _forecast_rivals import Forecaster, networks, ridge, rivals, seasonal_naive
 from _report import add_page_options, environment, publish, table
 from _series import PANELS, SeriesSet, available_panels, load_etth1, load_panel
 
@@ -39,6 +40,15 @@ ETT_PUBLISHED = {
     720: "SegRNN .466, PatchTST .447",
 }
 _MONTH = 30 * 24
+#: Sets that other packages' networks are fitted to: a thousand updates take them minutes on each.
+_BESIDE_NETWORKS = ("M3 monthly", "M1 monthly", "M4 hourly", "M4 weekly", "AirPassengers")
+_NETWORKS_TEXT = (
+    "`SequenceForecaster()` and the recurrent forecasters of neuralforecast and darts, in one run, "
+    "by `benchmarks/forecasting.py --networks`: all at their defaults, told the horizon. "
+    "neuralforecast pads series that are shorter than its window, which it else refuses; darts "
+    "reads two seasons, scaled, and is left out where its hundred epochs would take over 30,000 "
+    "updates. Theirs use as many threads as there are cores, ours one."
+)
 
 
 class Result(NamedTuple):
@@ -152,8 +162,11 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, Result]]:
     parser.add_argument("--ett", default="96,192,336,720", help="horizons on ETTh1; may be empty")
     parser.add_argument("--ett-stride", type=int, default=1, help="origins of ETTh1 to leave out")
     parser.add_argument("--quick", action="store_true", help="a tenth of it all; leaves the page")
+    parser.add_argument("--rivals", action="store_true", help="statsforecast's ETS and Theta")
     parser.add_argument(
-        "--rivals", action="store_true", help="statsforecast, neuralforecast, darts"
+        "--networks",
+        action="store_true",
+        help="beside neuralforecast and darts, on a few sets, for minutes each",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=FOLDER, help="the folder that holds the sets")
@@ -162,6 +175,8 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, Result]]:
     options.ett_stride = 50 if options.quick else options.ett_stride
     held = available_panels(options.data)
     names = options.sets.split(",") if options.sets else list(PANELS)
+    if options.networks:
+        options.ett, names = "", names if options.sets else list(_BESIDE_NETWORKS)
     unknown = [name for name in names if name not in PANELS]
     if unknown:
         parser.error(f"no set is called {', '.join(unknown)}; there are {', '.join(PANELS)}")
@@ -170,6 +185,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, Result]]:
         print(f"Skipped, not in the data folder: {', '.join(missing)}.", file=sys.stderr)
     others = {"seasonal naive": seasonal_naive, "ridge": ridge}
     others |= rivals() if options.rivals else {}
+    others |= networks() if options.networks else {}
     results: dict[str, dict[str, Result]] = {}
     rows = []
     for name in (name for name in names if name in held):
@@ -197,6 +213,11 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, Result]]:
     texts += _ett_table(options)
     if not texts:
         print("None of the sets is there: nothing was measured.", file=sys.stderr)
+        return results
+    if options.networks:
+        options.no_page = options.no_page or options.quick or options.sets is not None
+        body = f"{_NETWORKS_TEXT}\n\n{chr(10).join(texts)}\n\n{environment()}"
+        publish("forecasting-networks", "Forecasting beside other networks", body, options)
         return results
     body = (
         "`SequenceForecaster()` with nothing set but horizon and season, by "
