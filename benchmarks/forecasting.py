@@ -3,9 +3,9 @@
 Competition sets by mean MASE, with the share that the 90 % interval covers and seconds of a fit;
 ETTh1 by the literature's protocol (12 months to learn from, 4 left out, every origin of the next 4,
 standardised). Beside it seasonal naive, whose published figures check the metric, ridge on lags,
-and with `--rivals` statsforecast's ETS and Theta; `--networks` compares with neuralforecast and darts
-in a section of its own. `--quick` takes every tenth series and fewer origins, and leaves the page
-alone.
+and with `--rivals` statsforecast's ETS and Theta; `--networks` compares with neuralforecast and
+darts in a section of its own. `--quick` takes every tenth series and fewer origins, and leaves the
+page alone.
 """
 
 from __future__ import annotations
