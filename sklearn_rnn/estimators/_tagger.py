@@ -64,8 +64,8 @@ class SequenceTagger(BaseRNN):
         itself. ``"auto"`` is a CRF for words and tokens, and softmax for numbers.
     constraints : {"auto", None}, default="auto"
         Whether a CRF forbids what the labels' scheme forbids, such as ``I-PER`` after ``B-LOC``.
-        ``"auto"`` does so when all labels are of the scheme BIO or BIOES, and no training row
-        breaks it.
+        ``"auto"`` does so when all labels are of the scheme BIO or BIOES (BILOU, BMES and BMEWO
+        are the latter in other letters), with types or without, and no training row breaks it.
     stem : {"conv", None}, default=None
         ``"conv"`` puts a small convolution over time before the recurrence.
     dropout : float, default=0.3
@@ -509,7 +509,11 @@ def _refuse_unsplit(X: Any, *, words: bool) -> None:
     if isinstance(X, str):
         raise TypeError("X is a single string; for one sentence pass [text.split()].")
     rows = X.to_list() if hasattr(X, "to_list") and getattr(X, "ndim", 1) == 1 else X
-    if not isinstance(rows, (list, tuple)) or not len(rows):
+    if not isinstance(rows, (list, tuple)):
+        return
+    if not len(rows):
+        if words:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         return
     if isinstance(rows[0], str):
         raise TypeError(

@@ -82,7 +82,8 @@ def find_entities(labels: Sequence[str]) -> list[Entity]:
 
     Labels are ``O``, or a prefix and a type: ``B-PER`` begins an entity, ``I-PER`` goes on with
     it, ``E-PER`` ends it, ``S-PER`` is one by itself (``L`` and ``U`` are read as ``E`` and
-    ``S``). An entity also begins where an ``I`` follows an entity that has ended, or one of another
+    ``S``, ``M`` and ``W`` as ``I`` and ``S``). A prefix by itself, as ``B``, is of a nameless type.
+    An entity also begins where an ``I`` follows an entity that has ended, or one of another
     type. Labels without a prefix are a type each: a run of equal ones is an entity.
 
     Parameters
@@ -118,16 +119,22 @@ def find_entities(labels: Sequence[str]) -> list[Entity]:
     return entities
 
 
+# What prefixes of other schemes are called in ours: BILOU, BMES and BMEWO.
+_PREFIXES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I", "W": "S"}
+# A W by itself is rather a label of its own.
+_BARE = set(_PREFIXES) - {"W"}
+
+
 def split_label(label: Any) -> tuple[str, str]:
     """Return prefix and type of a label: B, I, E, S or O; a label without a prefix counts as I."""
     text = str(label)
     if text in ("O", "_", ""):
         return "O", ""
     prefix, dash, kind = text.partition("-")
-    if dash and prefix in ("B", "I", "E", "S", "L", "U"):
-        return {"L": "E", "U": "S"}.get(prefix, prefix), kind
-    if text in ("B", "I", "E", "S", "L", "U"):
-        return {"L": "E", "U": "S"}.get(text, text), "_"
+    if dash and prefix in _PREFIXES:
+        return _PREFIXES[prefix], kind
+    if text in _BARE:
+        return _PREFIXES[text], "_"
     return "I", text
 
 
@@ -272,9 +279,9 @@ def scheme_of(labels: Iterable[Any]) -> str | None:
         if text == "O":
             continue
         prefix, dash, _ = text.partition("-")
-        if not dash or prefix not in ("B", "I", "E", "S", "L", "U"):
+        if prefix not in (_PREFIXES if dash else _BARE):
             return None
-        prefixes.add(prefix)
-    if not prefixes & {"B", "S", "U"}:
+        prefixes.add(_PREFIXES[prefix])
+    if not prefixes & {"B", "S"}:
         return None
-    return "BIOES" if prefixes & {"E", "S", "L", "U"} else "BIO"
+    return "BIOES" if prefixes & {"E", "S"} else "BIO"

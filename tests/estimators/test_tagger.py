@@ -113,6 +113,17 @@ def test_bioes_is_kept():
         assert row[-1][0] in "ESO"
 
 
+@pytest.mark.parametrize("form", ["{0}-X", "{0}"])
+def test_segments_of_bmes_are_kept(form):
+    X = [["a", "b", "c"], ["d"], ["c", "d"]] * 6
+    y = [[form.format(tag) for tag in row] for row in (["B", "M", "E"], ["S"], ["S", "S"])] * 6
+    tagger = SequenceTagger(**SHORT).fit(X, y)
+    assert tagger.scheme_ == "BIOES"
+    for row in tagger.predict([["a"], ["c", "b"], ["b", "b", "b"]]):
+        assert row[0][0] in "BS"
+        assert row[-1][0] in "ES"
+
+
 def test_same_seed_same_model_and_pickle(fitted):
     X, y = sentences()
     again = clone(fitted).fit(X, y)
@@ -248,6 +259,8 @@ def test_refuses_what_is_no_word(fitted):
             fitted.predict(column)
     with pytest.raises(ValueError, match="Row 0 has no words"):
         fitted.predict([[]])
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        fitted.predict([])
 
 
 def test_sequences_of_tokens_are_taken_as_they_are():
