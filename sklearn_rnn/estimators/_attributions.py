@@ -103,7 +103,8 @@ class AttributionMixin:
         else:
             place = np.flatnonzero(self.classes_ == target)
         if not len(place):
-            raise ValueError(f"target={target!r} is none of the labels {list(self.classes_)}.")
+            labels = np.asarray(getattr(self, "classes_", [])).tolist()
+            raise ValueError(f"target={target!r} is none of the labels {labels}.")
         if len(raw) == 1 and isinstance(self._target, LabelTarget):
             return 0, 1.0 if place[0] == 1 else -1.0
         return int(place[0]), 1.0
@@ -144,7 +145,7 @@ def ngram_parts(path: NGramPath, tokens: Tensor, column: int) -> Tensor:
     known = [path.keys[place] == key for place, key in zip(places, keys, strict=True)]
     times = torch.zeros_like(worth)
     for place, is_known in zip(places, known, strict=True):
-        times.index_add_(0, place[is_known], torch.ones_like(times[: int(is_known.sum())]))
+        times.index_add_(0, place[is_known], times.new_ones(int(is_known.sum())))
     spans = [torch.arange(1 + n) for n in range(min(path.longest, length + 2 * path.ends))]
     # What comes after are pairs with a token between them.
     spans += [torch.tensor([0, 2])] * (len(places) - len(spans))

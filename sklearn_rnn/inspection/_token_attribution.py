@@ -18,6 +18,8 @@ from ..sequences import Sequences
 
 # Two hues that colour-blind readers tell apart: blue speaks for the label, orange against it.
 _FOR, _AGAINST = (0, 114, 178), (213, 94, 0)
+# Control characters, which nothing shows, by the pictures that Unicode has of them.
+_PICTURES = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}
 _METHODS = ("integrated_gradients", "attention")
 
 
@@ -70,7 +72,7 @@ class TokenAttributionDisplay:
         *,
         titles: Sequence[str] | None = None,
     ) -> None:
-        self.tokens = [list(row) for row in tokens]
+        self.tokens = [[word.translate(_PICTURES) for word in row] for row in tokens]
         self.attributions = [np.asarray(row, dtype=np.float64).ravel() for row in attributions]
         self.titles = None if titles is None else [str(title) for title in titles]
         if len(self.tokens) != len(self.attributions):

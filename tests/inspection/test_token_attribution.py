@@ -47,7 +47,8 @@ def raw(network, tokens):
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_attributions_are_complete(share, cell):
     model = fitted(share, cell=cell)
-    X = model[0].transform(["not good at all", "bad", "a good good plot unheard"])
+    long = "not good at all a bad plot " * 20
+    X = model[0].transform(["not good at all", "bad", "a good good plot unheard", long])
     found = model[-1].token_attributions(X, target="yes", n_steps=128)
     assert found.lengths.tolist() == X.lengths.tolist()
     network = model[-1].net_.network_for(torch.float64)
@@ -111,6 +112,11 @@ def test_long_texts_break_their_lines():
     assert len(heights) >= 4
     _, ax = plt.subplots()
     assert TokenAttributionDisplay([["a"]], [[0.0]]).plot(ax=ax).ax_ is ax
+
+
+def test_what_nothing_shows_has_a_picture():
+    display = TokenAttributionDisplay([["a\x00", "\t"]], [[1.0, 0.0]])
+    assert display.tokens == [["a\u2400", "\u2409"]]
 
 
 def test_what_does_not_fit_is_refused():
