@@ -28,7 +28,9 @@ def are_characters(sequences: Sequences) -> bool:
     """Return whether tokens are characters; without a spelling, few of them are."""
     if sequences.lexicon is None:
         return is_small(sequences)
-    return bool(np.mean([len(token) for token in sequences.lexicon.tokens[2:]]) < 1.5)
+    lengths = [len(token) for token in sequences.lexicon.tokens[2:]]
+    # The usual one: a few special tokens are long in any alphabet.
+    return bool(lengths) and bool(np.median(lengths) < 1.5)
 
 
 def is_small(sequences: Sequences) -> bool:

@@ -375,6 +375,18 @@ def test_letters_are_read_out_in_three_views(monkeypatch):
     assert model.score(X, y) == 1.0
 
 
+def test_texts_without_a_known_word_are_no_reason_to_warn():
+    model = make_pipeline(TextTokenizer(), quick())
+    assert model.fit([""] * 20, ["a", "b"] * 10).predict_proba([""]).shape == (1, 2)
+
+
+def test_special_tokens_make_no_words_of_letters():
+    texts = ["[BEGIN]acgt", "[BEGIN]ttga"] * 10
+    tokenizer = TextTokenizer("char", special_tokens=["[BEGIN]", "[END]"])
+    model = make_pipeline(tokenizer, quick(ngrams="only")).fit(texts, ["x", "y"] * 10)
+    assert model[-1].net_.module_.path.longest == 5
+
+
 def test_few_texts_told_right_do_not_make_certain():
     rng = np.random.default_rng(0)
     labels = np.array(["bad", "good"])[rng.integers(2, size=120)]
