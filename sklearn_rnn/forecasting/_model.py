@@ -6,7 +6,7 @@ Imports torch, nn, the training room and the parts of this room.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..nn import ForecastNetwork, ForecastNetworkConfig
 from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
-from ._calibration import Calibration, calibrate, coverage, ordered
+from ._blocks import ENOUGH, left_out
+from ._calibration import Calibration, ordered, proven
 from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
 from ._dataset import ForecastData
 from ._design import Design
@@ -115,7 +116,7 @@ class ForecastModel:
             data = self._data(panel, design, choice, until=choice.until)
             network = self._network(data, choice, weights, seed, on_epoch)
             with cpu_threads(n_threads):
-                share = self._validate(network, data, panel, choice)
+                share = self._validate(network, data, panel, choice, weights)
             if not self.options.refit:
                 self.networks_ = [network]
         elif self.trains:
@@ -211,16 +212,24 @@ class ForecastModel:
         return network.eval()
 
     def _solve(
-        self, data: ForecastData, choice: Choice, weights: np.ndarray | None, seed: int
+        self,
+        data: ForecastData,
+        choice: Choice,
+        weights: np.ndarray | None,
+        seed: int,
+        rows: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[LinearMap, np.ndarray]:
         """Solve the linear paths that were chosen and average them; return their spread too."""
         maps, spread = [], np.zeros(data.horizon)
         for window in sorted({candidate.window for candidate in choice.candidates}):
             part = data.with_window(window)
             first = first_cut(window, self.season_)
-            rows = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
-            sums, simple = ClosedForm(part, *rows, weights), priors(part)
-            wider = scale_ratio(part, data, *rows)
+            if rows is None:
+                unit, cut = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
+            else:
+                unit, cut = (ends[rows[1] >= first] for ends in rows)
+            sums, simple = ClosedForm(part, unit, cut, weights), priors(part)
+            wider = scale_ratio(part, data, unit, cut)
             for candidate in choice.candidates:
                 if candidate.window == window:
                     solution = sums.solve(simple[candidate.prior], candidate.penalty)
@@ -280,7 +289,12 @@ class ForecastModel:
         )
 
     def _validate(
-        self, network: ForecastNetwork, data: ForecastData, panel: Panel, choice: Choice
+        self,
+        network: ForecastNetwork,
+        data: ForecastData,
+        panel: Panel,
+        choice: Choice,
+        weights: np.ndarray | None,
     ) -> float:
         """Choose the share of what was trained, and calibrate, on the tail."""
         unit, cut = validation_windows(data, choice)
@@ -305,34 +319,36 @@ class ForecastModel:
         self.validation_ = kept_tail(data, unit, cut, found)
         self.report_["scaled_error"] = _scaled_error(truth, found.point, scale)
         if self.options.calibrate:
-            self._calibrate(truth, found)
+            known, forecasts = [truth], [found]
+            if choice.n_independent < ENOUGH and self.options.linear and not data.mixed:
+                for true, one in self._left_out(network, data, panel, choice, weights):
+                    known.append(true)
+                    forecasts.append(one)
+            point = np.concatenate([one.point for one in forecasts])
+            quantiles = np.concatenate([one.quantiles for one in forecasts])
+            n = choice.n_independent * len(known)
+            self.calibration_, self.report_["coverage_before"], self.report_["coverage"] = proven(
+                np.concatenate(known), point, quantiles, found.levels, n
+            )
         return share
 
-    def _calibrate(self, truth: np.ndarray, found: Forecasts) -> None:
-        """Calibrate, and measure the coverage on windows that were not calibrated on."""
-        flat = truth.shape[0] * truth.shape[2], truth.shape[1]
-
-        def rows(values: np.ndarray) -> np.ndarray:
-            return np.moveaxis(values, 2, 1).reshape(*flat, *values.shape[3:])
-
-        y, point, quantiles = rows(truth), rows(found.point), rows(found.quantiles)
-        low, high = found.levels.index(0.05), found.levels.index(0.95)
-        self.calibration_ = calibrate(y, point, quantiles, found.levels)
-        halves = np.arange(len(y)) % 2
-        after = np.empty_like(quantiles)
-        for half in (0, 1):
-            other = halves != half
-            if not other.any():
-                after[halves == half] = self.calibration_(
-                    point[halves == half], quantiles[halves == half]
-                )
-                continue
-            part = calibrate(y[other], point[other], quantiles[other], found.levels)
-            after[~other] = part(point[~other], quantiles[~other])
-        self.report_ |= {
-            "coverage_before": coverage(y, quantiles[..., low], quantiles[..., high]),
-            "coverage": coverage(y, after[..., low], after[..., high]),
-        }
+    def _left_out(
+        self,
+        network: ForecastNetwork,
+        data: ForecastData,
+        panel: Panel,
+        choice: Choice,
+        weights: np.ndarray | None,
+    ) -> Iterator[tuple[np.ndarray, Forecasts]]:
+        """Yield blocks of the history and their forecasts by closed forms that were not told."""
+        other = copy.deepcopy(network)
+        first = first_cut(choice.recent, self.season_)
+        shortest = min(candidate.window for candidate in choice.candidates)
+        for rows, tried in left_out(data, first, shortest, choice.stride):
+            solution, _ = self._solve(data, choice, weights, 0, rows)
+            solution.put(other.closed)
+            truth, _ = choice.truth(data, panel, *tried)
+            yield truth, self._run([other], data, *tried, share=0.0)
 
     # Forecasting.
 

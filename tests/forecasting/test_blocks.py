@@ -5,9 +5,11 @@ import pytest
 
 from sklearn_rnn import SequenceForecaster
 from sklearn_rnn.forecasting._blocks import left_out
+from sklearn_rnn.forecasting._calibration import calibrate
 from sklearn_rnn.forecasting._dataset import ForecastData
 from sklearn_rnn.forecasting._design import Design
 from sklearn_rnn.forecasting._lanes import make_lanes
+from sklearn_rnn.forecasting._model import ForecastModel
 from sklearn_rnn.forecasting._options import ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
 from sklearn_rnn.forecasting._selection import choose
@@ -138,3 +140,26 @@ def test_the_tail_is_as_long_as_asked_and_at_least_a_horizon(asked, held_out):
     )
     model.fit(None, walks(200)[:, 0])
     assert model.model_.choice_.until.tolist() == [200 - held_out]
+
+
+def test_single_series_have_intervals_that_hold():
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(12):
+        y = 100 + np.cumsum(rng.normal(size=132))
+        panel = Panel(y[:-12, None], np.array([0, 120]), np.zeros(1, np.int64), season_length=12)
+        model = ForecastModel(ForecastOptions(horizon=12, linear="only")).fit(panel)
+        found = model.predict(panel, 12)
+        low, high = found.levels.index(0.05), found.levels.index(0.95)
+        ends = found.quantiles[0, :, 0]
+        covered.append(((y[-12:] >= ends[:, low]) & (y[-12:] <= ends[:, high])).mean())
+    assert np.mean(covered) > 0.78
+
+
+def test_errors_of_one_forecast_are_not_so_many():
+    rng = np.random.default_rng(0)
+    truth, point = rng.normal(size=(20, 12)), np.zeros((20, 12))
+    quantiles = np.tile([-0.5, 0.0, 0.5], (20, 12, 1))
+    few = calibrate(truth, point, quantiles, (0.05, 0.5, 0.95), 2.0).factors
+    many = calibrate(truth, point, quantiles, (0.05, 0.5, 0.95)).factors
+    assert (few[:, [0, 2]] > many[:, [0, 2]]).all()
