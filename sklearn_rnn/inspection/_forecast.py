@@ -423,6 +423,10 @@ def _beside(X: Any, y: Any, forecaster: Any) -> tuple[Any, Any] | None:
         return None
     if isinstance(y, (pd.Series, pd.DataFrame)) and is_time_index(y.index):
         return None
+    if isinstance(y, pd.DataFrame):
+        named = {forecaster.id_col, forecaster.time_col} & set(y.columns)
+        if named or any(y[name].dtype.kind not in "iufb" for name in y):
+            return None  # ids and times are among its columns
     table = read_step_table(X, id_col=forecaster.id_col, time_col=forecaster.time_col)
     values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
     return (table, values) if table.times is not None and len(y) == table.n_rows else None

@@ -212,3 +212,16 @@ def test_several_targets_beside_the_rows_of_X():
     display = ForecastDisplay.from_estimator(model, X, y[56:60].to_numpy())
     found = [lines(ax)["actual"].get_ydata() for ax in display.axes_]
     assert np.allclose(found, y[56:60].to_numpy().T)
+
+
+def test_what_happened_with_ids_and_times_of_its_own():
+    table = pd.concat(
+        [pd.DataFrame({"shop": shop, "day": INDEX, "sales": Y.to_numpy()}) for shop in "ab"]
+    )
+    early = table.day < INDEX[56]
+    model = forecaster(id_col="shop", time_col="day")
+    model.fit(table[early][["shop", "day"]], table[early].sales)
+    late = table[~early & (table.day < INDEX[63])]
+    display = ForecastDisplay.from_estimator(model, late[["shop", "day"]], late)
+    for ax in display.axes_:
+        assert lines(ax)["actual"].get_ydata() == pytest.approx(Y[56:63].to_numpy())
