@@ -147,8 +147,16 @@ def ngram_parts(path: NGramPath, tokens: Tensor, column: int) -> Tensor:
     for place, is_known in zip(places, known, strict=True):
         times.index_add_(0, place[is_known], times.new_ones(int(is_known.sum())))
     spans = [torch.arange(1 + n) for n in range(min(path.longest, length + 2 * path.ends))]
-    # What comes after are pairs with a token between them.
-    spans += [torch.tensor([0, 2])] * (len(places) - len(spans))
+    # What comes after are pairs with a token between them, then openings.
+    n_openings = 2 * path.openings
+    spans += [torch.tensor([0, 2])] * (len(places) - n_openings - len(spans))
+    for size in range(1, 1 + n_openings):
+        for i in torch.nonzero(known[size - 1 - n_openings]).flatten().tolist():
+            feature = places[size - 1 - n_openings][i]
+            own = torch.tensor([*range(size), size + i], device=parts.device)
+            share = worth[feature] / times[feature] / len(own)
+            parts.index_add_(0, own, share.expand(len(own)))
+    places, known = places[: len(spans)], known[: len(spans)]
     for span, place, is_known in zip(spans, places, known, strict=True):
         for start in torch.nonzero(is_known).flatten().tolist():
             feature = place[start]

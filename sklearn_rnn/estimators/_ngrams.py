@@ -37,6 +37,11 @@ _PLAIN = 10.0
 _FEWEST_LEFT_OUT = 10
 # The same for the readout whose features are scaled by log-count ratios.
 _CANDIDATES_BY_RATIO: tuple[float, ...] = (3.0, 10.0)
+# How a text opens matters for sentences: of texts of more words, on average, it is not looked at.
+_LONG_TEXTS = 40
+# What openings count where they are taken, beside one for each other readout, and by how many
+# standard errors they have to be better.
+_OPENINGS, _OPENINGS_BETTER = 2.0, 1.0
 # More rows times outputs than this take the penalty from as many of the rows as fit.
 _CHOOSE_ON = 200_000
 # How many rows' worth of loss a steepness e times that of the solution has to gain.
@@ -67,7 +72,12 @@ def ngram_architecture(sequences: Sequences) -> dict[str, Any]:
     """Return what the network's configuration says of n-grams for these tokens."""
     if not are_characters(sequences):
         spelled = sequences.lexicon is not None
-        return {"ngram_longest": LONGEST_OF_WORDS, "ngram_spelling": spelled}
+        openings = float(sequences.lengths.mean()) <= _LONG_TEXTS
+        return {
+            "ngram_longest": LONGEST_OF_WORDS,
+            "ngram_spelling": spelled,
+            "ngram_openings": openings,
+        }
     letters = is_small(sequences)
     longest = LONGEST_OF_LETTERS if letters else LONGEST_OF_SIGNS
     return {"ngram_longest": longest, "ngram_skips": letters}
@@ -125,11 +135,13 @@ class SolvedNGrams(ClosedForm):
             split = _Split.of(rows, kept, wanted.shape[1], seed)
         n_grams, n_parts = path.output_size, 0 if spelled is None else spelled.shape[1]
         readouts = self._linear_readouts(features, n_parts)
-        strengths, shares = [_PLAIN] * len(readouts), np.full(len(readouts), 1.0 / len(readouts))
+        usual = np.array([not readout.openings for readout in readouts], dtype=float)
+        strengths, shares = [_PLAIN] * len(readouts), usual / usual.sum()
         if split is not None and kept is not None:
             tried = [self._try(readout, wanted, weights, split, kept) for readout in readouts]
             strengths = [strength for _, strength, _ in tried]
-            mix, left_out = self._mixed([gain * raw for raw, _, gain in tried], kept)
+            answers = [gain * raw for raw, _, gain in tried]
+            mix, left_out = self._mixed(answers, kept, usual)
             shares = mix * [gain for *_, gain in tried]
             self.left_out = dict(zip(kept.tolist(), left_out, strict=True))
         weight, bias = np.zeros((features.shape[1], wanted.shape[1])), np.zeros(wanted.shape[1])
@@ -141,18 +153,24 @@ class SolvedNGrams(ClosedForm):
         if spelled is not None:
             token_weight = _SPELLING * (spelled @ weight[n_grams : n_grams + n_parts])
             weight = np.concatenate([weight[:n_grams], token_weight, weight[n_grams + n_parts :]])
+        if path.openings and not shares[usual == 0].any():
+            dropped = np.flatnonzero(path.is_opening.cpu().numpy())
+            path.drop_openings()
+            weight = np.delete(weight, dropped, axis=0)
         path.set_readout(torch.from_numpy(weight), torch.from_numpy(bias))
 
     def _linear_readouts(self, features: Any, n_parts: int) -> list[_Readout]:
         """Return what is read out: n-grams with what is beside them, and those scaled by ratios.
 
         Where there are pairs with a token between, the first is two: one reads all but these, the
-        other all but the longest n-grams.
+        other all but the longest n-grams. Openings are read with the n-grams by one of their own.
         """
         path = self.network.path
         columns = np.arange(features.shape[1])
         sizes = np.concatenate([self._sizes, np.zeros(len(columns) - path.output_size, int)])
-        readouts = [_Readout(features, columns, 0, _CANDIDATES)]
+        plain = columns[sizes <= path.longest + 1]
+        own_features = features if len(plain) == len(columns) else features[:, plain]
+        readouts = [_Readout(own_features, plain, 0, _CANDIDATES)]
         if path.skips and (sizes > path.longest).any():
             views = columns[sizes <= path.longest], columns[sizes != path.longest]
             readouts = [_Readout(features[:, view], view, 0, _CANDIDATES) for view in views]
@@ -162,6 +180,9 @@ class SolvedNGrams(ClosedForm):
             own = own[sizes[own] <= path.longest]
             by_ratio = int((self._sizes <= path.longest).sum())
             readouts.append(_Readout(features[:, own], own, by_ratio, _CANDIDATES_BY_RATIO))
+        if path.openings and (sizes > path.longest + 1).any():
+            own = columns[(0 < sizes) & (sizes != path.longest + 1)]
+            readouts.append(_Readout(features[:, own], own, 0, (_PLAIN,), openings=True))
         return readouts
 
     def _try(
@@ -202,30 +223,46 @@ class SolvedNGrams(ClosedForm):
             return solve_numbers(features, wanted, weights, strength)
         return solve_labels(features, wanted, weights, strength, by_ratio=readout.by_ratio)
 
-    def _mixed(self, answers: list[np.ndarray], kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the readouts' shares and the mix: all count the same, unless some are left out.
+    def _mixed(
+        self, answers: list[np.ndarray], kept: np.ndarray, usual: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the readouts' shares and the mix: the usual ones count the same.
 
-        They are where the others do clearly better: by two standard errors of the mean difference
-        of losses. Shares hold the gain.
+        Unless some of them do clearly better: by two standard errors of the mean difference of
+        losses. Openings join where that is better by one. Shares hold the gain.
         """
         weights = None if self.weights is None else self.weights[kept]
-        n = len(answers)
-        best, losses, clearest = np.zeros(n), np.zeros(len(kept)), 0.0
-        for chosen in itertools.product((1.0, 0.0), repeat=n):
-            if not any(chosen):
+        chosen, (best, losses) = usual, self._tried_mix(answers, usual, kept)
+
+        def clearly(better: np.ndarray, by: float) -> float:
+            """Return by how much a mix is better, less some standard errors."""
+            return float(
+                np.average(better, weights=weights) - by * better.std() / np.sqrt(len(kept))
+            )
+
+        standard, clearest = losses, 0.0
+        for some in itertools.product(*[(1.0, 0.0) if say else (0.0,) for say in usual]):
+            if not any(some):
                 continue
-            mix = np.array(chosen) / sum(chosen)
-            raw = sum(share * answer for share, answer in zip(mix, answers, strict=True))
-            gain, _ = self._best_gain(np.asarray(raw), kept)
-            own = self._losses(gain * np.asarray(raw), self.encoded[kept])
-            if all(chosen):
-                best, losses = gain * mix, own
-                continue
-            better = losses - own
-            clear = np.average(better, weights=weights) - 2 * better.std() / np.sqrt(len(kept))
-            if clear > clearest:
-                best, clearest = gain * mix, float(clear)
+            mix, own = self._tried_mix(answers, np.array(some), kept)
+            if clearly(standard - own, 2.0) > clearest:
+                chosen, best, losses = np.array(some), mix, own
+                clearest = clearly(standard - own, 2.0)
+        if not all(usual):
+            joined = np.where(usual > 0, chosen, _OPENINGS)
+            mix, own = self._tried_mix(answers, joined, kept)
+            if clearly(losses - own, _OPENINGS_BETTER) > 0:
+                best = mix
         return best, np.asarray(sum(b * a for b, a in zip(best, answers, strict=True)))
+
+    def _tried_mix(
+        self, answers: list[np.ndarray], parts: np.ndarray, kept: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shares of some parts, with their gain, and each row's loss with them."""
+        mix = parts / parts.sum()
+        raw = np.asarray(sum(share * answer for share, answer in zip(mix, answers, strict=True)))
+        gain, _ = self._best_gain(raw, kept)
+        return gain * mix, self._losses(gain * raw, self.encoded[kept])
 
     def _best_gain(self, raw: np.ndarray, kept: np.ndarray) -> tuple[float, float]:
         """Return the steepness that rows left out bear out, and their loss with it."""
@@ -264,12 +301,15 @@ class SolvedNGrams(ClosedForm):
     def _find_ngrams(self, rows: np.ndarray) -> None:
         """Set which n-grams the path knows, and what each counts: the rarer, the more."""
         path = self.network.path
-        found: list[list[np.ndarray]] = [[] for _ in range(path.longest + path.skips)]
+        # N-grams of 1, 2, ... tokens, pairs with one between, openings.
+        found: list[list[np.ndarray]] = [[] for _ in range(path.longest + 2)]
         singles = np.zeros(max(path.vocabulary_size, 1))
         for batch in prediction_batches(self.storage, rows):
             keys, owners = path.find(batch.x, batch.lengths)
             plain = min(path.longest, batch.x.shape[1] + 2 * path.ends)
-            places = [*range(plain), *[path.longest] * (len(keys) - plain)]
+            n_openings = 2 * path.openings
+            places = [*range(plain), *[path.longest] * (len(keys) - plain - n_openings)]
+            places += [path.longest + 1] * n_openings
             for place, key, owner in zip(places, keys, owners, strict=True):
                 pairs = torch.unique(torch.stack((owner, key)), dim=1)
                 found[place].append(pairs[1].cpu().numpy())
@@ -296,6 +336,7 @@ class SolvedNGrams(ClosedForm):
         path.set_ngrams(
             torch.from_numpy(all_known[order]),
             torch.from_numpy(rarity(all_counts[order], len(rows))),
+            torch.from_numpy(self._sizes > path.longest + 1),
         )
         path.token_idf.copy_(torch.from_numpy(rarity(singles, len(rows)))[: path.vocabulary_size])
         self._occurs = singles > 0
@@ -348,12 +389,16 @@ class _Split(NamedTuple):
 
 
 class _Readout(NamedTuple):
-    """One readout: what it reads, which columns these are, how many are scaled, its penalties."""
+    """One readout: what it reads, which columns these are, how many are scaled, its penalties.
+
+    Whether openings are among what it reads.
+    """
 
     features: Any
     columns: np.ndarray
     by_ratio: int
     candidates: tuple[float, ...]
+    openings: bool = False
 
 
 class _Triplets:

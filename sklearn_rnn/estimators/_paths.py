@@ -90,8 +90,10 @@ class PathsMixin:
             data.kept = closed.judged(data.kept)
         self.readout_shares_ = closed.readout_shares
         if data.path == "ngrams":
-            known = self.net_.module_.path.output_size
-            self._config = replace(self._config, ngram_features=known)
+            path = self.net_.module_.path
+            self._config = replace(
+                self._config, ngram_features=path.output_size, ngram_openings=path.openings
+            )
         return closed
 
     def _form(self, data: FitData, storage: FlatStorage) -> ClosedForm:

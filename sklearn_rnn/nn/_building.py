@@ -103,6 +103,8 @@ class NetworkConfig:
         Whether it has weights of tokens by their spelling.
     ngram_skips : bool, default=False
         Whether it knows pairs of tokens with any one between them.
+    ngram_openings : bool, default=False
+        Whether it knows tokens with the first one, or two, of their row.
     weight_dropout : float, default=0.0
         Share of the recurrent weights that a training step leaves out; see
         :func:`dropped_weights`.
@@ -147,6 +149,7 @@ class NetworkConfig:
     ngram_features: int = 0
     ngram_spelling: bool = False
     ngram_skips: bool = False
+    ngram_openings: bool = False
     weight_dropout: float = 0.0
     n_members: int = 1
 
@@ -202,6 +205,7 @@ def _make_ngrams(config: NetworkConfig, head: Head, static: StaticInput | None) 
         longest=config.ngram_longest,
         ends=True,
         skips=config.ngram_skips,
+        openings=config.ngram_openings,
         vocabulary_size=config.vocabulary_size if config.ngram_spelling else 0,
         static_size=0 if static is None else static.plain_size,
     )

@@ -14,14 +14,20 @@ from ._masking import length_mask
 
 # Marks before the first token and after the last.
 _BEGIN, _END = -2, -3
-# Stands for any one token between two.
-_ANY = -4
+# Stands for any one token between two; for any number of them.
+_ANY, _LATER = -4, 2**40
 # Odd numbers near 2**64 / golden ratio: products with them wrap around and spread well.
 _SPREAD, _STIR, _NEXT = -7046029254386353131, -4658895280553007687, 2685821657736338717
 
 
 def ngram_keys(
-    x: Tensor, lengths: Tensor, longest: int, *, ends: bool, skips: bool = False
+    x: Tensor,
+    lengths: Tensor,
+    longest: int,
+    *,
+    ends: bool,
+    skips: bool = False,
+    openings: bool = False,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return a number for every n-gram of a padded batch, and the row in which it stands.
 
@@ -39,12 +45,16 @@ def ngram_keys(
         Whether the begin and the end of a row count as tokens.
     skips : bool, default=False
         Whether there is an entry more: pairs of tokens with any one token between them.
+    openings : bool, default=False
+        Whether there are two entries more, the last: each token after the first with the first one,
+        and each after the second with the first two, wherever it stands.
 
     Returns
     -------
     keys, rows : list of Tensor of int64
         One entry for n-grams of 1, 2, ... tokens.
     """
+    plain, n_tokens = x, lengths
     if ends:
         border = x.new_full((x.shape[0], 1), _BEGIN)
         x = torch.cat((border, x, border), 1)
@@ -65,7 +75,26 @@ def ngram_keys(
         hashed = _append(_append(first, torch.full_like(first, _ANY)), x[:, 2:])
         keys.append(hashed[true[:, 2:]])
         rows.append(row[:, 2:][true[:, 2:]])
+    if openings:
+        for key, row in _openings(plain, n_tokens):
+            keys.append(key)
+            rows.append(row)
     return keys, rows
+
+
+def _openings(x: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return keys and rows of tokens with the first one, and with the first two."""
+    true = length_mask(lengths, x.shape[1])
+    row = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(x)
+    found = []
+    hashed = (x[:, :1] + 5) * _SPREAD
+    for size in (1, 2):
+        if size == 2:
+            hashed = _append(hashed, x[:, 1:2])
+        mark = _append(hashed, torch.full_like(hashed, _LATER))
+        key = _append(mark[:, : x.shape[1] - size], x[:, size:])
+        found.append((key[true[:, size:]], row[:, size:][true[:, size:]]))
+    return found
 
 
 def _append(hashed: Tensor, x: Tensor) -> Tensor:
@@ -92,6 +121,9 @@ class NGramPath(nn.Module):
         Whether n-grams see where a row begins and ends.
     skips : bool, default=False
         Whether pairs of tokens with any one token between them are n-grams as well.
+    openings : bool, default=False
+        Whether tokens with the first one, or two, of their row are n-grams as well. They are scaled
+        to a length of one by themselves.
     vocabulary_size : int, default=0
         Tokens that have weights by their spelling; 0 for none.
     static_size : int, default=0
@@ -102,6 +134,7 @@ class NGramPath(nn.Module):
     idf: Tensor
     weight: Tensor
     bias: Tensor
+    is_opening: Tensor
     spelling: Tensor
     token_idf: Tensor
     static_weight: Tensor
@@ -114,6 +147,7 @@ class NGramPath(nn.Module):
         longest: int = 2,
         ends: bool = False,
         skips: bool = False,
+        openings: bool = False,
         vocabulary_size: int = 0,
         static_size: int = 0,
     ) -> None:
@@ -121,6 +155,7 @@ class NGramPath(nn.Module):
         if longest < 1:
             raise ValueError(f"longest must be at least 1; got {longest!r}.")
         self.longest, self.ends, self.skips = longest, ends, skips
+        self.openings = openings
         self.n_outputs = n_outputs
         self.vocabulary_size, self.static_size = vocabulary_size, static_size
         self.register_buffer("bias", torch.zeros(n_outputs))
@@ -139,12 +174,26 @@ class NGramPath(nn.Module):
         """Number of raw outputs, which stand for the n-grams where features are asked for."""
         return self.n_outputs
 
-    def set_ngrams(self, keys: Tensor, idf: Tensor) -> None:
-        """Set which n-grams are known, by keys in ascending order, and what each counts."""
+    def set_ngrams(self, keys: Tensor, idf: Tensor, is_opening: Tensor | None = None) -> None:
+        """Set which n-grams are known, by keys in ascending order, and what each counts.
+
+        ``is_opening`` says which are openings; None that there are none among them.
+        """
         device = self.bias.device
         self.register_buffer("keys", keys.to(device, torch.int64))
         self.register_buffer("idf", idf.to(self.bias))
         self.register_buffer("weight", self.bias.new_zeros(len(keys), self.n_outputs))
+        if self.openings:
+            if is_opening is None:
+                is_opening = torch.zeros(len(keys), dtype=torch.bool)
+            self.register_buffer("is_opening", is_opening.to(device))
+
+    def drop_openings(self) -> None:
+        """Forget the openings; the readout has to be set again."""
+        kept = ~self.is_opening
+        self.openings = False
+        del self.is_opening
+        self.set_ngrams(self.keys[kept], self.idf[kept])
 
     def set_readout(self, weight: Tensor, bias: Tensor) -> None:
         """Set the solved weights: those of n-grams, of tokens by spelling, of static features."""
@@ -156,12 +205,15 @@ class NGramPath(nn.Module):
     def find(self, x: Tensor, lengths: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return numbers and rows of all n-grams of a padded batch; see :func:`ngram_keys`."""
         lengths = lengths.to(x.device)
-        return ngram_keys(x, lengths, self.longest, ends=self.ends, skips=self.skips)
+        return ngram_keys(
+            x, lengths, self.longest, ends=self.ends, skips=self.skips, openings=self.openings
+        )
 
     def counts(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return the n-grams of a padded batch (B, T) as rows, columns and values of a matrix.
 
-        Each row of the matrix has length one, or none where no n-gram of it is known.
+        Each row of the matrix has length one, or none where no n-gram of it is known; openings have
+        a length of one by themselves.
         """
         lengths = _lengths(x, lengths)
         keys, rows = self.find(x, lengths)
@@ -170,7 +222,8 @@ class NGramPath(nn.Module):
             return row[:0], row[:0], self.idf[:0]
         column = torch.searchsorted(self.keys, key).clamp_max_(len(self.keys) - 1)
         known = self.keys[column] == key
-        return self._scaled(row[known], column[known], self.idf, x.shape[0])
+        groups = self.is_opening if self.openings else None
+        return self._scaled(row[known], column[known], self.idf, x.shape[0], groups)
 
     def single_counts(
         self, x: Tensor, lengths: Tensor | None = None
@@ -182,14 +235,16 @@ class NGramPath(nn.Module):
 
     @staticmethod
     def _scaled(
-        row: Tensor, column: Tensor, idf: Tensor, n_rows: int
+        row: Tensor, column: Tensor, idf: Tensor, n_rows: int, groups: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Count what occurs in each row, weigh it, and scale the rows to length one."""
+        """Count what occurs in each row, weigh it, and scale each row's groups to length one."""
         cells, times = torch.unique(row * len(idf) + column, return_counts=True)
         row, column = cells // len(idf), cells % len(idf)
         value = (1 + times.to(idf.dtype).log()) * idf[column]
-        squares = value.new_zeros(n_rows).index_add_(0, row, value**2)
-        return row, column, value / squares.sqrt()[row].clamp_min(1e-12)
+        part = row if groups is None else row + n_rows * groups[column]
+        n_parts = n_rows if groups is None else 2 * n_rows
+        squares = value.new_zeros(n_parts).index_add_(0, part, value**2)
+        return row, column, value / squares.sqrt()[part].clamp_min(1e-12)
 
     @torch.no_grad()
     def forward(

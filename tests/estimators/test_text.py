@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.estimators import _ngrams
+from sklearn_rnn.estimators._attributions import ngram_parts
 from sklearn_rnn.estimators._ngrams import SolvedNGrams
 from sklearn_rnn.nn import NetworkStream
 from sklearn_rnn.preprocessing import TextTokenizer
@@ -154,6 +155,39 @@ def test_texts_beside_numbers_and_categories():
     assert model.score(frame, y) > 0.9
     only = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(frame, kind)
     assert only.score(frame, kind) > 0.9
+
+
+def asked(n, seed):
+    """Make questions whose label is told by the first word and a later one together."""
+    rng = np.random.default_rng(seed)
+    texts, labels = [], []
+    for _ in range(n):
+        first, second = rng.integers(2), rng.integers(2)
+        words = rng.choice(FILLER, rng.integers(3, 7)).tolist()
+        words.insert(rng.integers(1, len(words)), ("ship", "king")[second])
+        texts.append(" ".join([("who", "what")[first], *words]))
+        labels.append("name" if first == second else "thing")
+    return texts, np.array(labels)
+
+
+def test_how_a_text_opens_is_read_where_it_matters():
+    texts, labels = asked(600, 0)
+    unseen, right = asked(300, 1)
+    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(texts, labels)
+    assert model.score(unseen, right) > 0.9
+    assert model[-1]._config.ngram_openings and model[-1].net_.module_.path.openings
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(unseen), model.predict_proba(unseen))
+    path, tokens = model[-1].net_.module_.path, model[:-1].transform(unseen[:1])[0][:, 0]
+    tokens = torch.from_numpy(tokens)[None]
+    for column in range(path.n_outputs):
+        parts = ngram_parts(path, tokens, column)
+        torch.testing.assert_close(parts.sum(), (path(tokens) - path.bias)[0, column])
+    # Reviews and long texts do without.
+    plain = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(TEXTS, LABELS)
+    assert not plain[-1]._config.ngram_openings and not plain[-1].net_.module_.path.openings
+    long = TextTokenizer().fit_transform([text + " and so on" * 20 for text in texts])
+    assert not _ngrams.ngram_architecture(long)["ngram_openings"]
 
 
 def test_characters_have_longer_ngrams():

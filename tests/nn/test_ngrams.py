@@ -108,3 +108,40 @@ def test_pairs_may_have_a_token_between_them(ends):
     first, second = (skips[rows == row] for row in (0, 1))
     assert first[int(ends)] == second[int(ends)]
     assert not set(skips.tolist()) & set(torch.cat(plain).tolist())
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_openings_are_the_same_wherever_the_other_token_stands(ends):
+    x = torch.tensor([[1, 2, 3, 4], [1, 2, 9, 3], [1, 7, 3, 9], [2, 3, 9, 9], [1, 9, 9, 9]])
+    lengths = torch.tensor([4, 4, 3, 2, 1])
+    plain, _ = ngram_keys(x, lengths, 2, ends=ends)
+    (*same, pairs, triples), rows = ngram_keys(x, lengths, 2, ends=ends, openings=True)
+    for key, expected in zip(same, plain, strict=True):
+        torch.testing.assert_close(key, expected)
+    assert torch.bincount(rows[-2], minlength=5).tolist() == [3, 3, 2, 1, 0]
+    assert torch.bincount(rows[-1], minlength=5).tolist() == [2, 2, 1, 0, 0]
+    of_row = [pairs[rows[-2] == row].tolist() for row in range(4)]
+    # 1 ... 3 in three rows; 2 ... 3 is another one, and no pair of neighbours.
+    assert of_row[0][1] == of_row[1][2] == of_row[2][1]
+    assert of_row[3][0] not in {*of_row[0], *torch.cat(plain).tolist()}
+    # 1 2 ... 3 in two.
+    assert triples[rows[-1] == 0][0] == triples[rows[-1] == 1][1] != triples[rows[-1] == 2][0]
+
+
+def test_openings_are_scaled_by_themselves_and_can_be_dropped():
+    plain = solved_path()
+    path = NGramPath(0, 2, longest=2, openings=True)
+    *grams, pairs, triples = path.find(padded(), LENGTHS)[0]
+    openings = torch.unique(torch.cat((pairs, triples)))
+    keys, order = torch.sort(torch.cat((plain.keys, openings)))
+    idf = torch.cat((plain.idf, torch.full((len(openings),), 3.0)))[order]
+    is_opening = (torch.arange(len(keys)) >= len(plain.keys))[order]
+    path.set_ngrams(keys, idf, is_opening)
+    found = dense(path, padded(), LENGTHS)
+    expected = dense(plain, padded(), LENGTHS)
+    np.testing.assert_allclose(found[:, ~is_opening], expected, atol=1e-7)
+    np.testing.assert_allclose((found[:, is_opening] ** 2).sum(1), [1, 0, 1, 1], atol=1e-6)
+    np.testing.assert_array_equal(dense(path, padded(fill=99), LENGTHS), found)
+    path.drop_openings()
+    np.testing.assert_array_equal(dense(path, padded(), LENGTHS), expected)
+    assert path.state_dict().keys() == plain.state_dict().keys()
