@@ -40,8 +40,7 @@ _MOST_STEPS = 64
 _DOUBT, _DOUBT_BLOCKS = 0.35, 0.15
 # Least penalty where the tail holds few forecasts.
 _FIRM = 0.1
-# Shares of the intercept, a drift common to all series, that are tried. Where the tail holds few
-# forecasts there is none: drift of the months that were seen is seldom that of the next.
+# Shares of the intercept that are tried: drift that was seen is seldom all of the drift to come.
 _DRIFTS = (1.0, 0.5, 0.0)
 # Candidates of less than this share of the best one's weight are left out.
 _LIGHTEST = 0.1
@@ -57,7 +56,7 @@ class Candidate:
     prior: str
     penalty: float
     # Share of the intercept that is kept.
-    drift: float = 0.0
+    drift: float = 1.0
     error: float = float("nan")
     weight: float = 1.0
 
@@ -274,13 +273,12 @@ def _errors(
     # Windows of one history overlap: they are fewer than they seem, and ask for firmer penalties.
     few = choice.n_independent < ENOUGH
     penalties = PENALTIES[PENALTIES >= _FIRM] if few else PENALTIES
-    drifts = (0.0,) if few else _DRIFTS
     maps = {
         (name, float(penalty)): solution
         for name, prior in candidates.items()
         for penalty, solution in zip(penalties, sums.path(prior, penalties, steps), strict=True)
     }
-    total = {(*key, drift): 0.0 for key in maps for drift in drifts}
+    total = {(*key, drift): 0.0 for key in maps for drift in _DRIFTS}
     count = 0.0
     for unit, cut in batches(*tried, 1024):
         truth, scale = choice.truth(data, panel, unit, cut)
@@ -293,7 +291,7 @@ def _errors(
         count += known.sum()
         for key, solution in maps.items():
             straight = features @ solution.weight
-            for drift in drifts:
+            for drift in _DRIFTS:
                 moved = (straight + drift * solution.bias) * spread + level
                 if effect is not None:
                     moved += effect[:, 0, steps]
