@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn import ForecastNetwork, ForecastNetworkConfig
+from ..nn import ForecastNetwork
 from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
 from ._blocks import ENOUGH, left_out
+from ._building import WINDOWS_AN_EPOCH, network_config, training_budget
 from ._calibration import Calibration, ordered, proven
 from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
 from ._dataset import ForecastData
@@ -134,7 +135,7 @@ class ForecastModel:
     @property
     def trains(self) -> bool:
         """Whether anything is trained by gradient."""
-        return self.options.linear != "only"
+        return self.options.trains
 
     def _data(
         self, panel: Panel, design: Design, choice: Choice, until: np.ndarray | None
@@ -170,7 +171,7 @@ class ForecastModel:
     ) -> ForecastNetwork:
         """Solve and train one network."""
         options = self.options
-        config = self._config(data, choice.recent)
+        config = network_config(options, data, self.season_, choice.recent)
         with seeded_globals(seed):
             network = ForecastNetwork(config)
         network.start(torch.Generator().manual_seed(seed))
@@ -189,7 +190,7 @@ class ForecastModel:
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
         if self.trains and len(windows[0]):
-            size, epochs = self._budget(len(windows[0]))
+            size, epochs = training_budget(options, len(windows[0]))
             epochs = begin_from(network, self.earlier_, epochs, seed)
             recipe = Recipe(
                 options.optimizer, options.learning_rate, options.weight_decay,
@@ -202,7 +203,7 @@ class ForecastModel:
                 recipe,
                 self.compute,
                 batch_size=size,
-                windows_an_epoch=_WINDOWS_AN_EPOCH,
+                windows_an_epoch=WINDOWS_AN_EPOCH,
                 seed=seed,
                 n_threads=self.n_threads,
                 weights=weights,
@@ -246,47 +247,6 @@ class ForecastModel:
         """Keep an epoch's record, counted through all networks."""
         self.history_.append(replace(record, epoch=len(self.history_) + 1))
         return on_epoch(self.history_[-1]) if on_epoch is not None else None
-
-    def _budget(self, n_windows: int) -> tuple[int, int]:
-        """Return batch size and epochs."""
-        used = min(n_windows, _WINDOWS_AN_EPOCH)
-        size = self.options.batch_size
-        if isinstance(size, str):
-            size = 16
-            while size < 512 and size * 2 * 40 <= used:
-                size *= 2
-        epochs = self.options.max_epochs
-        if isinstance(epochs, str):
-            epochs = 12
-        return size, epochs
-
-    def _config(self, data: ForecastData, recent: int) -> ForecastNetworkConfig:
-        """Describe the network for some data."""
-        options = self.options
-        segment = options.segment_length
-        if isinstance(segment, str):
-            segment = self.season_ if self.season_ > 1 else max(1, recent // 8)
-        return ForecastNetworkConfig(
-            window=data.window,
-            recent=recent,
-            horizon=options.horizon,
-            n_targets=data.targets_a_unit,
-            n_extra=data.reader.n_extra,
-            n_known=data.known.shape[1],
-            n_past=data.past.shape[1],
-            n_static=data.static.shape[1],
-            season=self.season_,
-            decoder=options.decoder,
-            segment_length=min(segment, recent),
-            cell=options.cell,
-            hidden_size=options.hidden_size,
-            num_layers=options.num_layers,
-            dropout=options.dropout,
-            recurrent=self.trains,
-            distribution=options.distribution,
-            levels=LEVELS,
-            n_components=options.n_components,
-        )
 
     def _validate(
         self,
@@ -570,9 +530,6 @@ class ForecastModel:
         self.__dict__.update(state)
         self.networks_ = networks
         self.compute = Compute(torch.device("cpu"))
-
-
-_WINDOWS_AN_EPOCH = 60_000
 
 
 def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:

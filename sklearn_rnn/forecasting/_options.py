@@ -79,3 +79,8 @@ class ForecastOptions:
     optimizer: Any = "adamw"
     schedule: str = "one_cycle"
     gradient_clip: float | None = 1.0
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained by gradient."""
+        return self.linear != "only"
