@@ -431,7 +431,7 @@ empty.
             return "".join(tokens)
         if self.analyzer == "subword":
             return "".join(tokens).replace("\u2581", " ").strip()
-        return join_words([token for token in tokens if token not in (CAPITALISED, CAPITALS)])
+        return join_words([token for token in tokens if token not in self._marks()])
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the name of the channel of tokens; the tokens themselves are in `tokens_`.
@@ -520,7 +520,7 @@ empty.
             found = self._subwords.encode(list(self._tokenized(rows)))
         else:
             # Marks that training has not seen say nothing, and are no unknown words.
-            new = {CAPITALISED, CAPITALS}.difference(self._vocabulary.index)
+            new = self._marks().difference(self._vocabulary.index)
             found = [
                 self._vocabulary.encode([token for token in row if token not in new])
                 for row in self._tokenized(rows)
@@ -558,14 +558,14 @@ empty.
                 row = row[:limit] if self.truncate == "end" else row[-limit:]
             yield row or [""]
 
-    def _marks_capitals(self) -> bool:
-        """Whether tokens say where capitals were."""
+    def _marks(self) -> set[str]:
+        """Return the tokens that say where capitals were: none where nothing is marked."""
         cuts = self.analyzer == "word" and not self._pretokenized and not self.characters
-        return self.lowercase == "mark" and cuts
+        return {CAPITALISED, CAPITALS} if self.lowercase == "mark" and cuts else set()
 
     def _tokenized(self, rows: list[Row]) -> Iterator[list[str]]:
         """Yield the tokens of each row; of subwords, the words with their marks of spaces."""
-        marks = self._marks_capitals()
+        marks = bool(self._marks())
         clean = make_cleaner(self.normalization, bool(self.lowercase) and not marks)
         cut = "marked words" if marks else self.analyzer
         return cut_rows(rows, cut, clean, self._vocabulary.reserved[2:])

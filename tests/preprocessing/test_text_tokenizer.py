@@ -122,6 +122,21 @@ def test_marks_are_there_for_words_of_strings_alone():
         TextTokenizer(lowercase="other").fit(texts)
 
 
+def test_words_that_only_look_like_marks_stay_what_they_are():
+    """Of rows that are cut already every word is a step, which a tag may belong to."""
+    for tokenizer, known, row in (
+        (TextTokenizer(lowercase=False), ["in", "<Xx>", "rome"], ["in", "<XX>", "rome"]),
+        (TextTokenizer(lowercase="mark", characters=True), ["in", "rome"], ["<Xx>", "rome"]),
+    ):
+        X = tokenizer.fit([known]).transform([row])
+        assert X.lengths.tolist() == [len(row)]
+    tokenizer = TextTokenizer(str.split)
+    assert tokenizer.fit(["in rome"]).transform(["in <Xx> rome"]).lengths.tolist() == [3]
+    tokenizer = TextTokenizer(lowercase=False)
+    X = tokenizer.fit_transform([["in", "<Xx>", "rome"]])
+    assert tokenizer.inverse_transform(X) == [["in", "<Xx>", "rome"]]
+
+
 def test_overlong_words_with_capitals_come_in_pieces():
     text = "see " + "Ab" * 150
     lengths = TextTokenizer(lowercase=True).fit_transform([text]).lengths
