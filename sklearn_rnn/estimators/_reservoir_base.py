@@ -20,6 +20,7 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    align,
     check_missing,
     check_weights,
     check_X,
@@ -266,7 +267,9 @@ class ReservoirPredictor(BaseReservoir):
             ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
             columns, or `Sequences`. NaN means missing.
         y : array-like or list of n_samples targets
-            One target a sequence, several, or one or several at every step.
+            One target a sequence, several, or one or several at every step. Where X and y have
+            labels, the `ids` of `Sequences` and the index of pandas data, y is aligned by them,
+            and so are weights; labels that differ are refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sequence: two is the same as the sequence given twice.
 
@@ -330,6 +333,7 @@ class ReservoirPredictor(BaseReservoir):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         sequences = self._read(X, reset=reset)
+        y, sample_weight = align(X, y), align(X, sample_weight, "sample_weight")
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)

@@ -1,5 +1,6 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
+from ._alignment import align, require_in_step
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, check_missing, check_X
@@ -22,6 +23,7 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "align",
     "check_X",
     "check_classification_y",
     "check_consistent",
@@ -35,4 +37,5 @@ __all__ = [
     "public_module",
     "read_sequences",
     "release_pages",
+    "require_in_step",
 ]

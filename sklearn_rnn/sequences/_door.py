@@ -21,6 +21,7 @@ from ._reading import (
     resolve,
     too_large,
     with_hint,
+    with_labels,
 )
 from ._sklearn import _check_feature_names
 from ._values import Array, iter_chunks, row_of
@@ -106,6 +107,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
             del estimator.feature_names_in_
         n_steps = None
         read = read_resolved(kind, data, cut=is_padded(X))
+    read = with_labels(read, X)
     if len(read) == 0:
         raise ValueError(
             "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by "
