@@ -3,7 +3,7 @@
 from ._alignment import align, require_in_step
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
-from ._door import InputSchema, check_missing, check_X
+from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
@@ -24,6 +24,7 @@ __all__ = [
     "RowReader",
     "Sequences",
     "align",
+    "align_targets",
     "check_X",
     "check_classification_y",
     "check_consistent",

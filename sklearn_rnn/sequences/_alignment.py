@@ -42,6 +42,7 @@ class _Own:
 
     ids: Array
     where: str
+    is_index: bool = False
     named: bool = True
     counts: bool = False
 
@@ -156,7 +157,7 @@ def _split_off(y: Any, labels: RowLabels, what: str) -> tuple[Any, _Own | None]:
         return y, None
     index = y.index
     named = any(name is not None for name in index.names)
-    return y, _Own(as_ids(index), f"the index of {what}", named, _counts(index))
+    return y, _Own(as_ids(index), f"the index of {what}", True, named, _counts(index))
 
 
 def _without(frame: "nw.DataFrame[Any]", name: Any) -> Any:
@@ -187,15 +188,16 @@ def _order(labels: RowLabels, own: _Own, what: str) -> Array | None:
         raise _mismatch(labels, own, what)
     if own.counts:
         if ids is not None and labels.name is None and _same_set(ids, own.ids):
-            raise _ambiguous(labels, own, what)
+            raise _ambiguous(ids, own, what, labels.where)
         return None
     places = np.arange(labels.n) if rows is None else rows
     if numbers and np.array_equal(own.ids, places):
         if rows is None and ids is not None and _same_set(ids, own.ids):
-            raise _ambiguous(labels, own, what)
+            raise _ambiguous(ids, own, what, labels.where)
         return None
     if numbers and rows is not None and _same_set(rows, own.ids):
-        raise _ambiguous(labels, own, what)
+        given = "X.index" if labels.where == "X.index" else "the places that X was cut from"
+        raise _ambiguous(rows, own, what, given)
     if ids is None or _equal(ids, own.ids):
         return None
     index = {label: place for place, label in enumerate(own.ids.tolist())}
@@ -219,56 +221,49 @@ def _same_set(left: Array, right: Array) -> bool:
     return np.array_equal(np.sort(left), np.sort(right))
 
 
-def _ambiguous(labels: RowLabels, own: _Own, what: str) -> ValueError:
+def _ambiguous(wanted: Array, own: _Own, what: str, given: str) -> ValueError:
     """Make the error for numbers that may be labels, or no more than places."""
-    given = labels.where if labels.ids is not None else "the rows of X"
-    reorder = f"{what}.loc[{labels.where}]"
-    if labels.ids is None and labels.where == "X.ids":
-        reorder = f"{what} as it was cut together with X"
+    reorder = f"{what}.loc[{given}]" if given in ("X.ids", "X.index") else "it as it was cut with X"
     return ValueError(
-        f"{own.where[0].upper()}{own.where[1:]} holds the same numbers as {given}, in another "
-        f"order: the first row of X is {_first(labels)!r}, that of {what} {own.ids.tolist()[0]!r}. "
-        f"Pass {reorder} if they name rows, or {what}.to_numpy() if the rows are in the same "
-        "order already."
+        f"{_capital(own.where)} holds the same numbers as {given}, in another order: the first row "
+        f"of X is {wanted.tolist()[0]!r}, that of {what} is {own.ids.tolist()[0]!r}. Pass {reorder} "
+        f"if they name rows, or {what}.to_numpy() if the rows are in the same order already."
     )
-
-
-def _first(labels: RowLabels) -> Any:
-    """Return the label of the first row."""
-    found = labels.ids if labels.ids is not None else labels.rows
-    return 0 if found is None else found.tolist()[0]
 
 
 def _mismatch(labels: RowLabels, own: _Own, what: str) -> ValueError:
     """Make the error for labels that are not those of X."""
     assert labels.ids is not None, "there are labels to differ from"
     wanted, given = labels.ids.tolist(), own.ids.tolist()
-    called = "" if labels.name is None else f" (the ids, {labels.name!r})"
-    problems = []
-    lacking = _some(wanted, set(given))
-    unknown = _some(given, set(wanted))
-    if lacking:
-        problems.append(f"{what} lacks {lacking}")
-    if unknown:
-        problems.append(f"X lacks {unknown}")
-    if not problems:
-        twice = _repeated(given) or _repeated(wanted)
-        problems.append(f"{twice} stands for several rows, and not in the same order")
-    counts = ""
+    lacking, unknown = _some(wanted, set(given)), _some(given, set(wanted))
+    problems = [f"{what} lacks {lacking}"] if lacking else []
+    problems += [f"X lacks {unknown}"] if unknown else []
+    for holder, ids in ((what, given), ("X", wanted)):
+        twice = _repeated(ids)
+        problems += [f"{holder} has {twice} more than once"] if twice else []
+    called = "" if labels.name is None else f" (ids called {labels.name!r})"
+    remedy = f"Pass {what}.loc[{labels.where}], with a row for each of them"
+    if not own.is_index:
+        remedy = f"Give {what} one row for each of {labels.where}"
+    elif what == "y" and labels.where == "X.ids":
+        remedy += ", or take y along with X: Sequences.from_long(..., target=...)"
+    start = ""
     if len(wanted) != len(given):
-        counts = (
+        start = (
             "Found input variables with inconsistent numbers of samples: "
             f"[{len(wanted)}, {len(given)}]. "
         )
-    remedy = f"Pass {what}.loc[{labels.where}]"
-    if what == "y" and labels.where == "X.ids":
-        remedy += ", or take y along with X by Sequences.from_long(..., target=...)"
-    if not counts:
-        remedy += f"; pass {what}.to_numpy() if its rows are in the order of X already"
+    elif own.is_index:
+        remedy += f"; or {what}.to_numpy() if its rows are in the order of X already"
     return ValueError(
-        f"{counts}{own.where[0].upper()}{own.where[1:]} does not match {labels.where}{called}: "
+        f"{start}{_capital(own.where)} does not match {labels.where}{called}: "
         f"{'; '.join(problems)}. {remedy}."
     )
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence."""
+    return text[0].upper() + text[1:]
 
 
 def _some(labels: list[Any], known: set[Any]) -> str:

@@ -146,7 +146,15 @@ def _resolve_series(X: Any) -> tuple[str, Any]:
         return "list", series
     if role == "categorical":
         raise ValueError(f"X is a column of {series.dtype}, not of lists; {TOKENIZER_HINT}.")
-    raise _one_dimensional(f"a column of {series.dtype}")
+    error = _one_dimensional(f"a column of {series.dtype}")
+    index = getattr(X, "index", None)
+    if getattr(index, "nlevels", 1) > 1:
+        names = [f"level_{k}" if name is None else name for k, name in enumerate(index.names)]
+        raise ValueError(
+            f"{error} If its index says whose step each number is, and when, build sequences with "
+            f"Sequences.from_long(X.reset_index(), id={names[0]!r}, time={names[-1]!r})."
+        )
+    raise error
 
 
 def _resolve_array(X: Array) -> tuple[str, Any]:
