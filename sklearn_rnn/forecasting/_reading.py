@@ -254,9 +254,8 @@ def _refuse_other_order(X: Any, index: Any) -> None:
         return
     named = index.name is not None and index.name == labels.name
     if named or set(index) == set(labels):
-        row, mine, theirs = next(
-            (row, *pair) for row, pair in enumerate(zip(labels, index)) if pair[0] != pair[1]
-        )
+        pairs = enumerate(zip(labels, index, strict=True))
+        row, (mine, theirs) = next(found for found in pairs if found[1][0] != found[1][1])
         raise ValueError(
             f"The rows of y have other labels than those of X: row {row} of X is {mine!r}, that of "
             f"y {theirs!r}. Pass y.loc[X.index], or y.to_numpy() if the rows are in "

@@ -145,7 +145,7 @@ def _read_frame(X: Any, *, every: bool) -> tuple[list[_Column], bool] | None:
 
 
 def _levels(X: Any) -> list[tuple[Any, Any]]:
-    """Return the levels of a pandas index that repeats or has several, as reset_index names them."""
+    """Return the levels of an index that repeats or has several, as reset_index names them."""
     if not nw.dependencies.is_pandas_dataframe(X):
         return []
     index = X.index
