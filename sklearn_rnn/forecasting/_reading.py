@@ -249,7 +249,7 @@ def times_of_y(table: StepTable, X: Any, y: Any, estimator: Any) -> StepTable:
 
 def _refuse_other_order(X: Any, index: Any) -> None:
     """Refuse a y whose index has the labels of X's in another order, or others by name."""
-    labels = getattr(X, "index", None)
+    labels: Any = getattr(X, "index", None)
     if not hasattr(labels, "equals") or len(labels) != len(index) or labels.equals(index):
         return
     named = index.name is not None and index.name == labels.name

@@ -227,7 +227,8 @@ def _ambiguous(wanted: Array, own: _Own, what: str, given: str) -> ValueError:
     return ValueError(
         f"{_capital(own.where)} holds the same numbers as {given}, in another order: the first row "
         f"of X is {wanted.tolist()[0]!r}, that of {what} is {own.ids.tolist()[0]!r}. Pass "
-        f"{reorder} if they name rows, or {what}.to_numpy() if the rows are in the same order already."
+        f"{reorder} if they name rows, or {what}.to_numpy() if the rows are in the same order "
+        "already."
     )
 
 

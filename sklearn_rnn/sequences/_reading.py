@@ -147,7 +147,7 @@ def _resolve_series(X: Any) -> tuple[str, Any]:
     if role == "categorical":
         raise ValueError(f"X is a column of {series.dtype}, not of lists; {TOKENIZER_HINT}.")
     error = _one_dimensional(f"a column of {series.dtype}")
-    index = getattr(X, "index", None)
+    index: Any = getattr(X, "index", None)
     if getattr(index, "nlevels", 1) > 1:
         names = [f"level_{k}" if name is None else name for k, name in enumerate(index.names)]
         raise ValueError(
