@@ -15,7 +15,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
-from ..sequences import Sequences, check_missing, check_weights
+from ..sequences import Sequences, align_targets, check_missing, check_weights
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -84,7 +84,9 @@ class BaseRNN(
             ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
             columns, or `Sequences`. NaN means missing.
         y : array-like or list of n_samples targets
-            One target a sequence.
+            One target a sequence. Where X and y have labels, the `ids` of `Sequences` and the
+            index of pandas data, y is aligned by them, and so are weights; labels that differ are
+            refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sequence in the loss.
         X_val, y_val : like X and y, default=None
@@ -185,6 +187,7 @@ class BaseRNN(
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
+        y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
@@ -332,6 +335,9 @@ class BaseRNN(
     def _read_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple:
         """Check the user's validation set against the training set."""
         sequences = self._read_X(X_val, reset=False)
+        y_val, sample_weight_val = align_targets(
+            X_val, y_val, sample_weight_val, names=("y_val", "sample_weight_val")
+        )
         prepared = self._prepare_y(y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))

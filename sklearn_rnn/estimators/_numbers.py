@@ -13,7 +13,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_regression_y, check_weights, is_step_y
+from ..sequences import Sequences, align_targets, check_regression_y, check_weights, is_step_y
 from ._targets import ContinuousTarget, StepTarget, Target
 
 
@@ -73,6 +73,7 @@ class NumbersMixin(RegressorMixin):
             R2, at most 1; several outputs count alike.
         """
         check_is_fitted(self)
+        y, sample_weight = align_targets(X, y, sample_weight)
         if not self._target.per_step:
             return super().score(X, y, sample_weight)
         sequences = self._read_for_prediction(X)

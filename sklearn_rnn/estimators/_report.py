@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import BaselineWarning
-from ..sequences import Sequences, check_weights
+from ..sequences import Sequences, align_targets, check_weights
 from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
 from ._targets import Target
 
@@ -95,6 +95,7 @@ class Report:
         if self.baselines is None:
             raise ValueError("This report has no baselines; see its verdict.")
         sequences = model._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         labels = model._prepare_y(y, sequences)
         weights = check_weights(sample_weight, len(sequences))
         return on_sequences(

@@ -20,10 +20,12 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    align_targets,
     check_missing,
     check_weights,
     check_X,
     public_module,
+    require_in_step,
 )
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics
@@ -134,6 +136,26 @@ class BaseReservoir(
         features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
         self._features = features
         self._n_features_out = features.pooled_size
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X and y, then return the features of the training sequences.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of n_samples targets
+            As in `fit`, but in the order of X: what comes after has no labels to align it by.
+        **fit_params : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            As from `transform`.
+        """
+        require_in_step(X, y, type(self).__name__)
+        return super().fit_transform(X, y, **fit_params)
 
     @names_parameters
     def transform(self, X: Any) -> np.ndarray:
@@ -266,7 +288,9 @@ class ReservoirPredictor(BaseReservoir):
             ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
             columns, or `Sequences`. NaN means missing.
         y : array-like or list of n_samples targets
-            One target a sequence, several, or one or several at every step.
+            One target a sequence, several, or one or several at every step. Where X and y have
+            labels, the `ids` of `Sequences` and the index of pandas data, y is aligned by them,
+            and so are weights; labels that differ are refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sequence: two is the same as the sequence given twice.
 
@@ -283,7 +307,7 @@ class ReservoirPredictor(BaseReservoir):
         sequences, rows, encoded, weights = self._add(X, y, sample_weight, reset=True)
         self._readout.keeps_sums = False
         self._set_report(sequences, rows, encoded, weights)
-        self._report_fit(X, y)
+        self._report_fit(X, align_targets(X, y)[0])
         return self
 
     def _set_report(
@@ -330,6 +354,7 @@ class ReservoirPredictor(BaseReservoir):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         sequences = self._read(X, reset=reset)
+        y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_weights
+from ..sequences import Sequences, align_targets, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
 from ._labels import LabelsMixin
 from ._reservoir_base import ReservoirPredictor
@@ -295,6 +295,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         if not isinstance(self._target, StepLabelTarget):
             return super().score(X, y, sample_weight)
         sequences = self._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         weights = check_weights(sample_weight, len(sequences))
         if weights is not None:
             weights = np.repeat(weights, sequences.lengths)

@@ -11,7 +11,7 @@ import torch
 
 from ..metrics import entity_f1_score, token_accuracy_score
 from ..metrics._tagging import scheme_of
-from ..sequences import Sequences, check_X
+from ..sequences import Sequences, align_targets, check_X
 from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
 from ..training import cpu_threads
@@ -471,6 +471,7 @@ class SequenceTagger(BaseRNN):
             From 0 to 1; higher is better.
         """
         sequences = self._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         rows = read_tags(y, sequences)
         return self._score(sequences, rows, self._decode(sequences, "tags")[0], sample_weight)
 

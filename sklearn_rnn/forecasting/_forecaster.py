@@ -430,7 +430,7 @@ class SequenceForecaster(
         else:
             table, bare = read_X(X, self, fitting=True)
             values, names, self._flat = read_y(y, table.n_rows, self)
-            table = times_of_y(table, y)
+            table = times_of_y(table, X, y, self)
             if given is not None:
                 self._note_features(X, bare, max(1, len(table.columns)))
         self.target_names_ = names or [f"y{k}" for k in range(values.shape[1])]

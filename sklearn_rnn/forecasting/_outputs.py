@@ -144,6 +144,7 @@ class ForecastOutputMixin:
         check_is_fitted(self)
         table, _ = self._table(X)
         truth, _, _ = read_y(y, table.n_rows, self)
+        times_of_y(replace(table), X, y, self)
         point, _ = self._forecast_table(table)
         weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
         seen = ~np.isnan(truth).any(axis=1)
@@ -292,7 +293,7 @@ class ForecastOutputMixin:
             if bare and self._history.clock is not None:
                 table = read_clock(table, self._history.clock, self._history.grid)
             values, _, _ = read_y(y, table.n_rows, self)
-            table = times_of_y(table, y)
+            table = times_of_y(table, X, y, self)
         if values.shape[1] != len(self.target_names_):
             raise ValueError(
                 f"y has {values.shape[1]} targets, but fit had {len(self.target_names_)}."

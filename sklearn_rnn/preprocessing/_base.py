@@ -17,6 +17,7 @@ from ..sequences import (
     check_X,
     describe_kind,
     public_module,
+    require_in_step,
 )
 from ..sequences._sklearn import _get_output_config
 from ..sequences._values import Array
@@ -44,6 +45,8 @@ def with_fit_task(fit: Callable) -> Callable:
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
+        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+            require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         fit(self, X, y)
@@ -177,6 +180,13 @@ class SequenceTransformer(
             self._form_in = Form.of(X)
             self._columns_in = (sequences.channel_names or (), sequences.static_names or ())
         return sequences
+
+    def _loses_labels(self, X: Any) -> bool:
+        """Tell whether rows that have labels in X come back without."""
+        library = _get_output_config("transform", self)["dense"]
+        if type(X) in (np.ndarray, list) or library == "pandas":
+            return False
+        return describe_kind(X) in (*FLAT_KINDS, *(["frame"] if library == "polars" else []))
 
     def _refuse_tokens(self, sequences: Sequences, remedy: str) -> None:
         """Refuse tokens where the arithmetic needs numbers."""

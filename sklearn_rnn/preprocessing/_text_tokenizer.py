@@ -14,6 +14,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Lexicon, Sequences
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Documented, with_fit_task
@@ -362,7 +363,7 @@ empty.
         """
         check_is_fitted(self, "vocabulary_")
         texts = self._read(X)
-        return self._sequences(self._encoded(texts.rows), texts)
+        return self._sequences(self._encoded(texts.rows), texts)._with(**labels_as_parts(X))
 
     def transform_characters(self, X: Any) -> Sequences:
         """Return the characters of every word, one sequence a word, row after row.

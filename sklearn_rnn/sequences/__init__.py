@@ -1,8 +1,9 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
+from ._alignment import align, require_in_step
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
-from ._door import InputSchema, check_missing, check_X
+from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
@@ -22,6 +23,8 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "align",
+    "align_targets",
     "check_X",
     "check_classification_y",
     "check_consistent",
@@ -35,4 +38,5 @@ __all__ = [
     "public_module",
     "read_sequences",
     "release_pages",
+    "require_in_step",
 ]

@@ -7,6 +7,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 
+from ._alignment import as_ids, row_labels
 from ._arrays import flatten_list
 from ._values import (
     FLOAT32_MAX,
@@ -336,13 +337,53 @@ def _static_parts(wrapped: "nw.DataFrame[Any]", names: list[Any]) -> Parts:
     }
 
 
+def static_table(frame: Any, ids: Array, id_name: Any) -> Parts:
+    """Read a table with one row an id, its index or a column of it, in the order of `ids`."""
+    wrapped = _open_frame(frame)
+    names = list(wrapped.columns)
+    labels = row_labels(frame)
+    if id_name is not None and id_name in names:
+        names.remove(id_name)
+        keys = wrapped.get_column(id_name).to_list()
+    elif labels is not None and labels.ids is not None:
+        keys = labels.ids.tolist()
+    else:
+        raise ValueError(
+            f"static has neither a column {id_name!r} nor an index of ids to be aligned by; its "
+            f"columns are {names}."
+        )
+    places = {key: place for place, key in enumerate(keys)}
+    if len(places) < len(keys):
+        twice = next(key for place, key in enumerate(keys) if places[key] != place)
+        raise ValueError(f"static has several rows for the id {twice!r}; it needs one an id.")
+    lacking = [key for key in ids.tolist() if key not in places]
+    if lacking:
+        raise ValueError(
+            f"static has no row for the id {lacking[0]!r} ({len(lacking)} of {len(ids)} ids). Add "
+            "its row, with NaN for what is not known, or drop the sequence."
+        )
+    if not names:
+        raise ValueError("static has no column beside the ids.")
+    return _static_parts(wrapped[[places[key] for key in ids.tolist()]], names)
+
+
 def long_parts(
-    frame: Any, *, id: Any, time: Any, channels: list[Any] | None, static: list[Any] | None
-) -> Parts:
-    """Group the rows of a long frame into one sequence per id, in order of first appearance."""
+    frame: Any,
+    *,
+    id: Any,
+    time: Any,
+    channels: list[Any] | None,
+    static: list[Any] | None,
+    targets: list[Any] | None = None,
+) -> tuple[Parts, list[Array]]:
+    """Group the rows of a long frame into one sequence per id, in order of first appearance.
+
+    Also returns the targets: a value of each id for each of the columns that hold them.
+    """
     wrapped = _open_frame(frame)
     static = [] if static is None else list(static)
-    special = [id, *([] if time is None else [time]), *static]
+    targets = [] if targets is None else targets
+    special = [id, *([] if time is None else [time]), *static, *targets]
     if channels is None:
         channels = [name for name in wrapped.columns if name not in special]
     for name in [*special, *channels]:
@@ -365,6 +406,8 @@ def long_parts(
         "values": np.column_stack(blocks)[order],
         "offsets": offsets,
         "channel_names": tuple(str(name) for name in channels),
+        "ids": as_ids(labels),
+        "id_name": id,
     }
     if time is not None:
         column = wrapped.get_column(time)
@@ -372,7 +415,32 @@ def long_parts(
         _check_long_times(parts["times"], offsets, labels, column, order)
     if static:
         parts.update(_long_static(wrapped, static, order, offsets, labels))
-    return parts
+    found = [_long_target(wrapped.get_column(name), order, offsets, labels) for name in targets]
+    return parts, found
+
+
+def _long_target(
+    series: "nw.Series[Any]", order: Array, offsets: Array, labels: list[Any]
+) -> Array:
+    """Return a column that is constant within each id, one value an id, as it would be in y."""
+    cells = series.to_list()
+    found = []
+    for label, start, stop in zip(labels, offsets[:-1], offsets[1:], strict=True):
+        own = [cells[row] for row in order[start:stop].tolist()]
+        if any(map(is_missing, own)):
+            raise ValueError(
+                f"id {label!r} has a row without a target (column {series.name!r} is null). Give "
+                "all rows of an id its target, or drop the id."
+            )
+        other = next((cell for cell in own if cell != own[0]), own[0])
+        if other != own[0]:
+            raise ValueError(
+                f"Target column {series.name!r} changes within id {label!r}, from {own[0]!r} to "
+                f"{other!r}; y has one value a sequence. For one target a step, build y by a "
+                f"from_long of its own, with channels=[{series.name!r}]."
+            )
+        found.append(own[0])
+    return np.asarray(found)
 
 
 def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:

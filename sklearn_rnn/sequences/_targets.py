@@ -1,7 +1,8 @@
-"""The checks of y and sample weights; imports the container and _sklearn."""
+"""The checks of y and sample weights; imports narwhals, the container and _sklearn."""
 
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 from ._arrays import flatten_dense
 from ._container import Sequences
 from ._flat import FlatSequences
+from ._frames import is_frame
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array, is_missing
@@ -48,6 +50,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         checked = checked.toarray()
     checked = _flatten_column(checked)
     _check_n(len(checked), n)
+    _refuse_mixed(checked, y)
     check_classification_targets(checked)
     return np.asarray(checked)
 
@@ -80,16 +83,64 @@ def _refuse_missing(y: Any, estimator: Any) -> None:
 
 
 def refuse_strings(y: Any) -> None:
-    """Raise where a target that should be a number is a string."""
+    """Raise where a target that should be a number is a string, naming its column and row."""
+    for column, cells in _text_columns(y):
+        for row, cell in enumerate(cells):
+            if isinstance(cell, str) and not _is_number(cell):
+                raise ValueError(
+                    f"y holds strings{column} ({str(cell)!r:.40} in row {row}), which are no "
+                    "numbers to predict. Convert them, or use a classifier if they are labels."
+                )
+
+
+def _text_columns(y: Any) -> list[tuple[str, Any]]:
+    """Return the columns of y that may hold strings, and how a message names each."""
+    if is_frame(y):
+        frame = nw.from_native(y, eager_only=True)
+        return [
+            (f" in column {name!r}", frame.get_column(name).to_list())
+            for name in frame.columns
+            if not frame.schema[name].is_numeric()
+        ]
     kind = getattr(getattr(y, "dtype", None), "kind", "O")
-    if kind not in "USO" or getattr(y, "ndim", 1) != 1 or not hasattr(y, "__iter__"):
+    if kind not in "USO" or not hasattr(y, "__iter__") or isinstance(y, (str, dict, Sequences)):
+        return []
+    if getattr(y, "ndim", 1) == 2:
+        return [(f" in column {place}", column) for place, column in enumerate(np.asarray(y).T)]
+    if getattr(y, "ndim", 1) != 1:
+        return []
+    rows = list(y)
+    if rows and all(isinstance(row, (list, tuple)) for row in rows):
+        if len({len(row) for row in rows}) > 1:
+            return []
+        columns = zip(*rows, strict=True)
+        return [(f" in column {place}", column) for place, column in enumerate(columns)]
+    return [("", rows)]
+
+
+def _refuse_mixed(labels: Array, y: Any) -> None:
+    """Raise where labels are strings here and numbers there, which do not sort."""
+    if labels.dtype.kind != "O" or labels.ndim > 2:
         return
-    first = next(iter(y), None)
-    if isinstance(first, str) and not _is_number(first):
-        raise ValueError(
-            f"y holds strings ({str(first)!r:.40} in row 0), which are no numbers to predict. "
-            "Convert them, or use a classifier if they are labels."
+    columns = labels.reshape(len(labels), -1)
+    texts = np.array([[isinstance(cell, str) for cell in row] for row in columns], dtype=bool)
+    if texts.all() or not texts.any():
+        return
+    names = list(nw.from_native(y, eager_only=True).columns) if is_frame(y) else None
+    places = [np.argwhere(texts)[0], np.argwhere(~texts)[0]]
+    text, other = (
+        f"{columns[row, column]!r} in row {row}"
+        + (
+            ""
+            if labels.ndim == 1
+            else f", column {int(column) if names is None else names[column]!r}"
         )
+        for row, column in places
+    )
+    raise ValueError(
+        f"y mixes strings and other labels: {text}; {other}. Make all labels of one type, with "
+        "y.astype(str) for instance."
+    )
 
 
 def _is_number(text: str) -> bool:
