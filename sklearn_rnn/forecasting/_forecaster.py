@@ -219,7 +219,7 @@ class SequenceForecaster(
         "time_col": "no_validation",  # type: ignore[dict-item]
         "freq": "no_validation",  # type: ignore[dict-item]
         "season_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "time_features": [str, "array-like", None, "boolean"],
+        "time_features": [str, "array-like", None],
         "past_covariates": [str, Integral, "array-like", None],
         "static_covariates": [str, Integral, "array-like", None],
         "quantiles": ["array-like"],
