@@ -250,18 +250,7 @@ class SequenceStream:
 
     def _read_steps(self, steps: Any) -> tuple[np.ndarray, bool]:
         """Return (t, C) values, and whether they were given as one step."""
-        channels = self._schema.n_channels
-        values = as_numbers(steps, "The pushed steps")
-        single = values.ndim == 0 or (values.ndim == 1 and channels > 1)
-        if values.ndim == 0 or (values.ndim == 1 and channels == 1):
-            values = values.reshape(-1, 1)
-        elif values.ndim == 1:
-            values = values[None]
-        if values.ndim != 2 or values.shape[1] != channels or not len(values):
-            raise ValueError(
-                f"{type(self._model).__name__} was fitted on steps of {channels} channel(s); push "
-                f"an array of shape ({channels},) or (n_steps, {channels}), got {np.shape(steps)}."
-            )
+        values, single = read_steps(steps, self._schema.n_channels, type(self._model).__name__)
         if self._schema.vocabulary_size is not None:
             if values.dtype.kind not in "iu" or values.min() < 0:
                 raise ValueError("Tokens must be integers of at least 0.")
@@ -387,3 +376,19 @@ def _code(value: Any, labels: tuple[Any, ...] | None) -> float:
     if labels is None:
         return np.nan if value is None else float(value)
     return float(labels.index(value)) if value in labels else np.nan
+
+
+def read_steps(steps: Any, channels: int, name: str) -> tuple[np.ndarray, bool]:
+    """Return pushed steps as (t, C) values, and whether they were given as one step."""
+    values = as_numbers(steps, "The pushed steps")
+    single = values.ndim == 0 or (values.ndim == 1 and channels > 1)
+    if values.ndim == 0 or (values.ndim == 1 and channels == 1):
+        values = values.reshape(-1, 1)
+    elif values.ndim == 1:
+        values = values[None]
+    if values.ndim != 2 or values.shape[1] != channels or not len(values):
+        raise ValueError(
+            f"{name} was fitted on steps of {channels} channel(s); push an array of shape "
+            f"({channels},) or (n_steps, {channels}), got {np.shape(steps)}."
+        )
+    return values, single

@@ -18,12 +18,16 @@ from ._scorers import (
     smape_scorer,
 )
 from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
+from ._tagging_scorer import TaggingScorer, entity_f1_scorer, token_accuracy_scorer
 
 __all__ = [
+    "TaggingScorer",
     "entity_f1_score",
+    "entity_f1_scorer",
     "entity_report",
     "find_entities",
     "token_accuracy_score",
+    "token_accuracy_scorer",
     "ForecastScorer",
     "coverage_scorer",
     "interval_coverage",

@@ -158,6 +158,13 @@ class SequenceTransformer(
     def _transform(self, sequences: Sequences) -> Sequences:
         """Map checked sequences to new ones, one for one."""
 
+    def _following(self) -> Any:
+        """Return what does to one sequence, as it comes in, what `transform` does to whole ones.
+
+        A `ValueError` says why there is no such thing; its message goes on after the name.
+        """
+        raise ValueError("needs the whole sequence.")
+
     def _width(self, n_steps: int) -> int:
         """Return the number of steps that a dense input of `n_steps` steps is given back with."""
         return n_steps

@@ -1,5 +1,6 @@
 """SequenceScaler: bring channels to a common scale; imports `sequences` and its neighbours."""
 
+import copy
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from ..sequences import Sequences, read_sequences, release_pages
 from ..sequences._sklearn import StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Form, SequenceTransformer, with_fit_task
+from ._following import Stepwise
 from ._statistics import (
     Extremes,
     Moments,
@@ -244,6 +246,14 @@ class SequenceScaler(SequenceTransformer):
         if self.per == "channel":
             return _apply(sequences, self.center_, self.scale_)
         return _apply(sequences, *self._statistics_of(sequences))
+
+    def _following(self) -> Stepwise:
+        """Return the scaler for one sequence as it comes in."""
+        if self.per == "sequence":
+            raise ValueError(
+                'scales by statistics of the whole sequence; per="channel" takes those of the fit.'
+            )
+        return Stepwise(copy.copy(self)._transform, self._input_schema_)
 
     def _statistics_of(self, sequences: Sequences) -> tuple[Array, Array]:
         """Return center and scale of every sequence, each (n, C)."""

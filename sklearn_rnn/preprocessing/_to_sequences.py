@@ -1,5 +1,6 @@
 """ToSequences: any accepted form to `Sequences`, as a pipeline step; imports `sequences` only."""
 
+import copy
 from collections.abc import Hashable
 from numbers import Integral
 from typing import Any, Self
@@ -14,6 +15,7 @@ from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import Interval, StrOptions, _check_feature_names_in, _fit_context
 from ..sequences._values import Array, row_of
 from ._base import Documented, Form, with_fit_task
+from ._following import Stepwise
 
 
 class ToSequences(
@@ -215,6 +217,14 @@ tokenizer.
         if self.trailing_nan == "missing" and form.n_steps is not None:
             whole = Sequences.from_padded(form.give_back(sequences))
             sequences = whole._with(**labels_as_parts(sequences))
+        return self._as_tokens(sequences)
+
+    def _following(self) -> Stepwise:
+        """Return the transformer for one sequence as it comes in."""
+        return Stepwise(copy.copy(self)._as_tokens, self._input_schema_)
+
+    def _as_tokens(self, sequences: Sequences) -> Sequences:
+        """Turn numbers into tokens where the parameters say that they are."""
         if self.vocabulary_size in (None, sequences.vocabulary_size):
             return sequences
         if sequences.is_tokens:
