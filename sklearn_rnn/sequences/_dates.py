@@ -1,6 +1,6 @@
 """Dates and durations: refused where numbers belong, read where times do; imports numpy only."""
 
-import datetime
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
 #: What to do with dates that stand where numbers belong.
 REMEDY = (
     "turn them into numbers first (seconds since the first date, or durations by "
@@ -101,7 +101,7 @@ def _missing(where: str, place: int) -> ValueError:
 def _one_type(data: Array, where: str) -> Array:
     """Turn dates, or durations, as objects into an array of datetime64 or timedelta64."""
     items = list(data.flat)
-    durations = [isinstance(item, (datetime.timedelta, np.timedelta64)) for item in items]
+    durations = [isinstance(item, (dt.timedelta, np.timedelta64)) for item in items]
     found = [_plain(item, place, where) for place, item in enumerate(items)]
     if any(durations) and not all(durations):
         raise TypeError(f"{where} mixes dates and durations.")
@@ -116,7 +116,7 @@ def _plain(item: Any, place: int, where: str) -> tuple[Any, bool]:
     """Return a date or duration as NumPy's, in UTC where it has a zone, and whether it has one."""
     if item is None or type(item).__name__ in ("NaTType", "NAType"):
         raise _missing(where, place)
-    if isinstance(item, datetime.time) or not is_date(item):
+    if isinstance(item, dt.time) or not is_date(item):
         raise TypeError(
             f"{where}: {item!r:.40} ({type(item).__name__}, step {place}) is no time; parse the "
             "dates first, with pandas.to_datetime for instance."
@@ -128,9 +128,9 @@ def _plain(item: Any, place: int, where: str) -> tuple[Any, bool]:
         if hasattr(item, name):
             return getattr(item, name)(), zoned
     if zoned:
-        item = item.astimezone(datetime.UTC).replace(tzinfo=None)
-    if isinstance(item, datetime.timedelta):
+        item = item.astimezone(dt.UTC).replace(tzinfo=None)
+    if isinstance(item, dt.timedelta):
         return np.timedelta64(item, "us"), False
-    if isinstance(item, datetime.date):
+    if isinstance(item, dt.date):
         return np.datetime64(item, "us"), zoned
     return item, False

@@ -1,6 +1,6 @@
 """Dates and durations: refused as values and as targets, in every form; read as times."""
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,7 @@ def test_a_row_or_column_with_dates_is_named():
     with pytest.raises(TypeError, match="Row 1 holds"):
         read_sequences([np.ones(3), DATES[0]])
     with pytest.raises(TypeError, match=r"X \(row 1, column 0\) holds"):
-        read_sequences(np.array([[1.0, 2.0], [datetime.date(2020, 1, 1), 3.0]], dtype=object))
+        read_sequences(np.array([[1.0, 2.0], [dt.date(2020, 1, 1), 3.0]], dtype=object))
     long = pd.DataFrame({"id": [0, 0], "v": [1.0, 2.0], "due": DATES[0, :2]})
     with pytest.raises(TypeError, match=r"Column 'due' holds .*name the column that says when"):
         Sequences.from_long(long, id="id")
@@ -175,7 +175,7 @@ def test_durations_as_times_are_seconds():
         ([STAMPS[0], STAMPS[1].tz_localize("UTC")], ValueError, "with and without a zone"),
         ([STAMPS[0], pd.Timedelta("1s")], TypeError, "mixes dates and durations"),
         ([STAMPS[0], 1.0], TypeError, r"1.0 \(float, step 1\) is no time"),
-        ([datetime.time(1), datetime.time(2)], TypeError, "is no time"),
+        ([dt.time(1), dt.time(2)], TypeError, "is no time"),
         (np.arange(2).astype("timedelta64[M]"), TypeError, "length in seconds differs"),
         (STAMPS[[1, 0]], ValueError, "times must increase"),
     ],
