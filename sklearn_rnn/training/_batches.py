@@ -71,7 +71,9 @@ class FlatStorage:
         self.step_widths = time_deltas(sequences)
         values = sequences.values
         self.dtype = dtype
-        self._kind = torch.int64 if sequences.is_tokens else dtype
+        # Beside times tokens are numbers as well, and below 2**24 exact in any type.
+        self._tokens_alone = sequences.is_tokens and self.step_widths is None
+        self._kind = torch.int64 if self._tokens_alone else dtype
         kind = _NUMPY_TYPES[self._kind]
         self._values: torch.Tensor | None = None
         self._reader = RowReader(values)
@@ -92,7 +94,10 @@ class FlatStorage:
         return tensor.to(self.device)
 
     def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return padded values (B, T, C) or tokens (B, T), and lengths (B,)."""
+        """Return padded values (B, T, C) or tokens (B, T), and lengths (B,).
+
+        Where steps have times, the step widths are one more channel, of tokens too.
+        """
         lengths = self.lengths[rows]
         longest = padded_length(int(lengths.max())) if self.ragged else self.longest
         starts = self.offsets[rows]
@@ -107,7 +112,7 @@ class FlatStorage:
             picked = self.step_widths[self._index(starts, lengths, longest)]
             widths = torch.from_numpy(picked).to(x.device, x.dtype)
             x = torch.cat([x, widths.unsqueeze(-1)], dim=-1)
-        if self.sequences.is_tokens:
+        if self._tokens_alone:
             x = x.squeeze(-1)
         return x.to(self.device, non_blocking=True), torch.from_numpy(lengths)
 
@@ -135,7 +140,7 @@ class FlatStorage:
         if self.step_widths is not None:
             widths = torch.from_numpy(self.step_widths[first : first + n])
             x = torch.cat([x, widths.to(x.device, x.dtype)[None, :, None]], dim=-1)
-        if self.sequences.is_tokens:
+        if self._tokens_alone:
             x = x.squeeze(-1)
         return x.to(self.device)
 
