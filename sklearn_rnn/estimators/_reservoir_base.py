@@ -342,7 +342,9 @@ class ReservoirPredictor(BaseReservoir):
         rows = np.flatnonzero(each)
         if not len(rows):
             raise ValueError("sample_weight is zero for every training sequence.")
-        wanted = encoded
+        wanted, seen = encoded, self._target.observed(encoded)
+        if seen is not None:
+            by_target, wanted = by_target * seen, np.where(seen[:, None], wanted, 0.0)
         if self._target.head != "continuous":
             wanted = 2.0 * proportions(self._target, encoded) - 1.0
         if reset:

@@ -96,8 +96,8 @@ def _read_frame(X: Any, column: Any, times: Any) -> Texts:
     for name in others:
         if column_role(frame.get_column(name)) == "list":
             raise ValueError(
-                f"Column {name!r} holds lists, and the words are in {column!r}. If it says when each "
-                f"word was, name it with TextTokenizer(times={name!r}); else drop it."
+                f"Column {name!r} holds lists, and the words are in {column!r}. If it says when "
+                f"each word was, name it with TextTokenizer(times={name!r}); else drop it."
             )
     clock = None if times is None else _read_times(frame.get_column(times), rows, times)
     columns = tuple(map(str, frame.columns))

@@ -217,7 +217,8 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     Parameters
     ----------
     y : Sequences, list of arrays, or array of shape (n, n_steps) or (n, n_steps, n_outputs)
-        Finite numbers. A dense array may be padded with NaN beyond a sequence's end.
+        Finite numbers. NaN, or what NumPy masks, is a target that is missing. A dense array may be
+        padded with NaN beyond a sequence's end.
     X : Sequences
         What the targets belong to.
 
@@ -229,7 +230,7 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     Raises
     ------
     ValueError
-        When the lengths of a row differ or a target is missing; the message names the row.
+        When the lengths of a row differ, or all targets are missing; the message names the row.
     """
     kind, data = resolve(y)
     if kind in ("array_2d", "array_3d", "scalar_frame"):
@@ -260,10 +261,8 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
             f"Row {row}: y has {read.lengths[row]} steps, but X has {X.lengths[row]}; give every "
             "step of X one target."
         )
-    missing = np.isnan(read.values).any(axis=1)
-    if missing.any():
-        row = int(np.searchsorted(read.offsets, np.argmax(missing), side="right")) - 1
-        raise ValueError(f"Input y contains NaN: row {row}. Drop the row, or fill its targets.")
+    if np.isnan(read.values).any(axis=1).all():
+        raise ValueError("Input y contains NaN at every step: there is no target to learn from.")
     return read.astype(np.float64)
 
 

@@ -6,7 +6,7 @@ Imports torch, NumPy and the container of layer 0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,26 @@ class Batch(NamedTuple):
     target: torch.Tensor | None
     weight: torch.Tensor | None
     rows: np.ndarray
+    #: Which steps have a target; None where all have.
+    seen: torch.Tensor | None = None
+
+
+def mean_loss(
+    head: Any,
+    raw: torch.Tensor,
+    target: torch.Tensor | None,
+    weight: torch.Tensor | None,
+    seen: torch.Tensor | None,
+    *lengths: torch.Tensor,
+) -> torch.Tensor:
+    """Return a head's loss of the targets that there are, zero where there are none."""
+    if seen is not None and target is not None:
+        raw, target = raw[seen], target[seen]
+        weight = None if weight is None else weight[seen]
+        if not len(raw):
+            return raw.sum()
+    loss: torch.Tensor = head.loss(raw, target, weight, *lengths)
+    return loss
 
 
 class FlatStorage:
@@ -290,6 +310,16 @@ class TrainingBatches:
         self.weight = None if weight is None else weight.to(storage.device)
         self._weights = None if weight is None else weight.cpu().numpy()
         self.per_step = per_step
+        # Numbers that are missing leave their steps out; missing labels are the head's affair.
+        self.seen: torch.Tensor | None = None
+        self._counts = storage.lengths
+        if per_step:
+            first = target.reshape(len(target), -1)
+            seen = ~first.isnan().any(1) if target.is_floating_point() else first[:, 0] >= 0
+            if not bool(seen.all()):
+                sums = np.concatenate([[0], np.cumsum(seen.cpu().numpy())])
+                self._counts = np.diff(sums[storage.offsets])
+                self.seen = seen.to(storage.device) if target.is_floating_point() else None
         self.plan = BatchPlan(storage.lengths[self.rows], batch_size, generator)
         static = storage.sequences.static
         self.static = None if static is None else _static_tensor(static, storage)
@@ -317,16 +347,17 @@ class TrainingBatches:
             total = int(lengths.sum())
             weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
-        return Batch(x, lengths, static, self.target[picked], weight, rows)
+        seen = None if self.seen is None else self.seen[picked]
+        return Batch(x, lengths, static, self.target[picked], weight, rows, seen)
 
     def share(self, part: np.ndarray, rows: np.ndarray) -> float:
         """Return how much of the loss of some rows falls to a part of them."""
-        return 1.0 if len(part) == len(rows) else self._mass(part) / self._mass(rows)
+        return 1.0 if len(part) == len(rows) else self._mass(part) / max(self._mass(rows), 1e-300)
 
     def _mass(self, rows: np.ndarray) -> float:
         """Return the summed weights of the targets of some rows."""
         weights = np.ones(len(rows)) if self._weights is None else self._weights[rows]
-        return float(np.sum(weights * self.storage.lengths[rows] if self.per_step else weights))
+        return float(np.sum(weights * self._counts[rows] if self.per_step else weights))
 
 
 class Step:
