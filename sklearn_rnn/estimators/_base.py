@@ -26,6 +26,7 @@ from ..training import (
     make_net,
     resolve_compute,
     step_statistics,
+    width_statistics,
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
@@ -286,7 +287,8 @@ class BaseRNN(
     def _start(self, data: FitData, recipe: Recipe) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
         sequences, rows, path = data.sequences, data.solved_on, data.path
-        statistics = None if sequences.is_tokens else step_statistics(sequences, rows)
+        of_steps = width_statistics if sequences.is_tokens else step_statistics
+        statistics = of_steps(sequences, rows)
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
@@ -304,7 +306,7 @@ class BaseRNN(
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
-            else:
+            if sequences.is_tokens:
                 prepare_embeddings(
                     member.input,
                     sequences,

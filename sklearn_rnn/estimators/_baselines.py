@@ -54,8 +54,13 @@ class Baselines:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
         wanted = wanted_columns(self.target, encoded)
         each = np.ones(len(sequences)) if weights is None else weights
+        seen = self.target.observed(encoded)
+        if self._steps:
+            each = np.repeat(each, sequences.lengths)
+        if seen is not None:
+            each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         self.level = np.average(wanted[places], axis=0, weights=by_target)
         self.is_fitted = True
         if sequences.is_tokens:
@@ -90,9 +95,8 @@ class Baselines:
                 dual = 0 if self._steps else min(size, 1000)
                 sums = NormalEquations(size, wanted.shape[1], max_rows=dual, n_kept=_LEFT_OUT)
             places = _places(sequences, here, self.target)
-            names, by_target, sizes = keys(sequences, here), each[here], None
+            names, by_target, sizes = keys(sequences, here), each[places], None
             if self._steps:
-                by_target = np.repeat(by_target, sequences.lengths[here])
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
             sums.add(names, self._standard(features), wanted[places], by_target, sizes)
         assert sums is not None, "there is at least one row"
@@ -119,7 +123,7 @@ class Baselines:
             rows = np.sort(rows[chosen])
         counts = token_counts(sequences, rows, per_step=self._steps)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         model = Ridge(alpha=1.0, solver="sparse_cg")
         targets = wanted[places]
         model.fit(counts, targets, sample_weight=by_target)

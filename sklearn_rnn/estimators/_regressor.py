@@ -322,6 +322,10 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         predicted = self._predict_raw(sequences)
         if self._target.per_step and weights is not None:
             weights = np.repeat(weights, sequences.lengths)
+        seen = self._target.observed(truth)
+        if seen is not None:
+            truth, predicted = truth[seen], predicted[seen]
+            weights = None if weights is None else weights[seen]
         error = float(np.average(((truth - predicted) ** 2).mean(axis=1), weights=weights))
         # R2 of a single target is not defined; the error alone then decides.
         score = r2_score(truth, predicted, sample_weight=weights) if len(truth) > 1 else -error

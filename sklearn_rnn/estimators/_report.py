@@ -236,6 +236,9 @@ def on_sequences(
     if target.per_step:
         groups = np.repeat(np.arange(len(sequences)), sequences.lengths)
         each = each[groups]
+    seen = target.observed(wanted)
+    if seen is not None:
+        each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
     answers = as_columns(target, _undecoded(model, sequences))
     return judged(
         baselines, wanted, answers, baselines.predict(sequences), each, groups, validation

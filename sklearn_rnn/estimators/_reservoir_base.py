@@ -28,7 +28,7 @@ from ..sequences import (
     require_in_step,
 )
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..training import resolve_device, step_statistics
+from ..training import resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
 from ._readout import block_keys, keys, proportions
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
@@ -116,13 +116,15 @@ class BaseReservoir(
         categories = sequences.static_categories or ()
         n_static = 0 if sequences.static is None else sequences.static.shape[1]
         known = tuple(len(c) if c else None for c in categories) or (None,) * n_static
-        statistics = None if sequences.is_tokens else step_statistics(sequences, rows, weights)
+        of_steps = width_statistics if sequences.is_tokens else step_statistics
+        statistics = of_steps(sequences, rows, weights)
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
         config = ReservoirConfig(
             n_channels=sequences.n_channels + (sequences.times is not None),
             vocabulary_size=sequences.vocabulary_size,
+            timed=sequences.is_tokens and sequences.times is not None,
             indicator=indicator,
             static_cardinalities=known,
             units=int(self.hidden_size),
@@ -365,7 +367,9 @@ class ReservoirPredictor(BaseReservoir):
         rows = np.flatnonzero(each)
         if not len(rows):
             raise ValueError("sample_weight is zero for every training sequence.")
-        wanted = encoded
+        wanted, seen = encoded, self._target.observed(encoded)
+        if seen is not None:
+            by_target, wanted = by_target * seen, np.where(seen[:, None], wanted, 0.0)
         if self._target.head != "continuous":
             wanted = 2.0 * proportions(self._target, encoded) - 1.0
         if reset:

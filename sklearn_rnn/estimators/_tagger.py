@@ -17,7 +17,8 @@ from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
 from ..training import cpu_threads
 from ._base import BaseRNN
-from ._tags import TagLists, TagRows, TagTarget, allowed_transitions, read_tags
+from ._step_lists import StepLists
+from ._tags import TagRows, TagTarget, allowed_transitions, read_tags
 from ._word_encoder import WordEncoder
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
@@ -435,14 +436,14 @@ class SequenceTagger(BaseRNN):
         tags, labels = self._decode(sequences, "tags")
         return self._named(sequences, tags, labels)
 
-    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> TagLists:
+    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> StepLists:
         """Return labels in the place of indices, by row."""
         names = self.classes_[tags].tolist()
         bounds = np.asarray(sequences.offsets).tolist()
         rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
         if self.sequence_classes_ is None:
-            return TagLists(rows)
-        return TagLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
+            return StepLists(rows)
+        return StepLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
 
     def predict_proba(self, X: Any) -> list[np.ndarray]:
         """Return the probability of every tag at every step.

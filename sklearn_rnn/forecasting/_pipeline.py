@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
+from ..sequences._values import unmasked
 from ._grid import Array
 from ._reading import is_table
 
@@ -179,6 +180,7 @@ class KeepTime(
         """Return covariates (or None) and the columns of id and time (or None) as frames."""
         import pandas as pd
 
+        X = unmasked(X)
         if X is None or isinstance(X, pd.Index):
             return None, None
         if not is_table(X):

@@ -13,7 +13,8 @@ from sklearn.utils import check_array
 
 from ..sequences._frames import column_role, is_frame, is_series
 from ..sequences._step_table import StepTable, is_time_index, read_step_table
-from ..sequences._targets import refuse_strings
+from ..sequences._targets import refuse_dated_y, refuse_strings
+from ..sequences._values import unmasked
 from ._grid import Array, Grid
 from ._history import Clock
 
@@ -35,6 +36,7 @@ def is_table(X: Any) -> bool:
 def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
     """Return the table of `X`, and whether it is a bare array, without names and times."""
     id_col, time_col = estimator.id_col, estimator.time_col
+    X = unmasked(X)
     _refuse_no_rows(X, type(estimator).__name__)
     if is_table(X) or id_col is not None or time_col is not None or _has_dates(X):
         table = read_step_table(X, id_col=id_col, time_col=time_col)
@@ -148,6 +150,7 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
     names = None
+    y = unmasked(y)
     if is_frame(y):
         frame = nw.from_native(y, eager_only=True)
         if n_rows is not None:  # who and when is said by X, and compared with it elsewhere
@@ -162,10 +165,12 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
         names = [str(name) for name in frame.columns]
         y = np.column_stack([frame.get_column(name).to_numpy() for name in frame.columns])
     elif is_series(y):
+        refuse_dated_y(y)
         name = getattr(y, "name", None)
         names = None if name is None else [str(name)]
         y = np.asarray(y)
     refuse_strings(y)
+    refuse_dated_y(y)
     checked = check_array(
         y,
         ensure_2d=False,

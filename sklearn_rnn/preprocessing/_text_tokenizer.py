@@ -88,6 +88,10 @@ class TextTokenizer(
     column : column name, default=None
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
+    times : column name, default=None
+        The column of a data frame that holds, beside lists of words or other events, lists with
+        their times: numbers, dates or durations. The estimator then knows how long ago the word
+        before was.
 
     Attributes
     ----------
@@ -150,6 +154,7 @@ empty.
         "characters": ["boolean"],
         "vectors": [str, HasMethods("__fspath__"), HasMethods("__getitem__"), None],
         "column": "no_validation",
+        "times": "no_validation",
     }
 
     feature_names_in_: Array
@@ -170,6 +175,7 @@ empty.
         characters: bool = False,
         vectors: Any = None,
         column: Any = None,
+        times: Any = None,
     ) -> None:
         self.analyzer = analyzer
         self.lowercase = lowercase
@@ -184,6 +190,7 @@ empty.
         self.characters = characters
         self.vectors = vectors
         self.column = column
+        self.times = times
 
     # ---------------------------------------------------------------- learning
 
@@ -472,10 +479,10 @@ empty.
 
     def _remember(self, X: Any) -> Texts:
         """Read X and remember what its columns were."""
-        texts = read_texts(X, self.column)
+        texts = read_texts(X, self.column, self.times)
         self._column_in, self._static_in = texts.column, texts.static_names
         self._pretokenized = not isinstance(texts.rows[0], str)
-        self.n_features_in_ = 1 + len(texts.static_names or ())
+        self.n_features_in_ = 1 + len(texts.static_names or ()) + (texts.times is not None)
         if hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         if texts.columns is not None:
@@ -493,7 +500,7 @@ empty.
 
     def _read(self, X: Any) -> Texts:
         """Read X and check it against what was seen in `fit`."""
-        texts = read_texts(X, self._column_in if self._static_in else self.column)
+        texts = read_texts(X, self._column_in if self._static_in else self.column, self.times)
         if (texts.static_names or ()) != (self._static_in or ()):
             missing = [n for n in self._static_in or () if n not in (texts.static_names or ())]
             unseen = [n for n in texts.static_names or () if n not in (self._static_in or ())]
@@ -554,7 +561,17 @@ empty.
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
+            times=None if texts.times is None else self._cut_times(rows, texts.times),
         )
+
+    def _cut_times(self, rows: list[list[int]], times: list[Array]) -> Array:
+        """Join the times of what is left of each row; an empty one has its token at time 0."""
+        if self.truncate == "end":
+            kept = [clock[: len(row)] for row, clock in zip(rows, times, strict=True)]
+        else:
+            kept = [clock[len(clock) - len(row) :] for row, clock in zip(rows, times, strict=True)]
+        joined: Array = np.concatenate([clock if len(clock) else np.zeros(1) for clock in kept])
+        return joined
 
     def _words(self, texts: Texts) -> Iterator[list[str]]:
         """Yield the words of each row as `transform` sees them, one at least."""

@@ -18,7 +18,7 @@ from ._concatenate import concatenate_parts
 from ._export import arrow_table, labelled, pandas_frame, polars_frame
 from ._flat import FlatSequences, Labels
 from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
-from ._values import Array, as_numbers
+from ._values import Array, as_numbers, as_times
 
 
 class Sequences(FlatSequences):
@@ -39,7 +39,8 @@ class Sequences(FlatSequences):
         Set it to say that the values are tokens, integers in [0, vocabulary_size), to be embedded.
         None means numbers.
     times : array of shape (total_steps,), default=None
-        Time of each step, increasing within each sequence. None means evenly spaced.
+        Time of each step, increasing within each sequence. Dates and durations become seconds. None
+        means evenly spaced.
     static : array of shape (n_sequences, n_static), default=None
         Features of the sequence as a whole. Categories are stored as codes; NaN means missing.
     channel_names : sequence of str, default=None
@@ -104,7 +105,8 @@ from X and y.
         vocabulary_size : int, default=None
             Set for tokens: the entries are then integers in [0, vocabulary_size).
         times : list of array-like of shape (n_steps,), default=None
-            Times of the steps, one entry a sequence.
+            Times of the steps, one entry a sequence. Dates become seconds since 1970, in UTC where
+            they have a zone, and durations seconds.
         static : array or frame of shape (n_sequences, n_static), default=None
             Features of each sequence as a whole. With `ids`, a frame that has these as its index,
             or in a column named `id_name`, is aligned by them.
@@ -127,7 +129,7 @@ from X and y.
         values, offsets = flatten_list(items)
         flat_times = None
         if times is not None:
-            flat_times, time_offsets = flatten_list(list(times), column="times")
+            flat_times, time_offsets = flatten_list(list(times), column="times", read=as_times)
             if not np.array_equal(offsets, time_offsets):
                 counts = min(len(offsets), len(time_offsets))
                 row = int(np.argmax(np.r_[offsets[:counts] != time_offsets[:counts], True])) - 1
@@ -230,7 +232,7 @@ from X and y.
         channels : list of column names, default=None
             List columns to read, others are left out. None reads all.
         times : column name, default=None
-            List column with the times of the steps.
+            List column with the times of the steps; dates and durations become seconds.
         vocabulary_size : int, default=None
             Set for tokens; there must be one list column of ints.
         """

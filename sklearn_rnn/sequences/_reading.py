@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from ._alignment import labels_as_parts
 from ._arrays import flatten_dense
 from ._container import Sequences
+from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
 from ._frames import (
     as_series,
@@ -20,6 +21,7 @@ from ._frames import (
     frame_roles,
     is_frame,
     is_series,
+    refuse_dated_columns,
     string_columns,
 )
 from ._values import TOKENIZER_HINT, Array, as_numbers, is_mapped, unmask
@@ -146,6 +148,8 @@ def _resolve_series(X: Any) -> tuple[str, Any]:
         return "list", series
     if role == "categorical":
         raise ValueError(f"X is a column of {series.dtype}, not of lists; {TOKENIZER_HINT}.")
+    if role == "time":
+        raise no_number("X", series.dtype)
     error = _one_dimensional(f"a column of {series.dtype}")
     index: Any = getattr(X, "index", None)
     if getattr(index, "nlevels", 1) > 1:
@@ -268,9 +272,11 @@ def finite_check(X: Any) -> str | bool:
 
 
 def refuse_strings(X: Any) -> None:
-    """Refuse strings in 2-D data, also those that look like numbers."""
+    """Refuse strings in 2-D data, also those that look like numbers; and dates."""
     where = ""
+    refuse_dates(X, "X")
     if is_frame(X):
+        refuse_dated_columns(X)
         columns = string_columns(X)
         where = f"X holds strings in the columns {columns}" if columns else ""
     elif isinstance(X, np.ndarray):

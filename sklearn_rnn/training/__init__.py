@@ -1,6 +1,13 @@
 """Training: device and threads, batches from flat storage, the loop. Imports nn and sequences."""
 
-from ._batches import Batch, BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+from ._batches import (
+    Batch,
+    BatchPlan,
+    FlatStorage,
+    TrainingBatches,
+    prediction_batches,
+    time_deltas,
+)
 from ._best import BestWeights
 from ._budget import auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
@@ -19,7 +26,7 @@ from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, solve_ridge
-from ._statistics import StepStatistics, step_statistics
+from ._statistics import StepStatistics, step_statistics, width_statistics
 
 __all__ = [
     "OPTIMIZERS",
@@ -58,5 +65,7 @@ __all__ = [
     "seeded_globals",
     "solve_ridge",
     "step_statistics",
+    "time_deltas",
     "train",
+    "width_statistics",
 ]

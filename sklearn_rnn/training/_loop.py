@@ -26,7 +26,7 @@ from ..nn import (
     features_in_pieces,
     set_generator,
 )
-from ._batches import Batch, Step, TrainingBatches
+from ._batches import Batch, Step, TrainingBatches, mean_loss
 from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
 from ._long_training import PiecePolicy, Window, Windows, memory_budget
@@ -147,7 +147,9 @@ class TrainingNet(NeuralNet):
                 raw = self._forward(part, member)
                 # Most losses are a sum over steps or rows; that of tags is of sequences.
                 lengths = (part.lengths,) if reads_lengths else ()
-                loss = member.head.loss(raw.float(), part.target, part.weight, *lengths)
+                loss = mean_loss(
+                    member.head, raw.float(), part.target, part.weight, part.seen, *lengths
+                )
             if share < 1.0:
                 loss = loss * share
             loss.backward()

@@ -109,7 +109,7 @@ class NormalEquations:
         targets : ndarray of shape (n_samples, n_targets)
             Finite numbers.
         weights : ndarray of shape (n_samples,)
-            Their weights; zero only beside others in a block.
+            Their weights. A block that has none is not kept.
         sizes : ndarray of int, default=None
             Samples of each block, which are left out together. None means one.
         """
@@ -125,7 +125,7 @@ class NormalEquations:
             if known is not None:
                 summed = known[1] + weighted[here]
                 self.blocks[key] = (known[0], summed, known[2] + weights[here])
-            elif self.last_key is None or key <= self.last_key:
+            elif weights[here].any() and (self.last_key is None or key <= self.last_key):
                 # Copies: what is dropped later must not keep the rest.
                 mine = features[here].copy(), weighted[here].copy(), weights[here].copy()
                 self.blocks[key] = mine
