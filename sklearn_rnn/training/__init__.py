@@ -12,6 +12,7 @@ from ._loop import (
     Recipe,
     TrainingNet,
     configure,
+    copied_net,
     make_net,
     train,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "auto_batch_size",
     "auto_epochs",
     "configure",
+    "copied_net",
     "cpu_threads",
     "long_rows",
     "make_net",
