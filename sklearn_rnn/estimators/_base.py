@@ -6,6 +6,7 @@ and so is each estimator.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
-from ..sequences import Sequences, align_targets, check_missing, check_weights
+from ..sequences import (
+    Sequences,
+    align_targets,
+    all_or_nothing,
+    check_missing,
+    check_weights,
+    kept_if_interrupted,
+)
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -23,6 +31,7 @@ from ..training import (
     Recipe,
     TrainingBatches,
     configure,
+    copied_net,
     make_net,
     resolve_compute,
     step_statistics,
@@ -61,8 +70,11 @@ class BaseRNN(
 ):
     """Shared parameters, the fit skeleton and prediction; the estimators add their targets."""
 
+    _random: np.random.RandomState
+
     # ---------------------------------------------------------------- fit
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -114,7 +126,7 @@ class BaseRNN(
             raise ValueError("sample_weight_val weighs X_val, which is missing.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, reset=not going_on)
-        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=5)
+        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=6)
         return self
 
     @names_parameters
@@ -130,6 +142,8 @@ class BaseRNN(
         classes: Any = None,
     ) -> BaseRNN:
         """Read, encode, split, build, train: the skeleton that every estimator's fit follows."""
+        if not reset:
+            self._work_on_copies(keep_path=one_epoch)
         data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
         if one_epoch:
             self._refuse_alone(data.sequences)
@@ -163,10 +177,18 @@ class BaseRNN(
             per_step=self._target.per_step,
         )
         self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
-        self._use_held_out(lambda: self._held_out_answers(data, closed))
-        if not one_epoch:
-            self._set_report(data, closed)
+        with kept_if_interrupted():
+            self._use_held_out(lambda: self._held_out_answers(data, closed))
+            if not one_epoch:
+                self._set_report(data, closed)
         return self
+
+    def _work_on_copies(self, *, keep_path: bool) -> None:
+        """Let what goes on from an earlier fit change copies, and nothing that others may hold."""
+        self.net_ = copied_net(self.net_, keep_path=keep_path)
+        self._random = copy.deepcopy(self._random)
+        self._target = copy.copy(self._target)
+        self._history = list(self._history)
 
     def _read_fit(
         self,
@@ -209,6 +231,7 @@ class BaseRNN(
             seeds=tuple(self._random.randint(0, 2**31 - 1, size=len(PURPOSES)).tolist()),
             solved_on=counting,
             rows=counting,
+            first="net_" not in self.__dict__,
         )
         if validation is not None:
             data.held_out = self._read_validation(*validation)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.metrics import r2_score
 
-from ..sequences import Sequences
+from ..sequences import Sequences, all_or_nothing
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
@@ -333,6 +333,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
 
     # ---------------------------------------------------------------- learning on
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
         """Train for one epoch on these sequences, at a constant learning rate.

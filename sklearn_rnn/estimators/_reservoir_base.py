@@ -21,9 +21,11 @@ from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
     align_targets,
+    all_or_nothing,
     check_missing,
     check_weights,
     check_X,
+    kept_if_interrupted,
     public_module,
     require_in_step,
 )
@@ -210,9 +212,10 @@ class BaseReservoir(
         """Tell scikit-learn's callbacks that a fit is done."""
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
+            )
 
     def _fitted_state(self) -> dict[str, Any]:
         """Return the attributes that make a clone of this estimator able to predict."""
@@ -277,6 +280,7 @@ class ReservoirPredictor(BaseReservoir):
         by_target = np.repeat(each, sequences.lengths) if self._target.per_step else each
         return each, by_target
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -343,7 +347,7 @@ class ReservoirPredictor(BaseReservoir):
             f"{unit}, each left out in turn",
             left_out=True,
         )
-        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=6)
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
 
     @names_parameters
     def _add(
@@ -388,13 +392,10 @@ class ReservoirPredictor(BaseReservoir):
                 f"This {type(self).__name__} was fitted by fit and then saved, which keeps no "
                 "sums to go on from; make the first call partial_fit."
             )
+        else:
+            self._readout = self._readout.copy()
         add = self._add_steps if self._target.per_step else self._add_pooled
-        try:
-            add(sequences, rows, wanted, by_target)
-        except BaseException:
-            # Sums of a part of the data would pass for those of all.
-            del self._readout
-            raise
+        add(sequences, rows, wanted, by_target)
         return sequences, rows, encoded, each if self._target.per_step else by_target
 
     def _add_pooled(

@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics._scale import naive_scale
+from ..sequences import all_or_nothing
 from ..sequences._frames import column_role
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable, split_targets
@@ -261,6 +262,7 @@ class ForecastOutputMixin:
 
     # ---------------------------------------------------------------- new history
 
+    @all_or_nothing
     def update(self, X: Any, y: Any) -> Any:
         """Take in what happened since, without fitting again; forecasts then start after it.
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..sequences import all_or_nothing
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ..sequences._values import unmasked
@@ -48,6 +49,7 @@ class KeepTime(
         self.id_col = id_col
         self.time_col = time_col
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> KeepTime:
         """Fit the transformer to the covariates of X.
 
@@ -68,6 +70,7 @@ class KeepTime(
             self.transformer_.fit(covariates, y)
         return self
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit the transformer to the covariates of X, and transform them.
 

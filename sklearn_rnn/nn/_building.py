@@ -227,11 +227,11 @@ def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
     with global_random_lock:
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         state = torch.random.get_rng_state()
-        torch.random.default_generator.manual_seed(seed)
         try:
+            torch.random.default_generator.manual_seed(seed)
             yield
         finally:
-            torch.random.set_rng_state(state)
+            torch.random.default_generator.set_state(state)
 
 
 def _build(config: NetworkConfig) -> SequenceNetwork:

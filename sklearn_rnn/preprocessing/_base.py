@@ -14,8 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    all_or_nothing,
     check_X,
     describe_kind,
+    kept_if_interrupted,
     public_module,
     require_in_step,
 )
@@ -40,8 +42,12 @@ class Documented:
 
 
 def with_fit_task(fit: Callable) -> Callable:
-    """Report a fit to scikit-learn's callbacks as one task, so that they pass a Pipeline."""
+    """Report a fit to scikit-learn's callbacks as one task, so that they pass a Pipeline.
 
+    And let it be done wholly or not at all.
+    """
+
+    @all_or_nothing
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
@@ -50,16 +56,17 @@ def with_fit_task(fit: Callable) -> Callable:
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         fit(self, X, y)
-        context.call_on_fit_task_end(
-            estimator=self,
-            X=X,
-            y=y,
-            reconstruction_attributes=lambda: {
-                key: value
-                for key, value in vars(self).items()
-                if key not in self.get_params(deep=False) and "callback" not in key
-            },
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self,
+                X=X,
+                y=y,
+                reconstruction_attributes=lambda: {
+                    key: value
+                    for key, value in vars(self).items()
+                    if key not in self.get_params(deep=False) and "callback" not in key
+                },
+            )
         return self
 
     return reported
@@ -86,6 +93,7 @@ class SequenceTransformer(
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from X; y is ignored."""
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit to X, then transform it.
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Lexicon, Sequences
+from ..sequences import Lexicon, Sequences, all_or_nothing
 from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
@@ -220,6 +220,7 @@ empty.
         self._learn(self._remember(X))
         return self
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn more of the vocabulary from more texts; numbers once given stay.
@@ -249,6 +250,9 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
+            self._vocabulary = self._vocabulary.copy()
+            if self._character_vocabulary is not None:
+                self._character_vocabulary = self._character_vocabulary.copy()
         self._streamed = True
         self._learn(texts)
         return self
@@ -270,8 +274,10 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
+        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary: Vocabulary | None = (
+            Vocabulary((), 1, None) if self.characters else None
+        )
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
@@ -332,6 +338,7 @@ empty.
 
     # ---------------------------------------------------------------- transforming
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None) -> Sequences:
         """Learn the vocabulary and return the training texts as sequences of tokens.
 

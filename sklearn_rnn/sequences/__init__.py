@@ -1,6 +1,7 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
 from ._alignment import align, require_in_step
+from ._all_or_nothing import all_or_nothing, kept_if_interrupted
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
@@ -25,6 +26,7 @@ __all__ = [
     "Sequences",
     "align",
     "align_targets",
+    "all_or_nothing",
     "check_X",
     "check_classification_y",
     "check_consistent",
@@ -35,6 +37,7 @@ __all__ = [
     "describe_kind",
     "is_step_y",
     "iter_chunks",
+    "kept_if_interrupted",
     "public_module",
     "read_sequences",
     "release_pages",

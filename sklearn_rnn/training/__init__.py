@@ -19,6 +19,7 @@ from ._loop import (
     Recipe,
     TrainingNet,
     configure,
+    copied_net,
     make_net,
     train,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "auto_batch_size",
     "auto_epochs",
     "configure",
+    "copied_net",
     "cpu_threads",
     "long_rows",
     "make_net",

@@ -27,6 +27,7 @@ from ..nn import (
     set_generator,
 )
 from ._batches import Batch, Step, TrainingBatches, mean_loss
+from ._copies import copied
 from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
 from ._long_training import PiecePolicy, Window, Windows, memory_budget
@@ -237,6 +238,18 @@ def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> Trai
         net.set_params(optimizer__param_groups=[(p, {"weight_decay": 0.0}) for p in patterns])
     net.initialize()
     return configure(net, recipe, compute)
+
+
+def copied_net(net: TrainingNet, *, keep_path: bool) -> TrainingNet:
+    """Return a net that goes on from where another one is, and leaves that as it is.
+
+    With `keep_path` both hold the same closed-form path, which takes memory and is not trained.
+    """
+    path = net.module_.path if keep_path else None
+    module, optimizer = copied(net.module_, net.optimizer_, path)
+    other = object.__new__(type(net))
+    other.__dict__.update(net.__dict__, module=module, module_=module, optimizer_=optimizer)
+    return other
 
 
 def configure(net: TrainingNet, recipe: Recipe, compute: Compute) -> TrainingNet:
