@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..nn import NGramPath, TokenInput
 from ..sequences import Sequences
-from ..training import TrainingNet, cpu_threads
+from ..training import Origins, TrainingNet, cpu_threads
 from ._targets import JointTarget, LabelTarget, Target
 
 
@@ -21,6 +21,7 @@ class AttributionMixin:
     net_: TrainingNet
     classes_: Any
     _target: Target
+    _origins: Origins
     _read_for_prediction: Callable[[Any], Sequences]
     _n_threads: Callable[[], int]
 
@@ -68,7 +69,9 @@ class AttributionMixin:
                 tokens = torch.from_numpy(np.array(sequences[row][:, 0], dtype=np.int64))[None]
                 static = None
                 if sequences.static is not None:
-                    static = torch.from_numpy(sequences.static[row : row + 1]).to(device)
+                    known, origin = sequences.static[row : row + 1], self._origins[1]
+                    known = known if origin is None else known - origin
+                    static = torch.from_numpy(known).to(device)
                 found.append(self._attribute(network, tokens.to(device), static, target, n_steps))
         values = np.concatenate(found)[:, None]
         return Sequences(values, sequences.offsets, channel_names=["attribution"])

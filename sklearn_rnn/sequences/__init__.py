@@ -4,6 +4,7 @@ from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, check_missing, check_X
 from ._lexicon import Lexicon
+from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
@@ -32,6 +33,7 @@ __all__ = [
     "describe_kind",
     "is_step_y",
     "iter_chunks",
+    "origin_of",
     "public_module",
     "read_sequences",
     "release_pages",

@@ -1,6 +1,13 @@
 """Training: device and threads, batches from flat storage, the loop. Imports nn and sequences."""
 
-from ._batches import Batch, BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+from ._batches import (
+    Batch,
+    BatchPlan,
+    FlatStorage,
+    Origins,
+    TrainingBatches,
+    prediction_batches,
+)
 from ._best import BestWeights
 from ._budget import auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
@@ -32,6 +39,7 @@ __all__ = [
     "EpochRecord",
     "FlatStorage",
     "NormalEquations",
+    "Origins",
     "Progress",
     "Recipe",
     "RidgeReadout",
