@@ -5,6 +5,7 @@ Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from ..sequences import Sequences
-from ..training import NormalEquations
+from ..training import NormalEquations, Origins
 from ._readout import block_keys, keys, proportions
 from ._summaries import summary_chunks, token_counts
 from ._targets import Target
@@ -33,10 +34,12 @@ class Baselines:
     ----------
     target : Target
         What is predicted.
+    origins : tuple of two (ndarray or None), default=(None, None)
+        What channels and static features are counted from, as in `FlatStorage`.
     """
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, target: Target, origins: Origins = (None, None)) -> None:
+        self.target, self.origins = target, origins
         self.level = np.zeros(0)
         self.shift, self.scale = np.zeros(0), np.ones(0)
         self.weight, self.bias = np.zeros((0, 0)), np.zeros(0)
@@ -82,7 +85,7 @@ class Baselines:
     ) -> dict[bytes, np.ndarray]:
         """Solve ridge regression on summaries, or on the values of each step."""
         sums: NormalEquations | None = None
-        for here, features in summary_chunks(sequences, rows, per_step=self._steps):
+        for here, features in self._summaries(sequences, rows):
             if sums is None:
                 with np.errstate(over="ignore", invalid="ignore"):
                     finite: Any = features
@@ -145,9 +148,15 @@ class Baselines:
             return np.asarray(counts @ self.weight + self.bias)
         found = [
             self._standard(features) @ self.weight + self.bias
-            for _, features in summary_chunks(sequences, rows, per_step=self._steps)
+            for _, features in self._summaries(sequences, rows)
         ]
         return np.concatenate(found)
+
+    def _summaries(
+        self, sequences: Sequences, rows: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield rows and their features, counted from the origins."""
+        return summary_chunks(sequences, rows, per_step=self._steps, origins=self.origins)
 
     def _standard(self, features: np.ndarray) -> np.ndarray:
         """Scale features as those of the fit; what is missing is average."""

@@ -260,7 +260,9 @@ class ClosedForm:
         self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
     ) -> float:
         """Choose the share on a validation set."""
-        storage = FlatStorage(sequences, self.storage.device, self.storage.dtype)
+        storage = FlatStorage(
+            sequences, self.storage.device, self.storage.dtype, self.storage.origins
+        )
         rows = np.arange(len(sequences))
         return self._choose(storage, rows, self._run(storage, rows), encoded, weights)
 

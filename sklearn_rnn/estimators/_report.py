@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import BaselineWarning
 from ..sequences import Sequences, align_targets, check_weights
+from ..training import Origins
 from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
 from ._targets import Target
 
@@ -245,9 +246,9 @@ def on_sequences(
     )
 
 
-def baselines_of(target: Target) -> Baselines | None:
+def baselines_of(target: Target, origins: Origins) -> Baselines | None:
     """Return unfitted baselines, or None where there are none for the target."""
-    return Baselines(target) if target.head in HEADS else None
+    return Baselines(target, origins) if target.head in HEADS else None
 
 
 def warn_of_baseline(report: Report, name: str, remedy: str, *, stacklevel: int) -> None:

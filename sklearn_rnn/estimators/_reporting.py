@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Sequences
-from ..training import TrainingNet
+from ..training import Origins, TrainingNet
 from ._baselines import wanted_columns
 from ._closed_form import ClosedForm
 from ._fit_data import FitData
@@ -34,11 +34,12 @@ class ReportMixin:
     net_: TrainingNet
     report_: Report
     _target: Target
+    _origins: Origins
     _predict_raw: Callable[[Sequences], np.ndarray]
 
     def _set_report(self, data: FitData, closed: ClosedForm | None) -> None:
         """Compare on the part that was held out, or on left-out predictions, if there are any."""
-        baselines = baselines_of(self._target)
+        baselines = baselines_of(self._target, self._origins)
         sequences, weights, kept = data.sequences, data.weights, data.kept
         if baselines is None:
             self.report_ = empty_report(self._target, None)

@@ -325,7 +325,7 @@ class ReservoirPredictor(BaseReservoir):
     ) -> None:
         """Hold left-out predictions against those of the baselines."""
         solution = self._readout.solution
-        baselines = baselines_of(self._target)
+        baselines = baselines_of(self._target, self._features.origins)
         assert baselines is not None, "there is a baseline for every target of these"
         found = baselines.fit(sequences, rows, encoded, weights, left_out=True)
         sizes = np.array([size for _, size in solution.keys])
