@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from ..sequences import Sequences
-from ..training import NormalEquations, Origins
+from ..training import NormalEquations, Origins, at_level_of_all
 from ._readout import block_keys, keys, proportions
 from ._summaries import summary_chunks, token_counts
 from ._targets import Target
@@ -108,7 +108,7 @@ class Baselines:
         if not left_out:
             return {}
         stops = np.cumsum([size for _, size in solution.keys])[:-1]
-        parts = np.split(solution.left_out, stops)
+        parts = np.split(solution.levelled, stops)
         return {key: part for (key, _), part in zip(solution.keys, parts, strict=True)}
 
     def _fit_tokens(
@@ -138,6 +138,7 @@ class Baselines:
         if len(rows) > _LEFT_OUT:
             some = np.random.default_rng(0).choice(len(rows), _LEFT_OUT, replace=False)
         found = _left_out(counts[some], targets[some], by_target[some])
+        found = at_level_of_all(found, targets[some], by_target[some])
         return {key: found[i : i + 1] for i, key in enumerate(keys(sequences, rows[some]))}
 
     def predict(self, sequences: Sequences) -> np.ndarray:
@@ -181,6 +182,9 @@ def agreement(
     if target.head == "continuous":
         return 1.0 - ((outputs - wanted) ** 2 / spread).mean(axis=1)
     truth = (wanted + 1) / 2
+    # Where a model knows no better than the level, rounding must not decide: left-out predictions
+    # are rounded to the side of their own label, or away from it.
+    outputs = np.round(outputs, 9)
     if target.head in ("binary", "multilabel"):
         return np.where(outputs > 0, truth, 1 - truth).prod(axis=1)
     sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (wanted.shape[1],)

@@ -340,12 +340,12 @@ class ReservoirPredictor(BaseReservoir):
         self.report_ = judged(
             baselines,
             solution.targets[lines],
-            solution.left_out[lines],
+            solution.levelled[lines],
             np.concatenate([found[key] for key, _ in solution.keys if key in found]),
             solution.weights[lines],
             groups,
             f"{unit}, each left out in turn",
-            left_out=True,
+            left_out_of=float(weights.sum()),
         )
         warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
 

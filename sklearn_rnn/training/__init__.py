@@ -27,7 +27,7 @@ from ._loop import (
 from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
-from ._ridge import RidgeProblem, RidgeSolution, solve_ridge
+from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
 from ._statistics import StepStatistics, step_statistics, width_statistics
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "StepStatistics",
     "TrainingBatches",
     "TrainingNet",
+    "at_level_of_all",
     "auto_batch_size",
     "auto_epochs",
     "configure",
