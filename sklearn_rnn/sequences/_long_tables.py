@@ -17,8 +17,8 @@ from scipy.special import gammaln
 from ._frames import _open_frame, column_role, is_frame
 from ._values import Array, is_missing
 
-# Rows that are looked at, and columns of an array or of a frame.
-_ROWS, _COLUMNS, _NAMED_COLUMNS = 2048, 64, 256
+# Rows that are looked at, in so many blocks, and columns of an array or of a frame.
+_ROWS, _BLOCKS, _COLUMNS, _NAMED_COLUMNS = 2048, 8, 64, 256
 # A table of fewer rows says too little.
 _FEWEST_ROWS = 8
 # Blocks of equal values that say something without a time beside them.
@@ -128,7 +128,7 @@ def _read(X: Any, *, every: bool = False) -> tuple[list[_Column], bool] | None:
         whole = np.flatnonzero((few == np.floor(few)).all(axis=0))
     if len(whole) < 2:
         return None
-    rows = X if every else X[:: -(-len(X) // _ROWS)]
+    rows = X if every else X[_blocks(len(X))]
     changes = (rows[1:, whole] != rows[:-1, whole]).sum(axis=0)
     if not ((changes > 0) & (2 * changes < len(rows))).any():
         return None  # nothing stays the same for a while
@@ -145,16 +145,25 @@ def _read_frame(X: Any, *, every: bool) -> tuple[list[_Column], bool] | None:
     names = list(frame.columns)
     if len(frame) < _FEWEST_ROWS or not names or len(names) > _NAMED_COLUMNS:
         return None
-    step = 1 if every else -(-len(frame) // _ROWS)
+    rows = slice(None) if every else _blocks(len(frame))
     if _alike(names):
         counted = all(isinstance(name, (int, np.integer)) for name in names)
-        return _read(frame[::step].to_numpy(), every=every) if counted else None
-    found = [_level(name, level[::step]) for name, level in _levels(X)]
+        return _read(frame[rows].to_numpy(), every=True) if counted else None
+    found = [_level(name, level[rows]) for name, level in _levels(X)]
     for name in names:
         series = frame.get_column(name)
-        values = _values(series[::step] if step > 1 else series)
+        values = _values(series[rows])
         found.append(None if values is None else _column(name, values))
     return [column for column in found if column is not None], True
+
+
+def _blocks(n_rows: int) -> Any:
+    """Return some rows: all, or blocks of neighbours from everywhere."""
+    if n_rows <= _ROWS:
+        return slice(None)
+    size = _ROWS // _BLOCKS
+    starts = np.linspace(0, n_rows - size, _BLOCKS).astype(np.int64)
+    return np.unique(starts[:, None] + np.arange(size))
 
 
 def _levels(X: Any) -> list[tuple[Any, Any]]:
@@ -229,7 +238,7 @@ def _find(columns: list[_Column], *, named: bool) -> tuple[_Column, _Column | No
     if len(columns) < 2:
         return None
     n_rows = len(columns[0].codes)
-    ids = [c for c in columns if c.is_id and 2 <= c.n_values <= n_rows // 2]
+    ids = [c for c in columns if c.is_id and 2 <= c.n_values <= 0.6 * n_rows]
     ids.sort(key=lambda column: not column.in_index)
     for own in ids:
         order = np.argsort(own.codes, kind="stable")
@@ -284,7 +293,7 @@ def _restarts(own: _Column, time: _Column, order: Array, *, strict: bool) -> boo
 def _is_grid(own: _Column, time: _Column) -> bool:
     """Tell whether two columns that repeat never repeat together, though there is little room."""
     n_rows, cells = len(own.codes), own.n_values * time.n_values
-    if n_rows < 0.3 * cells or n_rows**2 < 2 * _IMPROBABLE * cells:
+    if n_rows < 0.05 * cells or n_rows**2 < 2 * _IMPROBABLE * cells:
         return False
     if own.n_values > n_rows // 3 or time.n_values > n_rows // 3:
         return False
