@@ -273,5 +273,5 @@ class PredictionMixin(TransformerMixin):
             return iter([weights[0][:, None].float()])
 
         weights = self._run_over(sequences, call, call_long, per_step=True)
-        found = Sequences(weights, sequences.offsets, channel_names=["attention"])
-        return found._with(**labels_as_parts(sequences))
+        answer = Sequences(weights, sequences.offsets, channel_names=["attention"])
+        return answer._with(**labels_as_parts(sequences))

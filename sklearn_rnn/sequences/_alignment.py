@@ -151,7 +151,7 @@ def _shared_column(X: Any, y: Any) -> RowLabels | None:
         kind = ours.schema.get(name)
         if kind is None or kind.is_float() or isinstance(kind, (nw.List, nw.Array)):
             continue
-        wanted, given = ours[name].to_list(), theirs[name].to_list()
+        wanted, given = (frame.get_column(name).to_list() for frame in (ours, theirs))
         if _hashable(wanted) and len(set(wanted)) == len(wanted) and set(wanted) == set(given):
             return RowLabels(len(wanted), as_ids(wanted), name, where=f"X[{name!r}]")
     return None
@@ -182,7 +182,9 @@ def _split_off(y: Any, labels: RowLabels, what: str) -> tuple[Any, _Own | None]:
     if labels.name is not None and nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
         if labels.name in frame.columns and len(frame.columns) > 1:
-            own = _Own(as_ids(frame[labels.name].to_list()), f"column {labels.name!r} of {what}")
+            own = _Own(
+                as_ids(frame.get_column(labels.name).to_list()), f"column {labels.name!r} of {what}"
+            )
             return _without(frame, labels.name), own
     if not _is_pandas(y):
         return y, None
@@ -196,7 +198,7 @@ def _without(frame: "nw.DataFrame[Any]", name: Any) -> Any:
     rest = [column for column in frame.columns if column != name]
     if len(rest) > 1:
         return frame.select(rest).to_native()
-    column = frame[rest[0]]
+    column = frame.get_column(rest[0])
     return column.to_numpy() if frame.implementation.is_pyarrow() else column.to_native()
 
 
@@ -214,7 +216,7 @@ def _order(labels: RowLabels, own: _Own, what: str) -> Array | None:
     ids, rows = labels.ids, labels.rows
     numbers = not own.named and own.ids.dtype.kind in "iu"
     if len(own.ids) != labels.n:
-        if ids is None or numbers:
+        if ids is None or (numbers and not set(own.ids.tolist()) & set(ids.tolist())):
             return None  # said by whoever counts the rows
         raise _mismatch(labels, own, what)
     if own.counts:
@@ -223,20 +225,24 @@ def _order(labels: RowLabels, own: _Own, what: str) -> Array | None:
         return None
     places = np.arange(labels.n) if rows is None else rows
     if numbers and np.array_equal(own.ids, places):
-        if rows is None and ids is not None and _same_set(ids, own.ids):
-            raise _ambiguous(ids, own, what, labels.where)
-        return None
+        whole = rows is None and ids is not None and _same_set(ids, own.ids)
+        return _places_of(ids, own.ids) if whole and ids is not None else None
     if numbers and rows is not None and _same_set(rows, own.ids):
         raise _ambiguous(rows, own, what, labels.where if labels.where == "X.index" else "")
     if ids is None or _equal(ids, own.ids):
         return None
-    index = {label: place for place, label in enumerate(own.ids.tolist())}
-    wanted = ids.tolist()
-    if len(index) == len(set(wanted)) == labels.n and index.keys() == set(wanted):
-        return np.array([index[label] for label in wanted], dtype=np.int64)
-    if numbers and ids.dtype.kind not in "iu" and index.keys().isdisjoint(wanted):
+    given, wanted = set(own.ids.tolist()), set(ids.tolist())
+    if len(given) == labels.n and given == wanted:
+        return _places_of(ids, own.ids)
+    if numbers and ids.dtype.kind not in "iu" and given.isdisjoint(wanted):
         return None
     raise _mismatch(labels, own, what)
+
+
+def _places_of(wanted: Array, given: Array) -> Array:
+    """Return where each of the wanted labels stands among those given."""
+    index = {label: place for place, label in enumerate(given.tolist())}
+    return np.array([index[label] for label in wanted.tolist()], dtype=np.int64)
 
 
 def _equal(left: Array, right: Array) -> bool:
