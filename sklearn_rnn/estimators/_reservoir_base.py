@@ -29,6 +29,7 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
@@ -206,7 +207,7 @@ class BaseReservoir(
             sequences, None, n_threads(self.n_jobs)
         ):
             states[_places(sequences, rows, start, mask)] = features[mask][:, :size].cpu().numpy()
-        return Sequences(states, sequences.offsets)
+        return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
     def _report_fit(self, X: Any, y: Any) -> None:
         """Tell scikit-learn's callbacks that a fit is done."""

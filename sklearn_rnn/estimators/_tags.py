@@ -87,8 +87,8 @@ def _rows(y: Any) -> list[Any]:
 
         frame = nw.from_native(y, eager_only=True)
         if len(frame.columns) == 1:
-            return list(frame[frame.columns[0]].to_list())
-        first, second = (frame[name].to_list() for name in frame.columns)
+            return list(frame.get_column(frame.columns[0]).to_list())
+        first, second = (frame.get_column(name).to_list() for name in frame.columns)
         return list(zip(first, second, strict=True))
     for name in ("to_pylist", "to_list", "tolist"):
         if not isinstance(y, (list, tuple)) and hasattr(y, name):
