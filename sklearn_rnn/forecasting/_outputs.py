@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics._scale import naive_scale
+from ..sequences import check_weights
 from ..sequences._frames import column_role
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable, split_targets
@@ -145,7 +146,8 @@ class ForecastOutputMixin:
         table, _ = self._table(X)
         truth, _, _ = read_y(y, table.n_rows, self)
         point, _ = self._forecast_table(table)
-        weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+        weights = check_weights(sample_weight, len(truth))
+        weights = np.ones(len(truth)) if weights is None else weights
         seen = ~np.isnan(truth).any(axis=1)
         truth, point, weights = truth[seen], point[seen], weights[seen]
         if not seen.any():

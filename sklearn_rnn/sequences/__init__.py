@@ -7,12 +7,14 @@ from ._lexicon import Lexicon
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
+    check_classes,
     check_classification_y,
     check_consistent,
     check_regression_y,
     check_step_y,
     check_weights,
     is_step_y,
+    refuse_masked,
 )
 from ._values import iter_chunks, release_pages
 
@@ -23,6 +25,7 @@ __all__ = [
     "RowReader",
     "Sequences",
     "check_X",
+    "check_classes",
     "check_classification_y",
     "check_consistent",
     "check_missing",
@@ -34,5 +37,6 @@ __all__ = [
     "iter_chunks",
     "public_module",
     "read_sequences",
+    "refuse_masked",
     "release_pages",
 ]
