@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
+from ..sequences._values import unmasked
 from ._labels import LabelsMixin
 from ._reservoir_base import ReservoirPredictor
 from ._step_labels import StepLabelTarget, is_step_labels
@@ -138,6 +139,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
 
     def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
         """Check the labels; those of steps become a list of arrays."""
+        y = unmasked(y)
         if is_step_labels(y, sequences):
             return list(y)
         return super()._prepare_y(y, sequences)

@@ -61,9 +61,11 @@ def unmask(data: Any) -> Array:
     """Put NaN where a masked array is masked, None where it holds other things than numbers."""
     plain: Array = data.data
     mask = np.ma.getmaskarray(data)
+    if not mask.any():
+        return plain
     if plain.dtype.kind in "biuf":
         return np.where(mask, np.nan, plain)
-    if plain.dtype.kind in "OUS" and mask.any():
+    if plain.dtype.kind in "OUS":
         return np.where(mask, None, plain.astype(object))
     return plain
 
