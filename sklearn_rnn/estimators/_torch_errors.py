@@ -24,7 +24,7 @@ def names_parameters(method: Method) -> Method:
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if isinstance(error, ValueError):
                 raise
             raise NetworkError(explain(self, error)) from error
@@ -32,17 +32,20 @@ def names_parameters(method: Method) -> Method:
     return wrapped  # type: ignore[return-value]
 
 
-def explain(estimator: Any, error: RuntimeError) -> str:
+def explain(estimator: Any, error: RuntimeError | MemoryError) -> str:
     """Say what torch said, and which parameters to look at."""
     name = type(estimator).__name__
-    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+    full = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    if full or "allocate memory" in str(error):
         return f"{name} needs more memory than there is; lower {_given(estimator, _SIZES)}."
-    return f"{name} cannot compute with {_given(estimator, _BROUGHT)}: {error}"
+    brought = _given(estimator, _BROUGHT)
+    return f"{name} cannot compute{' with ' if brought else ''}{brought}: {error}"
 
 
 def _given(estimator: Any, names: tuple[str, ...]) -> str:
-    """List parameters with their values."""
-    values = {name: getattr(estimator, name) for name in names}
+    """List those parameters that the estimator has, with their values."""
+    known = estimator.get_params(deep=False)
+    values = {name: known[name] for name in names if name in known}
     return ", ".join(
         f"{name}={value.__name__ if isinstance(value, type) else repr(value)}"
         for name, value in values.items()

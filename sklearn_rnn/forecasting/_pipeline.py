@@ -218,6 +218,31 @@ class ForecastPipeline(Pipeline):
     covariates transformed first.
     """
 
+    def fit(self, X: Any, y: Any = None, **params: Any) -> ForecastPipeline:
+        """Fit the transformers and the forecaster: all of them, or none.
+
+        Parameters
+        ----------
+        X : frame, pandas index, array or None
+            As for :meth:`SequenceForecaster.fit`.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            The targets.
+        **params : dict
+            Handed on, as :meth:`sklearn.pipeline.Pipeline.fit` does.
+
+        Returns
+        -------
+        self : ForecastPipeline
+            The fitted pipeline.
+        """
+        before = [(step, step.__dict__.copy()) for _, step in self.steps]
+        try:
+            return super().fit(X, y, **params)
+        except BaseException:
+            for step, known in before:
+                step.__dict__ = known
+            raise
+
     def _prepared(self, X: Any) -> Any:
         """Transform covariates, where there are any to transform."""
         return X if X is None or len(self.steps) == 1 else self[:-1].transform(X)

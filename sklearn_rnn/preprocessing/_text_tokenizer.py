@@ -159,6 +159,9 @@ empty.
 
     feature_names_in_: Array
 
+    _vocabulary: Vocabulary
+    _character_vocabulary: Vocabulary | None
+
     def __init__(
         self,
         analyzer: str | Callable[[str], list[str]] = "word",
@@ -274,10 +277,8 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary: Vocabulary | None = (
-            Vocabulary((), 1, None) if self.characters else None
-        )
+        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
