@@ -12,7 +12,7 @@ from torch import Tensor
 from ..nn import NGramPath, TokenInput
 from ..nn._input import tokens_in
 from ..sequences import Sequences
-from ..training import TrainingNet, cpu_threads, time_deltas
+from ..training import Origins, TrainingNet, cpu_threads, time_deltas
 from ._targets import JointTarget, LabelTarget, Target
 
 
@@ -22,6 +22,7 @@ class AttributionMixin:
     net_: TrainingNet
     classes_: Any
     _target: Target
+    _origins: Origins
     _read_for_prediction: Callable[[Any], Sequences]
     _n_threads: Callable[[], int]
 
@@ -75,7 +76,9 @@ class AttributionMixin:
                     tokens = torch.stack((tokens.double(), beside), 2)
                 static = None
                 if sequences.static is not None:
-                    static = torch.from_numpy(sequences.static[row : row + 1]).to(device)
+                    known, origin = sequences.static[row : row + 1], self._origins[1]
+                    known = known if origin is None else known - origin
+                    static = torch.from_numpy(known).to(device)
                 found.append(self._attribute(network, tokens.to(device), static, target, n_steps))
         values = np.concatenate(found)[:, None]
         return Sequences(values, sequences.offsets, channel_names=["attribution"])

@@ -30,7 +30,9 @@ from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
     FlatStorage,
+    Origins,
     Recipe,
+    StepStatistics,
     TrainingBatches,
     configure,
     copied_net,
@@ -73,6 +75,8 @@ class BaseRNN(
     """Shared parameters, the fit skeleton and prediction; the estimators add their targets."""
 
     _random: np.random.RandomState
+    # What channels and static features are counted from, in double precision.
+    _origins: Origins = (None, None)
 
     # ---------------------------------------------------------------- fit
 
@@ -163,7 +167,7 @@ class BaseRNN(
         self._resumable = one_epoch or self.warm_start
         self.__dict__.pop("report_", None)
 
-        storage = FlatStorage(data.sequences, data.compute.device)
+        storage = FlatStorage(data.sequences, data.compute.device, origins=self._origins)
         closed = self._solve_path(data, storage) if data.path is not None else None
         if closed is not None and self._path_alone:
             self._finish_solved(data, closed)
@@ -312,8 +316,10 @@ class BaseRNN(
     def _start(self, data: FitData, recipe: Recipe) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
         sequences, rows, path = data.sequences, data.solved_on, data.path
-        of_steps = width_statistics if sequences.is_tokens else step_statistics
-        statistics = of_steps(sequences, rows)
+        statistics = self._statistics(sequences, rows)
+        origin = None if statistics is None else statistics.origin
+        known = None if sequences.static is None else static_statistics(sequences, rows)
+        self._origins = origin, None if known is None else known[2]
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
@@ -342,7 +348,8 @@ class BaseRNN(
                     generator=generator,
                 )
             if member.static is not None:
-                member.static.set_statistics(*static_statistics(sequences, rows))
+                assert known is not None, "there are static features"
+                member.static.set_statistics(*known[:2])
             if self._target.head == "continuous":
                 member.head.set_statistics(
                     *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
@@ -360,6 +367,11 @@ class BaseRNN(
         if self._path_alone:
             self._n_features_out = network.path.feature_size
         self.n_iter_ = 0
+
+    def _statistics(self, sequences: Sequences, rows: np.ndarray) -> StepStatistics | None:
+        """Return mean and scale of the channels over some rows; None for tokens."""
+        of_steps = width_statistics if sequences.is_tokens else step_statistics
+        return of_steps(sequences, rows)
 
     def _read_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple:
         """Check the user's validation set against the training set."""

@@ -19,6 +19,7 @@ from ..sequences import Sequences, check_missing, require_in_step
 from ..training import (
     Batch,
     FlatStorage,
+    Origins,
     TrainingNet,
     long_rows,
     recurrence_bounds,
@@ -41,6 +42,7 @@ class PredictionMixin(TransformerMixin):
     _config: NetworkConfig
     missing: str
     _path_alone: bool
+    _origins: Origins
     pooling: Any
     _target: Target
     _n_threads: Callable[[], int]
@@ -122,7 +124,7 @@ class PredictionMixin(TransformerMixin):
         compute, n_threads = self.net_.run.compute, self._n_threads()
         if network is None:
             network = self.net_.network_for(torch.float32)
-        storage = FlatStorage(sequences, compute.device, network.states_dtype)
+        storage = FlatStorage(sequences, compute.device, network.states_dtype, self._origins)
         long = long_rows(network, storage)
         with self._guarded():
             if len(long):

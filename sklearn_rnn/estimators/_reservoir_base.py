@@ -328,7 +328,7 @@ class ReservoirPredictor(BaseReservoir):
     ) -> None:
         """Hold left-out predictions against those of the baselines."""
         solution = self._readout.solution
-        baselines = baselines_of(self._target)
+        baselines = baselines_of(self._target, self._features.origins)
         assert baselines is not None, "there is a baseline for every target of these"
         found = baselines.fit(sequences, rows, encoded, weights, left_out=True)
         sizes = np.array([size for _, size in solution.keys])
@@ -343,12 +343,12 @@ class ReservoirPredictor(BaseReservoir):
         self.report_ = judged(
             baselines,
             solution.targets[lines],
-            solution.left_out[lines],
+            solution.levelled[lines],
             np.concatenate([found[key] for key, _ in solution.keys if key in found]),
             solution.weights[lines],
             groups,
             f"{unit}, each left out in turn",
-            left_out=True,
+            left_out_of=float(weights.sum()),
         )
         warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
 

@@ -126,7 +126,9 @@ class SequenceStream:
         self._per_step: bool = model._target.per_step
         static = None
         if self._static is not None:
-            static = torch.from_numpy(self._static).to(self._device, self._network.states_dtype)
+            known, origin = self._static, model._origins[1]
+            known = known if origin is None else known - origin
+            static = torch.from_numpy(known).to(self._device, self._network.states_dtype)
         self._stream = NetworkStream(self._network, static)
         self._time: float | None = None
         self._values: np.ndarray | None = None
@@ -266,7 +268,8 @@ class SequenceStream:
             raise ValueError(
                 "The pushed steps contain NaN, and missing='error'; fit with missing='auto'."
             )
-        return values, single
+        origin = self._model._origins[0]
+        return (values if origin is None else values - origin), single
 
     def _with_widths(self, values: np.ndarray, times: Any) -> np.ndarray:
         """Put the widths of the steps beside them, where the model has times."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..metrics._tagging import scheme_of
 from ..sequences import Sequences, align_targets, check_X
 from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
-from ..training import cpu_threads
+from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
 from ._step_lists import StepLists
 from ._tags import TagRows, TagTarget, allowed_transitions, read_tags
@@ -371,6 +372,16 @@ class SequenceTagger(BaseRNN):
             network.head.crf.constrain(*map(torch.from_numpy, self._allowed))
         if self._words is not None and self.initial_scale is None:
             network.input.shrink(_WORD_SCALE)
+
+    def _statistics(self, sequences: Sequences, rows: np.ndarray) -> StepStatistics | None:
+        found = super()._statistics(sequences, rows)
+        if found is None or found.origin is None or self._words is None:
+            return found
+        # The numbers of words, letters and categories are names, and stay as they are.
+        columns = self._words.columns
+        names = np.arange(columns.n_columns) < columns.n_columns - columns.n_numeric
+        origin = np.where(names, 0.0, found.origin)
+        return replace(found, origin=origin if origin.any() else None)
 
     # ---------------------------------------------------------------- prediction
 

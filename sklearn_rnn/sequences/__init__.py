@@ -6,6 +6,7 @@ from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
+from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
@@ -38,6 +39,7 @@ __all__ = [
     "is_step_y",
     "iter_chunks",
     "kept_if_interrupted",
+    "origin_of",
     "public_module",
     "read_sequences",
     "release_pages",

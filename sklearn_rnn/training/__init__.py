@@ -4,6 +4,7 @@ from ._batches import (
     Batch,
     BatchPlan,
     FlatStorage,
+    Origins,
     TrainingBatches,
     prediction_batches,
     time_deltas,
@@ -26,7 +27,7 @@ from ._loop import (
 from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
-from ._ridge import RidgeProblem, RidgeSolution, solve_ridge
+from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
 from ._statistics import StepStatistics, step_statistics, width_statistics
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "EpochRecord",
     "FlatStorage",
     "NormalEquations",
+    "Origins",
     "Progress",
     "Recipe",
     "RidgeReadout",
@@ -52,6 +54,7 @@ __all__ = [
     "StepStatistics",
     "TrainingBatches",
     "TrainingNet",
+    "at_level_of_all",
     "auto_batch_size",
     "auto_epochs",
     "configure",

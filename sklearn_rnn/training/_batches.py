@@ -24,6 +24,8 @@ _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03
 _FEWEST_ROWS = 4
 # Rows and padded steps predicted at once: what a CPU's caches hold, what keeps a GPU busy.
 _CPU_PREDICTION, _ACCELERATOR_PREDICTION = (256, 16384), (1024, 131072)
+# What steps and static features are counted from; None where that is zero.
+Origins = tuple[np.ndarray | None, np.ndarray | None]
 # In-memory values that need a cast are cast once if they are smaller than this, else by batch.
 _CAST_ONCE_BYTES = 256 * 2**20
 _NUMPY_TYPES = {
@@ -77,13 +79,21 @@ class FlatStorage:
         Where batches go. On an accelerator the values move there once if they fit easily.
     dtype : torch.dtype, default=torch.float32
         Number type of batches of numbers.
+    origins : tuple of two (ndarray or None), default=(None, None)
+        What the channels and the static features are counted from, see `step_statistics`. It is
+        taken off in double precision, before the cast.
     """
 
     def __init__(
-        self, sequences: Sequences, device: torch.device, dtype: torch.dtype = torch.float32
+        self,
+        sequences: Sequences,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        origins: Origins = (None, None),
     ) -> None:
         self.sequences = sequences
         self.device = device
+        self.origins = origins
         self.offsets = np.asarray(sequences.offsets)
         self.lengths = np.diff(self.offsets)
         self.longest = int(self.lengths.max(initial=0))
@@ -96,9 +106,14 @@ class FlatStorage:
         self._kind = torch.int64 if self._tokens_alone else dtype
         kind = _NUMPY_TYPES[self._kind]
         self._values: torch.Tensor | None = None
-        self._reader = RowReader(values)
-        if not self._reader.mapped and (values.dtype == kind or values.nbytes <= _CAST_ONCE_BYTES):
-            flat = np.ascontiguousarray(values, dtype=kind)
+        origin = origins[0]
+        self._reader = RowReader(values, origin)
+        as_given = values.dtype == kind and origin is None
+        if not self._reader.mapped and (as_given or values.nbytes <= _CAST_ONCE_BYTES):
+            if origin is None:
+                flat = np.ascontiguousarray(values, dtype=kind)
+            else:
+                flat = np.subtract(values, origin, out=np.empty(values.shape, dtype=kind))
             if not flat.flags.writeable:
                 flat = flat.copy() if flat.nbytes <= _CAST_ONCE_BYTES else flat
             if flat.flags.writeable:
@@ -406,7 +421,9 @@ class Step:
 
 def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:
     """Return static features on the storage's device, in its number type."""
-    return torch.from_numpy(np.array(static)).to(storage.device, storage.dtype)
+    origin = storage.origins[1]
+    counted = np.array(static) if origin is None else static - origin
+    return torch.from_numpy(counted).to(storage.device, storage.dtype)
 
 
 def prediction_batches(

@@ -18,7 +18,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotri
 
 from ._blas import one_blas_thread
-from ._ridge import PENALTIES, SMALLEST_SCALE
+from ._ridge import PENALTIES, SMALLEST_SCALE, at_level_of_all
 
 # All penalties share an eigendecomposition up to this size; above, each has a Cholesky factor.
 _EIGEN_SIZE = 1200
@@ -43,6 +43,8 @@ class RidgeReadout:
     left_out : ndarray of shape (n_kept, n_targets)
         What the kept samples are predicted to be by a readout solved without them (without their
         block, where samples come in blocks).
+    levelled : ndarray of shape (n_kept, n_targets)
+        The same at the level of all samples, see `at_level_of_all`.
     targets : ndarray of shape (n_kept, n_targets)
         Their mean targets.
     weights : ndarray of shape (n_kept,)
@@ -55,6 +57,7 @@ class RidgeReadout:
     bias: np.ndarray
     alpha: float
     left_out: np.ndarray
+    levelled: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     keys: list[tuple[bytes, int]]
@@ -280,7 +283,12 @@ class NormalEquations:
         coefficients = form.coefficients(solved)
         bias = form.level - form.centre @ coefficients
         keys = list(zip(order, sizes.tolist(), strict=True))
-        return RidgeReadout(coefficients, bias, float(chosen), left_out, targets, weights, keys)
+        block = np.repeat(np.arange(len(sizes)), sizes)
+        mass = None if self.products is None else self.sums.mass
+        levelled = at_level_of_all(left_out, targets, weights, block, mass)
+        return RidgeReadout(
+            coefficients, bias, float(chosen), left_out, levelled, targets, weights, keys
+        )
 
 
 def _means(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
