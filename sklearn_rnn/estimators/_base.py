@@ -16,6 +16,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
+from ..nn._sizes import network_size
 from ..sequences import (
     Sequences,
     align_targets,
@@ -24,6 +25,7 @@ from ..sequences import (
     check_weights,
     kept_if_interrupted,
 )
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -280,7 +282,7 @@ class BaseRNN(
         self, sequences: Sequences, n_rows: int, *, one_epoch: bool
     ) -> tuple[Recipe, int]:
         """Return how to train on so many rows of the sequences, and the batch size."""
-        batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
+        batch_size = min(int(self.batch_size), n_rows) if self.batch_size != "auto" else 0
         batch_size = batch_size or self._auto_batch_size(n_rows, tokens=sequences.is_tokens)
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
         n_windows = n_rows * self._windows(sequences)
@@ -330,6 +332,8 @@ class BaseRNN(
         )
         if self._path_alone:
             self._config = replace(self._config, n_members=1)
+        # Weights, their gradients and what the optimizer keeps of each.
+        require_memory(self, 16 * network_size(self._config))
         generator = torch.Generator().manual_seed(data.seed("weights"))
         network: Any = build_network(self._config, generator, initial_scale=self.initial_scale)
         for member in network.members():

@@ -30,6 +30,7 @@ from ..sequences import (
     require_in_step,
 )
 from ..sequences._alignment import labels_as_parts
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
@@ -136,6 +137,7 @@ class BaseReservoir(
             poolings=tuple(poolings),
             bidirectional=bool(self.bidirectional),
         )
+        require_memory(self, config.size(len(rows)))
         seed = int(private_stream(self.random_state).randint(0, 2**31 - 1))
         features = ReservoirFeatures(config, resolve_device(self.device))
         features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
@@ -317,6 +319,7 @@ class ReservoirPredictor(BaseReservoir):
         self._report_fit(X, align_targets(X, y)[0])
         return self
 
+    @names_parameters
     def _set_report(
         self,
         sequences: Sequences,

@@ -47,6 +47,14 @@ class ReservoirConfig:
     bidirectional: bool
     timed: bool = False
 
+    def size(self, n_rows: int) -> int:
+        """Return about how many bytes the reservoir takes, with the features of so many rows."""
+        blocks = len(self.time_scales) * (2 if self.bidirectional else 1)
+        inputs = 2 * (self.n_channels if self.vocabulary_size is None else _TOKEN_SIZE)
+        features = blocks * self.units * len(self.poolings)
+        # Weights are drawn and their eigenvalues found beside them.
+        return 8 * (3 * blocks * self.units * (self.units + inputs) + features * n_rows)
+
 
 class ReservoirFeatures:
     """A drawn reservoir with the scaling before it.
@@ -165,11 +173,18 @@ class ReservoirFeatures:
                 x = self.input(batch.x)
                 mask = length_mask(batch.lengths, x.shape[1])
                 known = [part[:, None] for part in self._known(batch)]
-                for start, states in reservoir_states(self.reservoir, x, batch.lengths):
+            pieces = reservoir_states(self.reservoir, x, batch.lengths)
+            while True:
+                # What is handed on is used outside: an error there must not leave the mode on.
+                with torch.inference_mode(), cpu_threads(n):
+                    start, states = next(pieces, (0, None))
+                    if states is None:
+                        break
                     here = slice(start, start + states.shape[1])
                     parts = [states, x[:, here]]
                     parts += [part.expand(-1, states.shape[1], -1) for part in known]
-                    yield batch.rows, start, torch.cat(parts, 2), mask[:, here]
+                    features = torch.cat(parts, 2)
+                yield batch.rows, start, features, mask[:, here]
 
     def _known(self, batch: Batch) -> list[torch.Tensor]:
         """Return the static features of a batch, if there are any."""

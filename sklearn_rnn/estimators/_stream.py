@@ -25,7 +25,7 @@ from ._targets import (
     StepTarget,
     Target,
 )
-from ._torch_errors import NetworkError, explain
+from ._torch_errors import explained
 
 _STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.
@@ -331,7 +331,7 @@ class SequenceStream:
         except RuntimeError as error:
             if isinstance(error, ValueError):
                 raise
-            raise NetworkError(explain(self._model, error)) from error
+            raise explained(self._model, error) from error
 
     def _run(self, x: torch.Tensor) -> np.ndarray:
         """Return the decoded answer after the pushed steps."""

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics._scale import naive_scale
 from ..sequences import all_or_nothing, check_weights
 from ..sequences._frames import column_role
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable, split_targets
 from ..sequences._values import is_missing
@@ -28,6 +29,7 @@ from ._grid import Array
 from ._history import History, extend, locate, refuse_contradictions, warn_of_static
 from ._levels import at_levels, check_levels, interval_levels
 from ._model import ForecastModel
+from ._options import LEVELS
 from ._reading import read_clock, read_X, read_y, times_of_y
 
 # Rows up to this many steps ahead are forecast without a word.
@@ -201,6 +203,8 @@ class ForecastOutputMixin:
         wanted = check_levels(self.quantiles if quantiles is None else quantiles)
         history = self._history
         series = np.arange(len(history.labels))
+        numbers = len(series) * int(steps) * (4 * len(self.target_names_) * len(LEVELS) + 4)
+        require_memory(self, 8 * numbers, f"horizon={steps}")
         known = np.full((len(series), steps, history.n_own), np.nan)
         if history.n_own:
             self._read_future(X, known)

@@ -21,6 +21,7 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
+from ..sequences._memory import names_sizes
 from ..sequences._sklearn import _get_output_config
 from ..sequences._values import Array
 
@@ -111,6 +112,7 @@ class SequenceTransformer(
         """
         return self.fit(X, y).transform(X)
 
+    @names_sizes
     def transform(self, X: Any) -> Any:
         """Transform sequences.
 
