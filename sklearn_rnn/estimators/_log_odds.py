@@ -18,28 +18,35 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n,) or (n, n_classes), float64
-        Of two classes, those of the second.
+    ndarray of shape (n,) or (n, n_classes)
+        Of two classes, those of the second. Its number type is that of the probabilities, which
+        says how far they are exact.
     """
+    kind = np.asarray(probabilities).dtype
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape[1] == 2:
-        return _logarithm(p[:, 1]) - _logarithm(p[:, 0])
+        return (_logarithm(p[:, 1]) - _logarithm(p[:, 0])).astype(kind)
     others = p.sum(axis=1, keepdims=True) - p
     # Beside a probability near one, the rest is summed and not subtracted.
     top, rows = p.argmax(axis=1), np.arange(len(p))
     rest = p.copy()
     rest[rows, top] = 0.0
     others[rows, top] = rest.sum(axis=1)
-    return _logarithm(p) - _logarithm(others)
+    found = (_logarithm(p) - _logarithm(others)).astype(kind)
+    # Rounding must not part what is decided.
+    lost = found.argmax(axis=1) != top
+    found[rows[lost], top[lost]] = np.nextafter(found[lost].max(axis=1), np.inf, dtype=kind)
+    return found
 
 
 def label_log_odds(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Return the log odds of labels that may each be given, from 0 on where they are."""
+    kind = np.asarray(probabilities).dtype
     p = np.asarray(probabilities, dtype=np.float64)
     least = np.asarray(thresholds, dtype=np.float64)
     found = _logarithm(p) - _logarithm(1 - p) - (_logarithm(least) - _logarithm(1 - least))
-    # Rounding must not part what is decided.
-    return np.where(p >= least, np.maximum(found, 0.0), np.minimum(found, -_LEAST))
+    smallest = np.finfo(kind).tiny
+    return np.where(p >= least, np.maximum(found, 0.0), np.minimum(found, -smallest)).astype(kind)
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:

@@ -26,9 +26,9 @@ models = pytest.mark.parametrize("model", MODELS, ids=["network", "ensemble", "r
 def test_two_classes(model):
     model.fit(X, TWO)
     found, probabilities = model.decision_function(X), model.predict_proba(X).astype(float)
-    assert found.shape == (24,) and found.dtype == np.float64
+    assert found.shape == (24,) and found.dtype == model.predict_proba(X).dtype
     np.testing.assert_array_equal(model.classes_[(found > 0).astype(int)], model.predict(X))
-    np.testing.assert_allclose(found, np.log(probabilities[:, 1] / probabilities[:, 0]))
+    np.testing.assert_allclose(found, np.log(probabilities[:, 1] / probabilities[:, 0]), rtol=1e-6)
     one = np.concatenate([model.decision_function([x]) for x in X])
     np.testing.assert_allclose(one, found, rtol=1e-4, atol=1e-4)
 
@@ -76,6 +76,8 @@ def test_what_is_certain_is_finite_and_exact():
     np.testing.assert_allclose(found[1], np.log([1 / 3e-30, 1e-30, 2e-30]))
     assert found.argmax(axis=1).tolist() == [0, 0, 2, 0]
     assert np.isfinite(log_odds(p[:, :2])).all()
+    near = np.array([[0.3, np.nextafter(np.float32(0.3), 1), 0.3, 0.1]], dtype=np.float32)
+    assert log_odds(near).argmax() == 1, "a single digit more decides"
     labels = label_log_odds(np.array([[0.0, 1.0], [0.3, 0.2]]), np.array([0.3, 0.5]))
     assert np.isfinite(labels).all() and (labels >= 0).tolist() == [[False, True], [True, False]]
 
