@@ -5,6 +5,7 @@ Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from ..sequences import Sequences
-from ..training import NormalEquations
+from ..training import NormalEquations, Origins, at_level_of_all
 from ._readout import block_keys, keys, proportions
 from ._summaries import summary_chunks, token_counts
 from ._targets import Target
@@ -33,10 +34,12 @@ class Baselines:
     ----------
     target : Target
         What is predicted.
+    origins : tuple of two (ndarray or None), default=(None, None)
+        What channels and static features are counted from, as in `FlatStorage`.
     """
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, target: Target, origins: Origins = (None, None)) -> None:
+        self.target, self.origins = target, origins
         self.level = np.zeros(0)
         self.shift, self.scale = np.zeros(0), np.ones(0)
         self.weight, self.bias = np.zeros((0, 0)), np.zeros(0)
@@ -54,8 +57,13 @@ class Baselines:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
         wanted = wanted_columns(self.target, encoded)
         each = np.ones(len(sequences)) if weights is None else weights
+        seen = self.target.observed(encoded)
+        if self._steps:
+            each = np.repeat(each, sequences.lengths)
+        if seen is not None:
+            each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         self.level = np.average(wanted[places], axis=0, weights=by_target)
         self.is_fitted = True
         if sequences.is_tokens:
@@ -77,7 +85,7 @@ class Baselines:
     ) -> dict[bytes, np.ndarray]:
         """Solve ridge regression on summaries, or on the values of each step."""
         sums: NormalEquations | None = None
-        for here, features in summary_chunks(sequences, rows, per_step=self._steps):
+        for here, features in self._summaries(sequences, rows):
             if sums is None:
                 with np.errstate(over="ignore", invalid="ignore"):
                     finite: Any = features
@@ -90,9 +98,8 @@ class Baselines:
                 dual = 0 if self._steps else min(size, 1000)
                 sums = NormalEquations(size, wanted.shape[1], max_rows=dual, n_kept=_LEFT_OUT)
             places = _places(sequences, here, self.target)
-            names, by_target, sizes = keys(sequences, here), each[here], None
+            names, by_target, sizes = keys(sequences, here), each[places], None
             if self._steps:
-                by_target = np.repeat(by_target, sequences.lengths[here])
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
             sums.add(names, self._standard(features), wanted[places], by_target, sizes)
         assert sums is not None, "there is at least one row"
@@ -101,7 +108,7 @@ class Baselines:
         if not left_out:
             return {}
         stops = np.cumsum([size for _, size in solution.keys])[:-1]
-        parts = np.split(solution.left_out, stops)
+        parts = np.split(solution.levelled, stops)
         return {key: part for (key, _), part in zip(solution.keys, parts, strict=True)}
 
     def _fit_tokens(
@@ -119,7 +126,7 @@ class Baselines:
             rows = np.sort(rows[chosen])
         counts = token_counts(sequences, rows, per_step=self._steps)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         model = Ridge(alpha=1.0, solver="sparse_cg")
         targets = wanted[places]
         model.fit(counts, targets, sample_weight=by_target)
@@ -131,6 +138,7 @@ class Baselines:
         if len(rows) > _LEFT_OUT:
             some = np.random.default_rng(0).choice(len(rows), _LEFT_OUT, replace=False)
         found = _left_out(counts[some], targets[some], by_target[some])
+        found = at_level_of_all(found, targets[some], by_target[some])
         return {key: found[i : i + 1] for i, key in enumerate(keys(sequences, rows[some]))}
 
     def predict(self, sequences: Sequences) -> np.ndarray:
@@ -141,9 +149,15 @@ class Baselines:
             return np.asarray(counts @ self.weight + self.bias)
         found = [
             self._standard(features) @ self.weight + self.bias
-            for _, features in summary_chunks(sequences, rows, per_step=self._steps)
+            for _, features in self._summaries(sequences, rows)
         ]
         return np.concatenate(found)
+
+    def _summaries(
+        self, sequences: Sequences, rows: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield rows and their features, counted from the origins."""
+        return summary_chunks(sequences, rows, per_step=self._steps, origins=self.origins)
 
     def _standard(self, features: np.ndarray) -> np.ndarray:
         """Scale features as those of the fit; what is missing is average."""
@@ -168,6 +182,9 @@ def agreement(
     if target.head == "continuous":
         return 1.0 - ((outputs - wanted) ** 2 / spread).mean(axis=1)
     truth = (wanted + 1) / 2
+    # Where a model knows no better than the level, rounding must not decide: left-out predictions
+    # are rounded to the side of their own label, or away from it.
+    outputs = np.round(outputs, 9)
     if target.head in ("binary", "multilabel"):
         return np.where(outputs > 0, truth, 1 - truth).prod(axis=1)
     sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (wanted.shape[1],)

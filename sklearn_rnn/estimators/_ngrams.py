@@ -98,7 +98,9 @@ class SolvedNGrams(ClosedForm):
         self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
     ) -> float:
         """Choose the share on a validation set, once the recurrence is calibrated."""
-        storage = FlatStorage(sequences, self.storage.device, self.storage.dtype)
+        storage = FlatStorage(
+            sequences, self.storage.device, self.storage.dtype, self.storage.origins
+        )
         self._calibrate(storage, encoded, np.arange(len(sequences)))
         return super().share_from_set(sequences, encoded, weights)
 

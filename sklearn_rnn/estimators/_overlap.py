@@ -32,7 +32,10 @@ def recordings(sequences: Sequences, rows: np.ndarray) -> np.ndarray | None:
     """
     if sequences.is_tokens or len(rows) < 2:
         return None
-    reader = RowReader(sequences.values)
+    # Counted from one of the steps: far from zero, sums of what differs would round to the same.
+    first = int(sequences.offsets[rows[0]])
+    origin = np.nan_to_num(np.array(sequences.values[first], dtype=np.float64))
+    reader = RowReader(sequences.values, origin)
     # A step as one number: a projection that different steps do not share by chance.
     direction = np.sqrt(np.arange(2, 2 + sequences.n_channels, dtype=np.float64))
     powers = np.pi ** np.arange(BLOCK)
@@ -41,7 +44,7 @@ def recordings(sequences: Sequences, rows: np.ndarray) -> np.ndarray | None:
     original = np.arange(len(rows))
     for place, row in enumerate(rows):
         steps = reader.row(int(sequences.offsets[row]), int(sequences.offsets[row + 1]))
-        line = np.nan_to_num(np.asarray(steps, dtype=np.float64)) @ direction
+        line = np.nan_to_num(steps) @ direction
         original[place] = whole.setdefault(blake2b(line.tobytes(), digest_size=16).digest(), place)
         if original[place] != place or len(steps) < BLOCK:
             continue

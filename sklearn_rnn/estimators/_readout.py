@@ -18,6 +18,9 @@ from ._targets import Target
 
 #: Steps that are left out together where there is a target for each.
 BLOCK = 256
+# How often the number that sequences are sorted by goes round, for each unit of it.
+_TURNS = 16.0
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 def proportions(target: Target, encoded: np.ndarray) -> np.ndarray:
@@ -48,6 +51,40 @@ def log_losses(target: Target, raw: np.ndarray, wanted: np.ndarray) -> np.ndarra
 
 
 def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
+    """Return a digest of all that is known of each sequence: copies have the same.
+
+    Sorted by them, sequences of numbers are in an order that is as good as random, and that
+    neither the level nor the unit of a channel changes.
+    """
+    found = digests(sequences, rows)
+    if sequences.is_tokens:
+        return found
+    places = _places_by_shape(sequences, rows)
+    # Numbers that are not negative sort as their bytes do.
+    return [
+        place + digest
+        for place, digest in zip(map(bytes, places.astype(">f8")[:, None]), found, strict=True)
+    ]
+
+
+def _places_by_shape(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+    """Return a number of [0, 1) for each sequence, in which its channels' ranges are one."""
+    reader = RowReader(sequences.values)
+    offsets = sequences.offsets
+    found = np.empty(len(rows))
+    for place, row in enumerate(rows):
+        values = reader.row(int(offsets[row]), int(offsets[row + 1])).astype(np.float64)
+        low = np.fmin.reduce(values, axis=0)
+        values -= low
+        width = np.fmax.reduce(values, axis=0)
+        values /= np.where(width > 0, width, 1.0)
+        # One draw for each step and channel, by the golden ratio; what is missing counts as none.
+        draws = np.arange(1.0, values.size + 1) * _GOLDEN % 1.0
+        found[place] = np.nan_to_num(values).ravel() @ draws
+    return found * _TURNS % 1.0
+
+
+def digests(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
     """Return a digest of all that is known of each sequence: copies have the same."""
     found = []
     reader = RowReader(sequences.values)
@@ -80,9 +117,14 @@ def block_keys(
 
 
 def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
-    """Number the distinct sequences among the rows: copies get the same number."""
+    """Number the distinct sequences among the rows: copies get the same number.
+
+    Tokens at other times are copies all the same: to n-grams they are.
+    """
+    if sequences.is_tokens and sequences.times is not None:
+        sequences = sequences._with(times=None)
     numbers: dict[bytes, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys(sequences, rows)])
+    return np.array([numbers.setdefault(key, len(numbers)) for key in digests(sequences, rows)])
 
 
 def sample_of_rows(
@@ -90,17 +132,19 @@ def sample_of_rows(
 ) -> np.ndarray:
     """Return some distinct rows, the same ones in whatever order, number type or number of copies.
 
-    They are as good as random: those with the smallest digests. The longest of them times their
-    number is at most `steps`, or it is one row.
+    They are as good as random, see `keys`, and level and unit do not matter. The longest of them
+    times their number is at most `steps`, or it is one row.
     """
     reader = RowReader(sequences.values)
     offsets = np.asarray(sequences.offsets)
-    found: dict[bytes, int] = {}
-    for row in rows:
+    found: dict[bytes, tuple[float, int]] = {}
+    places = _places_by_shape(sequences, rows)
+    for place, row in zip(places.tolist(), rows, strict=True):
         values = reader.row(int(offsets[row]), int(offsets[row + 1]))
-        digest = blake2b(np.ascontiguousarray(values, np.float32).tobytes(), digest_size=16)
-        found.setdefault(digest.digest(), int(row))
-    chosen = np.array([row for _, row in sorted(found.items())][:at_most])
+        digest = blake2b(np.ascontiguousarray(values, np.float64).tobytes(), digest_size=16)
+        found.setdefault(digest.digest(), (place, int(row)))
+    order = sorted(found, key=lambda digest: (found[digest][0], digest))
+    chosen = np.array([found[digest][1] for digest in order[:at_most]])
     longest = np.maximum.accumulate(np.diff(offsets)[chosen])
     fitting = longest * np.arange(1, len(chosen) + 1) <= steps
     return chosen[: max(1, int(fitting.sum()))]

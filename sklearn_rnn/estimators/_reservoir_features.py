@@ -17,6 +17,7 @@ from ..sequences import Sequences
 from ..training import (
     Batch,
     FlatStorage,
+    Origins,
     StepStatistics,
     cpu_threads,
     prediction_batches,
@@ -33,7 +34,7 @@ _STEPS_AT_ONCE = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class ReservoirConfig:
-    """The architecture as plain values; see `Reservoir` for the last five."""
+    """The architecture as plain values; see `Reservoir` for those from the units on."""
 
     n_channels: int
     vocabulary_size: int | None
@@ -44,6 +45,7 @@ class ReservoirConfig:
     input_scale: float
     poolings: tuple[str, ...]
     bidirectional: bool
+    timed: bool = False
 
 
 class ReservoirFeatures:
@@ -64,7 +66,7 @@ class ReservoirFeatures:
             self.input: torch.nn.Module = NumericInput(config.n_channels, config.indicator)
         else:
             with torch.device("meta"):
-                self.input = TokenInput(config.vocabulary_size, _TOKEN_SIZE)
+                self.input = TokenInput(config.vocabulary_size, _TOKEN_SIZE, timed=config.timed)
             self.input.to_empty(device="cpu")
         size: int = int(self.input.output_size)
         self.reservoir = Reservoir(
@@ -80,6 +82,7 @@ class ReservoirFeatures:
             with torch.device("meta"):
                 self.static = StaticInput(config.static_cardinalities)
             self.static.to_empty(device="cpu")
+        self.origins: Origins = (None, None)
         self.n_static = 0 if self.static is None else self.static.plain_size
         for part in self._parts().values():
             part.to(device=device, dtype=self.dtype).eval().requires_grad_(False)
@@ -125,15 +128,18 @@ class ReservoirFeatures:
             drawn = torch.empty(table.shape, dtype=torch.float64).normal_(generator=generator)
             drawn[-1] = 0
             table.copy_(drawn)
-        else:
-            assert isinstance(self.input, NumericInput) and statistics is not None
+        if statistics is not None:
+            assert isinstance(self.input, NumericInput | TokenInput)
             self.input.set_statistics(
                 torch.from_numpy(statistics.mean), torch.from_numpy(statistics.scale)
             )
         if self.static is not None:
-            mean, scale = static_statistics(sequences, rows, weights)
+            mean, scale, known = static_statistics(sequences, rows, weights)
             self.static.set_statistics(torch.from_numpy(mean), torch.from_numpy(scale))
-        storage = FlatStorage(sequences, self.device, self.dtype)
+            self.origins = None, known
+        if statistics is not None:
+            self.origins = statistics.origin, self.origins[1]
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
         self.reservoir.difference_scale.copy_(
             difference_scale(self.input, storage, rows, weights, n_threads=n)
         )
@@ -142,7 +148,7 @@ class ReservoirFeatures:
         self, sequences: Sequences, rows: np.ndarray | None, n: int
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         """Yield rows and their pooled features, batch by batch, with n threads."""
-        storage = FlatStorage(sequences, self.device, self.dtype)
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
         for batch in prediction_batches(storage, rows):
             with torch.inference_mode(), cpu_threads(n):
                 states = self.reservoir(self.input(batch.x), batch.lengths)
@@ -153,7 +159,7 @@ class ReservoirFeatures:
         self, sequences: Sequences, rows: np.ndarray | None, n: int
     ) -> Iterator[tuple[np.ndarray, int, torch.Tensor, torch.Tensor]]:
         """Yield rows, the first step of a piece, features (B, t, F) and which of them are real."""
-        storage = FlatStorage(sequences, self.device, self.dtype)
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
         for batch in prediction_batches(storage, rows, max_steps=_STEPS_AT_ONCE):
             with torch.inference_mode(), cpu_threads(n):
                 x = self.input(batch.x)
@@ -179,7 +185,12 @@ class ReservoirFeatures:
             name: {key: value.cpu().numpy().copy() for key, value in part.state_dict().items()}
             for name, part in self._parts().items()
         }
-        return {"config": self.config, "device": str(self.device), "weights": weights}
+        return {
+            "config": self.config,
+            "device": str(self.device),
+            "weights": weights,
+            "origins": self.origins,
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         try:
@@ -187,6 +198,7 @@ class ReservoirFeatures:
         except ValueError:
             device = torch.device("cpu")
         self.__init__(state["config"], device)  # type: ignore[misc]
+        self.origins = state.get("origins", (None, None))
         for name, part in self._parts().items():
             arrays = state["weights"][name]
             part.load_state_dict({key: torch.tensor(value) for key, value in arrays.items()})

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
 from ..sequences._door import InputSchema
-from ..sequences._values import as_numbers
+from ..sequences._values import as_numbers, as_times
 from ..training import TrainingNet
 from ._state import _plain, _tensors
 from ._targets import (
@@ -121,13 +121,14 @@ class SequenceStream:
         self._schema: InputSchema = model._input_schema_
         self._network: Any = model.net_.network_for(model._prediction_dtype())
         self._device = model.net_.run.compute.device
-        self._dtype = (
-            torch.int64 if self._schema.vocabulary_size is not None else self._network.states_dtype
-        )
+        self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
+        self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
         self._per_step: bool = model._target.per_step
         static = None
         if self._static is not None:
-            static = torch.from_numpy(self._static).to(self._device, self._network.states_dtype)
+            known, origin = self._static, model._origins[1]
+            known = known if origin is None else known - origin
+            static = torch.from_numpy(known).to(self._device, self._network.states_dtype)
         self._stream = NetworkStream(self._network, static)
         self._time: float | None = None
         self._values: np.ndarray | None = None
@@ -148,9 +149,9 @@ class SequenceStream:
         steps : number, array-like of shape (n_channels,) or (n_steps, n_channels)
             One step, or several. With one channel, an array of shape (n_steps,) is several steps.
             NaN means missing.
-        times : number or array-like of shape (n_steps,), default=None
+        times : number, date or array-like of shape (n_steps,), default=None
             Times of the steps, increasing from push to push, where the model was fitted with
-            times.
+            times; dates become seconds, as in `Sequences.from_list`.
 
         Returns
         -------
@@ -169,7 +170,7 @@ class SequenceStream:
         read = self._with_widths(values, times)
         kind = str(self._dtype).removeprefix("torch.")
         tensor = torch.from_numpy(np.array(read, dtype=kind, order="C"))[None].to(self._device)
-        if self._schema.vocabulary_size is not None:
+        if self._tokens_alone:
             tensor = tensor[:, :, 0]
         self._compute(tensor)
         self._single = single
@@ -267,7 +268,8 @@ class SequenceStream:
             raise ValueError(
                 "The pushed steps contain NaN, and missing='error'; fit with missing='auto'."
             )
-        return values, single
+        origin = self._model._origins[0]
+        return (values if origin is None else values - origin), single
 
     def _with_widths(self, values: np.ndarray, times: Any) -> np.ndarray:
         """Put the widths of the steps beside them, where the model has times."""
@@ -280,7 +282,7 @@ class SequenceStream:
             )
         if times is None:
             return values
-        clock = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        clock = as_times(np.atleast_1d(times), "times").astype(np.float64)
         if clock.shape != (len(values),):
             raise ValueError(f"times must have one entry a step: {len(values)}, not {clock.shape}.")
         before = clock[0] if self._time is None else self._time

@@ -1,4 +1,4 @@
-"""Simple features of sequences for a linear baseline, in bounded memory. Imports layer 0."""
+"""Simple features of sequences for a linear baseline, in bounded memory. Imports layers 0 and 2."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..sequences import RowReader, Sequences
+from ..training import Origins
 
 # Numbers that are read at once.
 _CHUNK = 2**20
@@ -17,15 +18,15 @@ _MOST_CATEGORIES = 100
 
 
 def summary_chunks(
-    sequences: Sequences, rows: np.ndarray, *, per_step: bool
+    sequences: Sequences, rows: np.ndarray, *, per_step: bool, origins: Origins = (None, None)
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield rows, and a line of features for each of them, or for each of their steps.
 
     A sequence is described by mean, deviation, smallest and largest, first and last value and
     slope of every channel, its length and its static features; a step by its values and the
-    static features. What is missing is NaN.
+    static features. What is missing is NaN. Values are counted from the origins of `FlatStorage`.
     """
-    reader = RowReader(sequences.values)
+    reader = RowReader(sequences.values, origins[0])
     offsets = np.asarray(sequences.offsets)
     lengths = np.diff(offsets)
     most = max(1, _CHUNK // sequences.n_channels)
@@ -39,7 +40,7 @@ def summary_chunks(
         values = np.empty((steps, sequences.n_channels))
         bounds = np.append(0, np.cumsum(lengths[here]))
         reader.read(offsets[here], lengths[here], values, bounds[:-1])
-        known = _static(sequences, here)
+        known = _static(sequences, here, origins[1])
         if per_step:
             known = np.repeat(known, lengths[here], axis=0)
         else:
@@ -90,7 +91,7 @@ def _described(
     return parts if whole else np.where(count > 0, parts, np.nan)
 
 
-def _static(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+def _static(sequences: Sequences, rows: np.ndarray, origin: np.ndarray | None) -> np.ndarray:
     """Return static features, numbers as they are and categories one-hot."""
     if sequences.static is None:
         return np.empty((len(rows), 0))
@@ -99,7 +100,7 @@ def _static(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
     for column, labels in enumerate(categories):
         codes = sequences.static[rows, column]
         if labels is None:
-            parts.append(codes[:, None])
+            parts.append((codes if origin is None else codes - origin[column])[:, None])
         else:
             parts.append(
                 (codes[:, None] == np.arange(len(labels))[:_MOST_CATEGORIES]).astype(float)

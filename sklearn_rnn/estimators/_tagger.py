@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,12 +13,13 @@ import torch
 
 from ..metrics import entity_f1_score, token_accuracy_score
 from ..metrics._tagging import scheme_of
-from ..sequences import Sequences, check_X
+from ..sequences import Sequences, align_targets, check_X
 from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
-from ..training import cpu_threads
+from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
-from ._tags import TagLists, TagRows, TagTarget, allowed_transitions, read_tags
+from ._step_lists import StepLists
+from ._tags import TagRows, TagTarget, allowed_transitions, read_tags
 from ._word_encoder import WordEncoder
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
@@ -371,6 +373,16 @@ class SequenceTagger(BaseRNN):
         if self._words is not None and self.initial_scale is None:
             network.input.shrink(_WORD_SCALE)
 
+    def _statistics(self, sequences: Sequences, rows: np.ndarray) -> StepStatistics | None:
+        found = super()._statistics(sequences, rows)
+        if found is None or found.origin is None or self._words is None:
+            return found
+        # The numbers of words, letters and categories are names, and stay as they are.
+        columns = self._words.columns
+        names = np.arange(columns.n_columns) < columns.n_columns - columns.n_numeric
+        origin = np.where(names, 0.0, found.origin)
+        return replace(found, origin=origin if origin.any() else None)
+
     # ---------------------------------------------------------------- prediction
 
     def _raw(self, sequences: Sequences) -> torch.Tensor:
@@ -435,14 +447,14 @@ class SequenceTagger(BaseRNN):
         tags, labels = self._decode(sequences, "tags")
         return self._named(sequences, tags, labels)
 
-    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> TagLists:
+    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> StepLists:
         """Return labels in the place of indices, by row."""
         names = self.classes_[tags].tolist()
         bounds = np.asarray(sequences.offsets).tolist()
         rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
         if self.sequence_classes_ is None:
-            return TagLists(rows)
-        return TagLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
+            return StepLists(rows)
+        return StepLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
 
     def predict_proba(self, X: Any) -> list[np.ndarray]:
         """Return the probability of every tag at every step.
@@ -490,6 +502,7 @@ class SequenceTagger(BaseRNN):
     ) -> float:
         """Return what a metric says of the predicted tags; scorers call it too."""
         sequences = self._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         rows, tags = read_tags(y, sequences), self._decode(sequences, "tags")[0]
         return self._score(sequences, rows, tags, sample_weight, metric)
 

@@ -78,7 +78,8 @@ class WordEncoder:
                 )
         offsets = np.concatenate([[0], np.cumsum(rows.lengths)])
         flat = [word for row in rows.words for word in row]
-        values = np.zeros((len(flat), self.columns.n_columns), dtype=np.float32)
+        exact = np.float64 if self.numbers else np.float32
+        values = np.zeros((len(flat), self.columns.n_columns), dtype=exact)
         column = 1 + self.word_length + len(self.affixes)
         known: dict[str, np.ndarray] = {}
         for place, word in enumerate(flat):

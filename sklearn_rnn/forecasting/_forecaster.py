@@ -17,7 +17,12 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
-from ..sequences import DOC_LINK_TEMPLATE, public_module
+from ..sequences import (
+    DOC_LINK_TEMPLATE,
+    all_or_nothing,
+    kept_if_interrupted,
+    public_module,
+)
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
 from ..training import (
@@ -220,7 +225,7 @@ class SequenceForecaster(
         "time_col": "no_validation",  # type: ignore[dict-item]
         "freq": "no_validation",  # type: ignore[dict-item]
         "season_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "time_features": [str, "array-like", None, "boolean"],
+        "time_features": [str, "array-like", None],
         "past_covariates": [str, Integral, "array-like", None],
         "static_covariates": [str, Integral, "array-like", None],
         "quantiles": ["array-like"],
@@ -341,6 +346,7 @@ class SequenceForecaster(
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> SequenceForecaster:
@@ -439,9 +445,10 @@ class SequenceForecaster(
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
-        context.call_on_fit_task_end(
-            estimator=self, X=rows, y=targets, reconstruction_attributes=lambda: fitted(model)
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self, X=rows, y=targets, reconstruction_attributes=lambda: fitted(model)
+            )
         return self
 
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
@@ -456,7 +463,7 @@ class SequenceForecaster(
         else:
             table, bare = read_X(X, self, fitting=True)
             values, names, self._flat = read_y(y, table.n_rows, self)
-            table = times_of_y(table, y)
+            table = times_of_y(table, X, y, self)
             if given is not None:
                 self._note_features(X, bare, max(1, len(table.columns)))
         self.target_names_ = names or [f"y{k}" for k in range(values.shape[1])]

@@ -461,10 +461,12 @@ class ForecastModel:
                 point_z, quantile_z = [], []
                 for network in networks:
                     kept = network.share.clone()
-                    if share is not None:
-                        network.share.fill_(share)
-                    p, q = self._one(network, inputs, data, lanes, level, scale, generator)
-                    network.share.copy_(kept)
+                    try:
+                        if share is not None:
+                            network.share.fill_(share)
+                        p, q = self._one(network, inputs, data, lanes, level, scale, generator)
+                    finally:
+                        network.share.copy_(kept)
                     point_z.append(p)
                     quantile_z.append(q)
                 p = np.median(point_z, axis=0) if len(networks) > 1 else point_z[0]

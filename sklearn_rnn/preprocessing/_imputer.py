@@ -141,7 +141,7 @@ class SequenceImputer(SequenceTransformer):
                 f"Channel {', '.join(names[j] for j in unseen)} has no observed value in the "
                 "training data; its gaps are filled with 0.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=6,
             )
         self.statistics_ = np.where(np.isnan(statistics), 0.0, statistics)
         return self

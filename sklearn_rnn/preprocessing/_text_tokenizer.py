@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Lexicon, Sequences
+from ..sequences import Lexicon, Sequences, all_or_nothing
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Documented, with_fit_task
@@ -87,6 +88,10 @@ class TextTokenizer(
     column : column name, default=None
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
+    times : column name, default=None
+        The column of a data frame that holds, beside lists of words or other events, lists with
+        their times: numbers, dates or durations. The estimator then knows how long ago the word
+        before was.
 
     Attributes
     ----------
@@ -149,6 +154,7 @@ empty.
         "characters": ["boolean"],
         "vectors": [str, HasMethods("__fspath__"), HasMethods("__getitem__"), None],
         "column": "no_validation",
+        "times": "no_validation",
     }
 
     feature_names_in_: Array
@@ -169,6 +175,7 @@ empty.
         characters: bool = False,
         vectors: Any = None,
         column: Any = None,
+        times: Any = None,
     ) -> None:
         self.analyzer = analyzer
         self.lowercase = lowercase
@@ -183,6 +190,7 @@ empty.
         self.characters = characters
         self.vectors = vectors
         self.column = column
+        self.times = times
 
     # ---------------------------------------------------------------- learning
 
@@ -212,6 +220,7 @@ empty.
         self._learn(self._remember(X))
         return self
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn more of the vocabulary from more texts; numbers once given stay.
@@ -241,6 +250,9 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
+            self._vocabulary = self._vocabulary.copy()
+            if self._character_vocabulary is not None:
+                self._character_vocabulary = self._character_vocabulary.copy()
         self._streamed = True
         self._learn(texts)
         return self
@@ -262,8 +274,10 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
+        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary: Vocabulary | None = (
+            Vocabulary((), 1, None) if self.characters else None
+        )
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
@@ -324,6 +338,7 @@ empty.
 
     # ---------------------------------------------------------------- transforming
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None) -> Sequences:
         """Learn the vocabulary and return the training texts as sequences of tokens.
 
@@ -363,7 +378,7 @@ empty.
         """
         check_is_fitted(self, "vocabulary_")
         texts = self._read(X)
-        return self._sequences(self._encoded(texts.rows), texts)
+        return self._sequences(self._encoded(texts.rows), texts)._with(**labels_as_parts(X))
 
     def transform_characters(self, X: Any) -> Sequences:
         """Return the characters of every word, one sequence a word, row after row.
@@ -471,7 +486,7 @@ empty.
 
     def _remember(self, X: Any) -> Texts:
         """Read X and remember what its columns were."""
-        texts = read_texts(X, self.column)
+        texts = read_texts(X, self.column, self.times)
         self._column_in, self._static_in = texts.column, texts.static_names
         self._pretokenized = not isinstance(texts.rows[0], str)
         for name in ("n_features_in_", "feature_names_in_"):
@@ -493,7 +508,7 @@ empty.
 
     def _read(self, X: Any) -> Texts:
         """Read X and check it against what was seen in `fit`."""
-        texts = read_texts(X, self._column_in if self._static_in else self.column)
+        texts = read_texts(X, self._column_in if self._static_in else self.column, self.times)
         if (texts.static_names or ()) != (self._static_in or ()):
             missing = [n for n in self._static_in or () if n not in (texts.static_names or ())]
             unseen = [n for n in texts.static_names or () if n not in (self._static_in or ())]
@@ -554,7 +569,17 @@ empty.
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
+            times=None if texts.times is None else self._cut_times(rows, texts.times),
         )
+
+    def _cut_times(self, rows: list[list[int]], times: list[Array]) -> Array:
+        """Join the times of what is left of each row; an empty one has its token at time 0."""
+        if self.truncate == "end":
+            kept = [clock[: len(row)] for row, clock in zip(rows, times, strict=True)]
+        else:
+            kept = [clock[len(clock) - len(row) :] for row, clock in zip(rows, times, strict=True)]
+        joined: Array = np.concatenate([clock if len(clock) else np.zeros(1) for clock in kept])
+        return joined
 
     def _words(self, texts: Texts) -> Iterator[list[str]]:
         """Yield the words of each row as `transform` sees them, one at least."""

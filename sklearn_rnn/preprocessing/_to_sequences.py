@@ -11,6 +11,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, check_X, iter_chunks
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import Interval, StrOptions, _check_feature_names_in, _fit_context
 from ..sequences._values import Array, row_of
 from ._base import Documented, Form, with_fit_task
@@ -213,7 +214,8 @@ tokenizer.
         sequences = check_X(self, X, reset=reset)
         form = Form.of(X)
         if self.trailing_nan == "missing" and form.n_steps is not None:
-            sequences = Sequences.from_padded(form.give_back(sequences))
+            whole = Sequences.from_padded(form.give_back(sequences))
+            sequences = whole._with(**labels_as_parts(sequences))
         return self._as_tokens(sequences)
 
     def _following(self) -> Stepwise:
@@ -267,4 +269,4 @@ def _to_tokens(sequences: Sequences, vocabulary_size: int) -> Sequences:
         channel_names=sequences.channel_names,
         static_names=sequences.static_names,
         static_categories=sequences.static_categories,
-    )
+    )._with(**labels_as_parts(sequences))

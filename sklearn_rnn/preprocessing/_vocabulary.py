@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
@@ -44,6 +45,12 @@ class Vocabulary:
         self._stand_ins: StandIns | None = None
         self.counts: Counter[str] = Counter()
         self.index = {token: number for number, token in enumerate(self.reserved)}
+
+    def copy(self) -> Vocabulary:
+        """Return a vocabulary that can grow, while this one stays as it is."""
+        other = copy.copy(self)
+        other.counts, other.index = self.counts.copy(), dict(self.index)
+        return other
 
     def count(self, rows: Iterable[list[str]]) -> None:
         """Count the tokens of some rows."""

@@ -20,11 +20,14 @@ class RowReader:
     ----------
     values : ndarray of shape (total_steps, ...)
         Flat values.
+    origin : ndarray, default=None
+        What each step is counted from: taken off in double precision, before any cast.
     """
 
-    def __init__(self, values: Array) -> None:
+    def __init__(self, values: Array, origin: Array | None = None) -> None:
         self.mapped = is_mapped(values)
         self._values: Array = np.asarray(values)
+        self._origin = origin
         self._row_bytes = self._values[:1].nbytes
         self._touched = 0
 
@@ -42,7 +45,7 @@ class RowReader:
         """
         if not self.mapped and len(starts) and _join(starts, lengths) and _join(at, lengths):
             first, here, n = int(starts[0]), int(at[0]), int(lengths.sum())
-            out[here : here + n] = self._values[first : first + n]
+            out[here : here + n] = self._counted(self._values[first : first + n])
             return
         for start, length, here in zip(starts.tolist(), lengths.tolist(), at.tolist(), strict=True):
             out[here : here + length] = self.row(start, start + length)
@@ -54,7 +57,11 @@ class RowReader:
                 self._touched = 0
                 release_pages(self._values)
             self._touched += (stop - start) * self._row_bytes + _AROUND_BYTES
-        return self._values[start:stop]
+        return self._counted(self._values[start:stop])
+
+    def _counted(self, steps: Array) -> Array:
+        """Return steps as they are, or counted from the origin."""
+        return steps if self._origin is None else steps - self._origin
 
 
 def _join(starts: Array, lengths: Array) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..sequences import Sequences, iter_chunks
+from ..sequences import Sequences, iter_chunks, origin_of
 from ._batches import time_deltas
 
 # Small enough that the temporaries of a chunk stay in the processor's cache.
@@ -15,11 +15,15 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """Mean and scale of every channel over the training steps, NaN left out."""
+    """Mean and scale of every channel over the training steps, NaN left out.
+
+    The mean is counted from the origin, which is None where that is zero in every channel.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
     has_missing: bool
+    origin: np.ndarray | None = None
 
 
 def step_statistics(
@@ -27,8 +31,10 @@ def step_statistics(
 ) -> StepStatistics:
     """Compute mean and standard deviation of every channel over all steps of the rows.
 
-    A channel without variation, or without any observed value, gets scale 1. When the sequences
-    have times, the width of the steps is one more channel at the end.
+    A channel without variation, or without any observed value, gets scale 1. Where the mean is far
+    from zero beside the scale, single precision would hold little of a channel but its level: such
+    channels have an origin, to be taken off before numbers are cast. When the sequences have
+    times, the width of the steps is one more channel at the end.
 
     Parameters
     ----------
@@ -43,25 +49,46 @@ def step_statistics(
     if rows is not None and len(rows) < len(sequences):
         chosen = np.zeros(len(sequences), dtype=bool)
         chosen[rows] = True
-    state = _Moments(sequences.n_channels)
-    for start, stop, chunk in iter_chunks(sequences.values, _CHUNK_BYTES):
-        each = None if weights is None else _steps_of(weights, sequences, start, stop)
-        if chosen is not None:
-            taken = _steps_of(chosen, sequences, start, stop)
-            chunk, each = chunk[taken], None if each is None else each[taken]
-        state.add(chunk, each)
+
+    def moments(origin: np.ndarray | None = None) -> _Moments:
+        found = _Moments(sequences.n_channels, sequences.values.dtype)
+        for start, stop, chunk in iter_chunks(sequences.values, _CHUNK_BYTES):
+            each = None if weights is None else _steps_of(weights, sequences, start, stop)
+            if chosen is not None:
+                taken = _steps_of(chosen, sequences, start, stop)
+                chunk, each = chunk[taken], None if each is None else each[taken]
+            found.add(chunk if origin is None else chunk - origin, each)
+        return found
+
+    state = moments()
     mean, scale = state.result()
-    widths = time_deltas(sequences)
+    origin = origin_of(mean, scale)
+    if origin.any():
+        # Sums of large numbers round; those of what is left do not.
+        state = moments(origin)
+        mean, scale = state.result(origin)
+    widths = width_statistics(sequences, rows, weights)
     if widths is not None:
-        each = None if weights is None else np.repeat(weights, sequences.lengths)
-        if chosen is not None:
-            taken = _steps_of(chosen, sequences, 0, len(widths))
-            widths, each = widths[taken], None if each is None else each[taken]
-        extra = _Moments(1)
-        extra.add(widths[:, None], each)
-        width_mean, width_scale = extra.result()
-        mean, scale = np.append(mean, width_mean), np.append(scale, width_scale)
-    return StepStatistics(mean, scale, state.has_missing)
+        mean, scale = np.append(mean, widths.mean), np.append(scale, widths.scale)
+    return StepStatistics(mean, scale, state.has_missing, origin if origin.any() else None)
+
+
+def width_statistics(
+    sequences: Sequences, rows: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> StepStatistics | None:
+    """Compute the same of the widths of the steps alone; None where there are no times."""
+    widths = time_deltas(sequences)
+    if widths is None:
+        return None
+    each = None if weights is None else np.repeat(weights, sequences.lengths)
+    if rows is not None and len(rows) < len(sequences):
+        chosen = np.zeros(len(sequences), dtype=bool)
+        chosen[rows] = True
+        taken = np.repeat(chosen, sequences.lengths)
+        widths, each = widths[taken], None if each is None else each[taken]
+    state = _Moments(1, widths.dtype)
+    state.add(widths[:, None], each)
+    return StepStatistics(*state.result(), has_missing=False)
 
 
 def _steps_of(of_rows: np.ndarray, sequences: Sequences, start: int, stop: int) -> np.ndarray:
@@ -93,7 +120,8 @@ def _spread(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
 class _Moments:
     """Count, mean and squared deviations by channel, merged chunk by chunk (Chan et al. 1979)."""
 
-    def __init__(self, n_channels: int) -> None:
+    def __init__(self, n_channels: int, dtype: np.dtype) -> None:
+        self.rounding = 4 * float(np.finfo(dtype).eps)
         self.count = np.zeros(n_channels)
         self.mean = np.zeros(n_channels)
         self.squares = np.zeros(n_channels)
@@ -131,9 +159,9 @@ class _Moments:
         self.mean += shift * weight
         self.count = total
 
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
+    def result(self, origin: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and scale; scale is 1 where there is nothing to scale."""
         scale = np.sqrt(self.squares / np.where(self.count > 0, self.count, 1))
-        # The network reads float32: what varies less than that can tell is constant, and rounding.
-        constant = scale <= 4 * np.finfo(np.float32).eps * np.abs(self.mean)
+        # What varies less than the numbers can tell is constant, and rounding.
+        constant = scale <= self.rounding * np.abs(origin + self.mean)
         return self.mean, np.where(constant | (scale == 0), 1.0, scale)
