@@ -21,6 +21,7 @@ from ..sequences import (
     check_consistent,
     refuse_masked,
 )
+from ._log_odds import label_log_odds, log_odds
 from ._targets import JointTarget, LabelTarget, MultilabelTarget, Target
 
 
@@ -128,6 +129,30 @@ class LabelsMixin(ClassifierMixin):
             if isinstance(probabilities, list):
                 return [np.log(p) for p in probabilities]
             return np.log(probabilities)
+
+    def decision_function(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the log odds of the classes, from which `predict` decides.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
+            log(p / (1 - p)) of the probabilities p. Of two classes those of ``classes_[1]``, which
+            is predicted above 0; of more, one column a class, in the order of ``classes_``, the
+            largest of which is predicted. For multilabel y, one column a label, which is given
+            from 0 on: where its threshold is not 0.5, its log odds are counted from there. For
+            several outputs a list with one array each.
+        """
+        probabilities = self.predict_proba(X)
+        if isinstance(probabilities, list):
+            return [log_odds(part) for part in probabilities]
+        if isinstance(self._target, MultilabelTarget):
+            return label_log_odds(probabilities, self._target.thresholds)
+        return log_odds(probabilities)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: of labels, of whole label sets, or of all outputs at once.

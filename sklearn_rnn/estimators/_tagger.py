@@ -152,7 +152,7 @@ class SequenceTagger(BaseRNN):
     scheme_ : {"BIO", "BIOES"} or None
         The scheme whose rules the CRF keeps.
     n_features_in_ : int
-        Columns of words and of what stands beside them; otherwise as in `RNNClassifier`.
+        Columns of a frame; otherwise as in `RNNClassifier`.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
     n_iter_ : int
@@ -325,10 +325,10 @@ class SequenceTagger(BaseRNN):
             return check_X(self, X, reset=reset)
         assert self._words is not None, "there are vocabularies for words"
         if reset:
-            self.n_features_in_ = 1 + len(rows.categories) + len(rows.numbers)
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
             if rows.names is not None:
+                self.n_features_in_ = len(rows.names)
                 self.feature_names_in_ = np.array(rows.names, dtype=object)
         return self._words.encode(rows)
 

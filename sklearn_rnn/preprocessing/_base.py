@@ -21,8 +21,9 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
+from ..sequences._door import InputSchema
 from ..sequences._memory import names_sizes
-from ..sequences._sklearn import _get_output_config
+from ..sequences._sklearn import _check_feature_names_in, _get_output_config
 from ..sequences._values import Array
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
@@ -88,6 +89,7 @@ class SequenceTransformer(
     """
 
     _form_in: "Form"
+    _input_schema_: InputSchema
     _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
 
     @abstractmethod
@@ -151,7 +153,13 @@ class SequenceTransformer(
         ndarray of str objects
             One name a column of what `transform` returns as a frame.
         """
-        names = super().get_feature_names_out(input_features)
+        check_is_fitted(self, "_input_schema_")
+        names = _check_feature_names_in(self, input_features, generate_names=False)
+        count = getattr(self, "n_features_in_", self._input_schema_.n_channels)
+        if names is None:
+            names = [f"x{column}" for column in range(count)]
+        elif len(names) != count:
+            raise ValueError(f"input_features should have length {count}; got {len(names)}.")
         kind = self._form_in.kind
         if kind in FLAT_KINDS:
             out = self._channel_names_out(["x0"])
