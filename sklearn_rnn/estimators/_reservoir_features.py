@@ -181,6 +181,7 @@ class ReservoirFeatures:
         }
         return {"config": self.config, "device": str(self.device), "weights": weights}
 
+    @cpu_threads(1)
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         try:
             device = resolve_device(state["device"])

@@ -16,6 +16,7 @@ from ..training import (
     Compute,
     Recipe,
     TrainingNet,
+    cpu_threads,
     make_net,
     resolve_compute,
     seeded_globals,
@@ -32,6 +33,7 @@ def pack_net(net: TrainingNet, config: NetworkConfig, recipe: Recipe, *, resumab
     }
 
 
+@cpu_threads(1)
 def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
     """Build the net again, on the wanted device or, where that is missing, on the CPU."""
     try:

@@ -1,4 +1,7 @@
-"""From torch's errors to errors that name our parameters. Imports torch only."""
+"""Where an estimator calls torch: one thread, and errors that name our parameters.
+
+Imports torch and layer 2.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+
+from ..training import cpu_threads
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 _SIZES = ("hidden_size", "num_layers", "embedding_size", "batch_size")
@@ -18,12 +23,16 @@ class NetworkError(ValueError, RuntimeError):
 
 
 def names_parameters(method: Method) -> Method:
-    """Let a method of an estimator raise a `NetworkError` where torch would raise its own."""
+    """Let a method of an estimator raise a `NetworkError` where torch would raise its own.
+
+    Torch has one thread in it; see `cpu_threads`.
+    """
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, *args, **kwargs)
+            with cpu_threads(1):
+                return method(self, *args, **kwargs)
         except RuntimeError as error:
             if isinstance(error, ValueError):
                 raise

@@ -66,6 +66,7 @@ class ForecastModel:
 
     # Fitting.
 
+    @cpu_threads(1)
     def fit(
         self,
         panel: Panel,
@@ -520,6 +521,7 @@ class ForecastModel:
         state.pop("compute", None)
         return state
 
+    @cpu_threads(1)
     def __setstate__(self, state: dict[str, Any]) -> None:
         networks = []
         for config, weights in state["networks_"]:

@@ -8,6 +8,7 @@ take fifty times as long. And its last digits depend on their number, which a fi
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 
@@ -46,3 +47,14 @@ def one_blas_thread() -> Iterator[None]:
                 _changed.wait_for(lambda: _inside == 0)
                 limits.restore_original_limits()
                 _limited = False
+
+
+def _forget_threads() -> None:
+    """Begin anew in a forked child: threads that were inside did not come along to leave."""
+    global _changed, _depth, _inside, _limited
+    _changed, _depth = threading.Condition(), threading.local()
+    _inside, _limited = 0, False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

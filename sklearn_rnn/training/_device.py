@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,6 +99,16 @@ class _ThreadPolicy:
         self._active = 0
         self._found = 1
 
+    def after_fork(self) -> None:
+        """Let torch use one thread in a child, for good: its others did not survive the fork.
+
+        If the parent ever had them, the first operation that waits for them would do so for ever.
+        """
+        self._lock = threading.Lock()
+        self._found = 1
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
+
     @contextlib.contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
         with self._lock:
@@ -117,6 +128,8 @@ class _ThreadPolicy:
 
 
 cpu_threads = _ThreadPolicy()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cpu_threads.after_fork)
 
 
 @contextlib.contextmanager
