@@ -20,6 +20,7 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     check_missing,
     check_weights,
     check_X,
@@ -41,7 +42,11 @@ _PORTION = 512
 
 
 class BaseReservoir(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
 

@@ -19,6 +19,7 @@ from ..training import (
     FlatStorage,
     StepStatistics,
     cpu_threads,
+    load_weights,
     prediction_batches,
     resolve_device,
 )
@@ -189,5 +190,4 @@ class ReservoirFeatures:
             device = torch.device("cpu")
         self.__init__(state["config"], device)  # type: ignore[misc]
         for name, part in self._parts().items():
-            arrays = state["weights"][name]
-            part.load_state_dict({key: torch.tensor(value) for key, value in arrays.items()})
+            load_weights(part, state["weights"][name])

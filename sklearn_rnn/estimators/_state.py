@@ -17,6 +17,7 @@ from ..training import (
     Recipe,
     TrainingNet,
     cpu_threads,
+    load_weights,
     make_net,
     resolve_compute,
     seeded_globals,
@@ -42,7 +43,7 @@ def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
         compute = Compute(torch.device("cpu"))
     with seeded_globals(0):
         network = build_network(packed["config"])
-    network.load_state_dict(_tensors(packed["weights"]))
+    load_weights(network, packed["weights"])
     network.to(compute.device)
     net = make_net(network, packed["recipe"], compute)
     if packed["optimizer"] is not None:

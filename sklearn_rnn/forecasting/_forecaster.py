@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
-from ..sequences import DOC_LINK_TEMPLATE, public_module
+from ..sequences import DOC_LINK_TEMPLATE, Versioned, public_module
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
 from ..training import (
@@ -42,7 +42,12 @@ _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class SequenceForecaster(
-    ForecastOutputMixin, FitRecordMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator
+    ForecastOutputMixin,
+    FitRecordMixin,
+    CallbackSupportMixin,
+    RegressorMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
@@ -415,6 +420,8 @@ class SequenceForecaster(
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
+            # The forecasts of the tail have told what they can: they are most of a panel's model.
+            model.validation_ = None
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 

@@ -15,6 +15,7 @@ from ._targets import (
     is_step_y,
 )
 from ._values import iter_chunks, release_pages
+from ._versions import Versioned
 
 __all__ = [
     "DOC_LINK_TEMPLATE",
@@ -22,6 +23,7 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "Versioned",
     "check_X",
     "check_classification_y",
     "check_consistent",

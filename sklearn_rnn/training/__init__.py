@@ -20,6 +20,7 @@ from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
 from ._statistics import StepStatistics, step_statistics
+from ._weights import load_weights
 
 __all__ = [
     "OPTIMIZERS",
@@ -46,6 +47,7 @@ __all__ = [
     "auto_epochs",
     "configure",
     "cpu_threads",
+    "load_weights",
     "long_rows",
     "make_net",
     "prediction_batches",

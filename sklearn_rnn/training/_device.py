@@ -98,6 +98,8 @@ class _ThreadPolicy:
         self._lock = threading.Lock()
         self._active = 0
         self._found = 1
+        #: Whether this process was forked from one in which torch may have had threads.
+        self.forked = False
 
     def after_fork(self) -> None:
         """Let torch use one thread in a child, for good: its others did not survive the fork.
@@ -105,7 +107,7 @@ class _ThreadPolicy:
         If the parent ever had them, the first operation that waits for them would do so for ever.
         """
         self._lock = threading.Lock()
-        self._found = 1
+        self._found, self.forked = 1, True
         if torch.get_num_threads() != 1:
             torch.set_num_threads(1)
 
