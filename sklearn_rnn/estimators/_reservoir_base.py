@@ -20,6 +20,7 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     align_targets,
     all_or_nothing,
     check_missing,
@@ -47,7 +48,11 @@ _PORTION = 512
 
 
 class BaseReservoir(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
 

@@ -199,7 +199,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         ------
         ValueError
             If the model was fitted by `fit` and then saved: only models that began with
-            `partial_fit` are saved with their sums.
+            `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
+            features and targets, from which the readout and its penalty are solved anew.
         """
         if self.class_weight == "balanced":
             raise ValueError(

@@ -15,7 +15,7 @@ from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
-from ..training import TrainingNet
+from ..training import TrainingNet, cpu_threads
 from ._state import _plain, _tensors
 from ._targets import (
     ContinuousTarget,
@@ -115,6 +115,7 @@ class SequenceStream:
         self._static = self._read_static(static)
         self._start()
 
+    @cpu_threads(1)
     def _start(self) -> None:
         """Begin a sequence."""
         model = self._model
@@ -193,6 +194,7 @@ class SequenceStream:
         self._start()
         return self
 
+    @cpu_threads(1)
     def copy(self) -> SequenceStream:
         """Return a stream that goes on from here by itself: what if these steps came next?
 
@@ -339,6 +341,7 @@ class SequenceStream:
         pieces = x.split(_PIECE, dim=1) if self._network.stem is None else (x,)
         with (
             torch.inference_mode(),
+            cpu_threads(1),
             model.net_.run.compute.autocast_context(),
             model._guarded(),
         ):
@@ -363,6 +366,7 @@ class SequenceStream:
             "single": self._single,
         }
 
+    @cpu_threads(1)
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._model, self._static = state["model"], state["static"]
         self._start()

@@ -405,6 +405,7 @@ class SequenceTagger(BaseRNN):
         )
         return torch.from_numpy(found)
 
+    @cpu_threads(1)
     def _decode(
         self, sequences: Sequences, what: str, raw: torch.Tensor | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import all_or_nothing
+from ..sequences import Versioned, all_or_nothing
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ..sequences._values import unmasked
@@ -22,6 +22,7 @@ from ._reading import is_table
 
 class KeepTime(
     TransformerMixin,
+    Versioned,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
 ):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     all_or_nothing,
     check_X,
     describe_kind,
@@ -29,8 +30,11 @@ from ..sequences._values import Array
 FLAT_KINDS = ("array_2d", "scalar_frame")
 
 
-class Documented:
-    """Link the HTML representation of a transformer to its page in our reference."""
+class Documented(Versioned):
+    """Link the HTML representation of a transformer to its page in our reference.
+
+    What is saved of it names our version.
+    """
 
     _doc_link_module = "sklearn_rnn"
     _doc_link_template = DOC_LINK_TEMPLATE

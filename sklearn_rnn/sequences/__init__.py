@@ -20,6 +20,7 @@ from ._targets import (
     refuse_masked,
 )
 from ._values import iter_chunks, release_pages
+from ._versions import Versioned
 
 __all__ = [
     "DOC_LINK_TEMPLATE",
@@ -27,6 +28,7 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "Versioned",
     "align",
     "align_targets",
     "all_or_nothing",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..sequences._memory import is_out_of_memory, names_sizes, not_enough
+from ._device import cpu_threads
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 # What a user may bring along; torch's own errors come from there.
@@ -18,14 +19,18 @@ class NetworkError(ValueError, RuntimeError):
 
 
 def names_parameters(method: Method) -> Method:
-    """Let a method of an estimator name parameters where torch and NumPy would name none."""
+    """Let a method of an estimator name parameters where torch and NumPy would name none.
+
+    Torch has one thread in it; see `cpu_threads`.
+    """
 
     told = names_sizes(method)
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return told(self, *args, **kwargs)
+            with cpu_threads(1):
+                return told(self, *args, **kwargs)
         except RuntimeError as error:
             if isinstance(error, ValueError):
                 raise

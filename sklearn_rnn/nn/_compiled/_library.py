@@ -29,6 +29,9 @@ from ._loops import write_module
 
 NAMES = ("pack_forward", "forward", "pack_backward", "backward", "unpack_grads")
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # Who held it in the parent does not give it back in a child.
+    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class Kernels(NamedTuple):
