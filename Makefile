@@ -17,10 +17,11 @@ GUIDE := $(filter-out docs/auto_examples/% docs/generated/%, \
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test doctest lint format docs ci clean
+.PHONY: help demo test golden doctest lint format docs ci clean
 help:
 	@echo "make demo      fit, tune and score a classifier on the bundled JapaneseVowels"
 	@echo "make test      run the tests (JOBS=$(JOBS) processes)"
+	@echo "make golden    fit the small models of tests/golden anew, show what differs; WRITE=1 keeps it"
 	@echo "make doctest   run the examples in docstrings, README and user guide"
 	@echo "make lint      ruff and mypy"
 	@echo "make format    let ruff rewrite the files"
@@ -34,6 +35,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-dev
 	$(PY) -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+
+golden: $(VENV)/.installed-dev
+	$(PY) tests/golden/golden.py $(if $(WRITE),--write)
 
 doctest: $(VENV)/.installed-dev
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' --doctest-glob='*.rst' \

@@ -7,6 +7,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .estimators import (
+        PipelineStream,
         ReservoirClassifier,
         ReservoirRegressor,
         ReservoirTransformer,
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         RNNRegressor,
         SequenceStream,
         SequenceTagger,
+        stream,
     )
     from .forecasting import SequenceForecaster, make_forecast_pipeline
     from .sequences import Sequences
@@ -25,8 +27,10 @@ _NAMES = {
     "ReservoirClassifier": "estimators",
     "ReservoirRegressor": "estimators",
     "ReservoirTransformer": "estimators",
+    "PipelineStream": "estimators",
     "SequenceStream": "estimators",
     "SequenceTagger": "estimators",
+    "stream": "estimators",
     "SequenceForecaster": "forecasting",
     "make_forecast_pipeline": "forecasting",
     "Sequences": "sequences",
@@ -43,6 +47,7 @@ _SUBPACKAGES = (
 )
 
 __all__ = [
+    "PipelineStream",
     "RNNClassifier",
     "RNNRegressor",
     "ReservoirClassifier",
@@ -61,6 +66,7 @@ __all__ = [
     "model_selection",
     "nn",
     "preprocessing",
+    "stream",
     "testing",
 ]
 

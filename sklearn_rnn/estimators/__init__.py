@@ -1,6 +1,7 @@
 """Estimators: one file each over a shared base. Imports the layers below."""
 
 from ._classifier import RNNClassifier
+from ._pipeline_stream import PipelineStream, stream
 from ._regressor import RNNRegressor
 from ._reservoir_classifier import ReservoirClassifier
 from ._reservoir_regressor import ReservoirRegressor
@@ -9,6 +10,7 @@ from ._stream import SequenceStream
 from ._tagger import SequenceTagger
 
 __all__ = [
+    "PipelineStream",
     "RNNClassifier",
     "RNNRegressor",
     "ReservoirClassifier",
@@ -16,4 +18,5 @@ __all__ = [
     "ReservoirTransformer",
     "SequenceStream",
     "SequenceTagger",
+    "stream",
 ]

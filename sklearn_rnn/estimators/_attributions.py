@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..nn import NGramPath, TokenInput
+from ..nn._input import tokens_in
 from ..sequences import Sequences
-from ..training import Origins, TrainingNet, cpu_threads
+from ..training import Origins, TrainingNet, cpu_threads, time_deltas
 from ._targets import JointTarget, LabelTarget, Target
 
 
@@ -28,8 +29,9 @@ class AttributionMixin:
     def token_attributions(self, X: Any, *, target: Any = None, n_steps: int = 64) -> Sequences:
         """Return how much each token adds to the evidence for a label.
 
-        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens; in
-        the n-grams exactly, each one's part divided among its tokens. The numbers of a text sum to
+        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens (with
+        times, the time since the token before goes from its mean, and is the token's part); in the
+        n-grams exactly, each one's part divided among its tokens. The numbers of a text sum to
         the raw output for it less that for a text of blanks.
 
         Parameters
@@ -63,10 +65,15 @@ class AttributionMixin:
         if isinstance(self._target, JointTarget):
             raise ValueError("Attributions are for one label a sequence, not for several outputs.")
         device = next(network.parameters()).device
+        widths = time_deltas(sequences)
         found = []
         with cpu_threads(self._n_threads()):
             for row in range(len(sequences)):
                 tokens = torch.from_numpy(np.array(sequences[row][:, 0], dtype=np.int64))[None]
+                if widths is not None:
+                    here = slice(*sequences.offsets[row : row + 2])
+                    beside = torch.from_numpy(widths[here].astype(np.float64))[None]
+                    tokens = torch.stack((tokens.double(), beside), 2)
                 static = None
                 if sequences.static is not None:
                     known, origin = sequences.static[row : row + 1], self._origins[1]
@@ -137,6 +144,7 @@ def integrated_gradients(
 @torch.no_grad()
 def ngram_parts(path: NGramPath, tokens: Tensor, column: int) -> Tensor:
     """Return each token's part in one raw output of the n-grams."""
+    tokens = tokens_in(tokens)
     length = tokens.shape[1]
     parts = torch.zeros(length, dtype=path.weight.dtype, device=tokens.device)
     _, features, values = path.counts(tokens)

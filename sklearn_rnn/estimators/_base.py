@@ -6,6 +6,7 @@ and so is each estimator.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
-from ..sequences import Sequences, check_missing, check_weights
+from ..sequences import (
+    Sequences,
+    align_targets,
+    all_or_nothing,
+    check_missing,
+    check_weights,
+    kept_if_interrupted,
+)
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -25,9 +33,11 @@ from ..training import (
     StepStatistics,
     TrainingBatches,
     configure,
+    copied_net,
     make_net,
     resolve_compute,
     step_statistics,
+    width_statistics,
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
@@ -62,11 +72,13 @@ class BaseRNN(
 ):
     """Shared parameters, the fit skeleton and prediction; the estimators add their targets."""
 
+    _random: np.random.RandomState
     # What channels and static features are counted from, in double precision.
     _origins: Origins = (None, None)
 
     # ---------------------------------------------------------------- fit
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -89,7 +101,9 @@ class BaseRNN(
             ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
             columns, or `Sequences`. NaN means missing.
         y : array-like or list of n_samples targets
-            One target a sequence.
+            One target a sequence. Where X and y have labels, the `ids` of `Sequences` and the
+            index of pandas data, y is aligned by them, and so are weights; labels that differ are
+            refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sequence in the loss.
         X_val, y_val : like X and y, default=None
@@ -116,7 +130,7 @@ class BaseRNN(
             raise ValueError("sample_weight_val weighs X_val, which is missing.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, reset=not going_on)
-        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=5)
+        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=6)
         return self
 
     @names_parameters
@@ -132,6 +146,8 @@ class BaseRNN(
         classes: Any = None,
     ) -> BaseRNN:
         """Read, encode, split, build, train: the skeleton that every estimator's fit follows."""
+        if not reset:
+            self._work_on_copies(keep_path=one_epoch)
         data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
         if one_epoch:
             self._refuse_alone(data.sequences)
@@ -165,10 +181,18 @@ class BaseRNN(
             per_step=self._target.per_step,
         )
         self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
-        self._use_held_out(lambda: self._held_out_answers(data, closed))
-        if not one_epoch:
-            self._set_report(data, closed)
+        with kept_if_interrupted():
+            self._use_held_out(lambda: self._held_out_answers(data, closed))
+            if not one_epoch:
+                self._set_report(data, closed)
         return self
+
+    def _work_on_copies(self, *, keep_path: bool) -> None:
+        """Let what goes on from an earlier fit change copies, and nothing that others may hold."""
+        self.net_ = copied_net(self.net_, keep_path=keep_path)
+        self._random = copy.deepcopy(self._random)
+        self._target = copy.copy(self._target)
+        self._history = list(self._history)
 
     def _read_fit(
         self,
@@ -190,6 +214,7 @@ class BaseRNN(
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
+        y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
@@ -210,6 +235,7 @@ class BaseRNN(
             seeds=tuple(self._random.randint(0, 2**31 - 1, size=len(PURPOSES)).tolist()),
             solved_on=counting,
             rows=counting,
+            first="net_" not in self.__dict__,
         )
         if validation is not None:
             data.held_out = self._read_validation(*validation)
@@ -309,7 +335,7 @@ class BaseRNN(
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
-            else:
+            if sequences.is_tokens:
                 prepare_embeddings(
                     member.input,
                     sequences,
@@ -340,11 +366,15 @@ class BaseRNN(
 
     def _statistics(self, sequences: Sequences, rows: np.ndarray) -> StepStatistics | None:
         """Return mean and scale of the channels over some rows; None for tokens."""
-        return None if sequences.is_tokens else step_statistics(sequences, rows)
+        of_steps = width_statistics if sequences.is_tokens else step_statistics
+        return of_steps(sequences, rows)
 
     def _read_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple:
         """Check the user's validation set against the training set."""
         sequences = self._read_X(X_val, reset=False)
+        y_val, sample_weight_val = align_targets(
+            X_val, y_val, sample_weight_val, names=("y_val", "sample_weight_val")
+        )
         prepared = self._prepare_y(y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from ..sequences import Sequences
-from ..training import NormalEquations, Origins
+from ..training import NormalEquations, Origins, at_level_of_all
 from ._readout import block_keys, keys, proportions
 from ._summaries import summary_chunks, token_counts
 from ._targets import Target
@@ -57,8 +57,13 @@ class Baselines:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
         wanted = wanted_columns(self.target, encoded)
         each = np.ones(len(sequences)) if weights is None else weights
+        seen = self.target.observed(encoded)
+        if self._steps:
+            each = np.repeat(each, sequences.lengths)
+        if seen is not None:
+            each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         self.level = np.average(wanted[places], axis=0, weights=by_target)
         self.is_fitted = True
         if sequences.is_tokens:
@@ -93,9 +98,8 @@ class Baselines:
                 dual = 0 if self._steps else min(size, 1000)
                 sums = NormalEquations(size, wanted.shape[1], max_rows=dual, n_kept=_LEFT_OUT)
             places = _places(sequences, here, self.target)
-            names, by_target, sizes = keys(sequences, here), each[here], None
+            names, by_target, sizes = keys(sequences, here), each[places], None
             if self._steps:
-                by_target = np.repeat(by_target, sequences.lengths[here])
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
             sums.add(names, self._standard(features), wanted[places], by_target, sizes)
         assert sums is not None, "there is at least one row"
@@ -104,7 +108,7 @@ class Baselines:
         if not left_out:
             return {}
         stops = np.cumsum([size for _, size in solution.keys])[:-1]
-        parts = np.split(solution.left_out, stops)
+        parts = np.split(solution.levelled, stops)
         return {key: part for (key, _), part in zip(solution.keys, parts, strict=True)}
 
     def _fit_tokens(
@@ -122,7 +126,7 @@ class Baselines:
             rows = np.sort(rows[chosen])
         counts = token_counts(sequences, rows, per_step=self._steps)
         places = _places(sequences, rows, self.target)
-        by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
+        by_target = each[places]
         model = Ridge(alpha=1.0, solver="sparse_cg")
         targets = wanted[places]
         model.fit(counts, targets, sample_weight=by_target)
@@ -134,6 +138,7 @@ class Baselines:
         if len(rows) > _LEFT_OUT:
             some = np.random.default_rng(0).choice(len(rows), _LEFT_OUT, replace=False)
         found = _left_out(counts[some], targets[some], by_target[some])
+        found = at_level_of_all(found, targets[some], by_target[some])
         return {key: found[i : i + 1] for i, key in enumerate(keys(sequences, rows[some]))}
 
     def predict(self, sequences: Sequences) -> np.ndarray:
@@ -177,6 +182,9 @@ def agreement(
     if target.head == "continuous":
         return 1.0 - ((outputs - wanted) ** 2 / spread).mean(axis=1)
     truth = (wanted + 1) / 2
+    # Where a model knows no better than the level, rounding must not decide: left-out predictions
+    # are rounded to the side of their own label, or away from it.
+    outputs = np.round(outputs, 9)
     if target.head in ("binary", "multilabel"):
         return np.where(outputs > 0, truth, 1 - truth).prod(axis=1)
     sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (wanted.shape[1],)

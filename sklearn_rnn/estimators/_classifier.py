@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from ..sequences import Sequences
+from ..sequences import Sequences, all_or_nothing
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
@@ -369,6 +369,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         if unseen is not None and len(unseen[0]) >= FEWEST:
             self._target.thresholds = tune_thresholds(*unseen)
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None

@@ -152,14 +152,14 @@ class ClosedForm:
             apart=apart,
         )
         solved = [self._solve_one(problem, rows, shares) for shares in self._readouts().values()]
-        mix = self._mix([left_out for *_, left_out in solved], rows)
-        weight, bias, left_out = (
+        mix = self._mix([left_out for *_, left_out, _ in solved], rows)
+        weight, bias, _, levelled = (
             sum(m * part for m, part in zip(mix, parts, strict=True))
             for parts in zip(*solved, strict=True)
         )
         path.set_readout(torch.from_numpy(weight), torch.from_numpy(bias))
         self.readout_shares = dict(zip(self._readouts(), map(float, mix), strict=True))
-        self.left_out = dict(zip(rows.tolist(), left_out, strict=True))
+        self.left_out = dict(zip(rows.tolist(), levelled, strict=True))
 
     def _calibrate_features(self, rows: np.ndarray) -> None:
         """Set what the random features take from the training sequences."""
@@ -185,8 +185,11 @@ class ClosedForm:
 
     def _solve_one(
         self, problem: RidgeProblem, rows: np.ndarray, shares: dict[str, float]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Solve one readout; return weight, bias and left-out predictions, as raw outputs."""
+    ) -> tuple[np.ndarray, ...]:
+        """Solve one readout; return weight, bias and left-out predictions, as raw outputs.
+
+        The last are those at the level of all samples.
+        """
         # However many features a kind has, it counts as its share. A few static features beside
         # thousands of states would hardly count: they count as one half of all that is read out.
         shares = {**shares, "static": 1.0}
@@ -198,7 +201,8 @@ class ClosedForm:
 
         solution = problem.solve(lambda left_out: min(losses(left_out)), emphasis=emphasis)
         gain = float(self._gains()[int(np.argmin(losses(solution.left_out)))])
-        return gain * solution.weight, gain * solution.bias, gain * solution.left_out
+        parts = solution.weight, solution.bias, solution.left_out, solution.levelled
+        return tuple(gain * part for part in parts)
 
     def _mix(self, left_out: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
         """Return the readouts' shares: equal ones, unless others do clearly better.

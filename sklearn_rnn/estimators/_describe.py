@@ -47,7 +47,7 @@ class DescribedNetworkMixin:
             if config.character_size:
                 text += f" of {config.words.n_characters} characters"
         elif config.vocabulary_size is not None:
-            text = f"{config.vocabulary_size} tokens"
+            text = f"{config.vocabulary_size} tokens" + ", times" * config.timed
         else:
             text = f"{config.n_channels} channel" + "s" * (config.n_channels != 1)
         if config.indicator:

@@ -47,6 +47,8 @@ class FitData:
         The closed-form path beside the recurrence.
     recordings : ndarray, default=None
         Which recording each row of `solved_on` was cut from, if several were cut from one.
+    first : bool, default=True
+        Whether there is no model yet: what an interrupt cuts short is then better than nothing.
     """
 
     X: Any
@@ -64,6 +66,7 @@ class FitData:
     held_out: tuple | None = None
     path: str | None = None
     recordings: np.ndarray | None = None
+    first: bool = True
 
     def seed(self, purpose: str) -> int:
         """Return the seed for one of `PURPOSES`."""

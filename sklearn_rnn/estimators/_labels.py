@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_classification_y, check_consistent
+from ..sequences import Sequences, align_targets, check_classification_y, check_consistent
 from ._targets import JointTarget, LabelTarget, MultilabelTarget, Target
 
 
@@ -138,6 +138,7 @@ class LabelsMixin(ClassifierMixin):
             Share of sequences that are wholly right.
         """
         check_is_fitted(self)
+        y, sample_weight = align_targets(X, y, sample_weight)
         if isinstance(self._target, JointTarget):
             right = (self.predict(X) == np.asarray(y)).all(axis=1)
             return float(np.average(right, weights=sample_weight))

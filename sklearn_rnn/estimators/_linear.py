@@ -43,7 +43,12 @@ def solve_labels(
     biases = np.zeros(wanted.shape[1])
     # Each output against the rest: quick, and as good here as all of them at once.
     model = LogisticRegression(
-        C=strength, solver="liblinear", intercept_scaling=3.0, tol=1e-3, max_iter=200
+        C=strength,
+        solver="liblinear",
+        intercept_scaling=3.0,
+        tol=1e-3,
+        max_iter=200,
+        random_state=0,
     )
     for column, labels in enumerate(wanted.T > 0.5):
         if labels.all() or not labels.any():

@@ -13,7 +13,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_regression_y, check_weights, is_step_y
+from ..sequences import Sequences, align_targets, check_regression_y, check_weights, is_step_y
 from ._targets import ContinuousTarget, StepTarget, Target
 
 
@@ -49,7 +49,7 @@ class NumbersMixin(RegressorMixin):
         -------
         predictions : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
             In the shape of y. With one target a step: a list of arrays, `Sequences` or a 3-D
-            array, as y was.
+            array, as y was, also at steps whose target was NaN.
         """
         sequences = self._read_for_prediction(X)
         predictions = self._predict_raw(sequences).astype(np.float64)
@@ -70,17 +70,22 @@ class NumbersMixin(RegressorMixin):
         Returns
         -------
         score : float
-            R2, at most 1; several outputs count alike.
+            R2, at most 1; several outputs count alike. Steps whose target is NaN do not.
         """
         check_is_fitted(self)
+        y, sample_weight = align_targets(X, y, sample_weight)
         if not self._target.per_step:
             return super().score(X, y, sample_weight)
         sequences = self._read_for_prediction(X)
         weights = check_weights(sample_weight, len(sequences))
         if weights is not None:
             weights = np.repeat(weights, sequences.lengths)
-        truth = self._target.encode(y, sequences)
-        return float(r2_score(truth, self._predict_raw(sequences), sample_weight=weights))
+        truth, found = self._target.encode(y, sequences), self._predict_raw(sequences)
+        seen = self._target.observed(truth)
+        if seen is not None:
+            truth, found = truth[seen], found[seen]
+            weights = None if weights is None else weights[seen]
+        return float(r2_score(truth, found, sample_weight=weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

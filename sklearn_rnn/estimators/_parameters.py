@@ -144,6 +144,7 @@ class ParametersMixin(BaseEstimator, ABC):
         return {
             "n_channels": sequences.n_channels + (sequences.times is not None),
             "vocabulary_size": sequences.vocabulary_size,
+            "timed": sequences.is_tokens and sequences.times is not None,
             "embedding_size": vector_size(sequences) or int(self.embedding_size),
             "embedding_dropout": of_values,
             "word_dropout": of_tokens,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..nn import NetworkConfig
-from ..sequences import Sequences
+from ..sequences import Sequences, kept_if_interrupted
 from ..training import FlatStorage
 from ._closed_form import ClosedForm, plan_path
 from ._fit_data import FitData
@@ -79,13 +79,7 @@ class PathsMixin:
         if self.net_.module_.path is None:
             return None
         closed = self._form(data, storage)
-        try:
-            closed.solve(
-                data.solved_on, seed=data.seed("path"), kept=data.kept, apart=data.recordings
-            )
-        except Exception:
-            del self.net_
-            raise
+        closed.solve(data.solved_on, seed=data.seed("path"), kept=data.kept, apart=data.recordings)
         if data.kept is not None:
             data.kept = closed.judged(data.kept)
         self.readout_shares_ = closed.readout_shares
@@ -109,10 +103,11 @@ class PathsMixin:
         data.rows, data.kept = data.solved_on, None
         self._set_report(data, closed)
         context = self._init_callback_context()
-        context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
-        context.call_on_fit_task_end(
-            estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
+            context.call_on_fit_task_end(
+                estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
+            )
 
     def _start_share(self, data: FitData, storage: FlatStorage, *, weigh: bool) -> None:
         """Set the share of the recurrence before it trains: all, or what new data speak for."""

@@ -15,7 +15,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
-from ..sequences import Sequences, check_missing
+from ..sequences import Sequences, check_missing, require_in_step
 from ..training import (
     Batch,
     FlatStorage,
@@ -52,6 +52,26 @@ class PredictionMixin(TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X and y, then return the representation of the training sequences.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of n_samples targets
+            As in `fit`, but in the order of X: what comes after has no labels to align it by.
+        **fit_params : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            As from `transform`.
+        """
+        require_in_step(X, y, type(self).__name__)
+        return super().fit_transform(X, y, **fit_params)
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return the number type in which the network predicts."""

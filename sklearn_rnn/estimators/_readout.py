@@ -117,7 +117,12 @@ def block_keys(
 
 
 def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
-    """Number the distinct sequences among the rows: copies get the same number."""
+    """Number the distinct sequences among the rows: copies get the same number.
+
+    Tokens at other times are copies all the same: to n-grams they are.
+    """
+    if sequences.is_tokens and sequences.times is not None:
+        sequences = sequences._with(times=None)
     numbers: dict[bytes, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in digests(sequences, rows)])
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.metrics import r2_score
 
-from ..sequences import Sequences
+from ..sequences import Sequences, all_or_nothing
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
@@ -322,6 +322,10 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         predicted = self._predict_raw(sequences)
         if self._target.per_step and weights is not None:
             weights = np.repeat(weights, sequences.lengths)
+        seen = self._target.observed(truth)
+        if seen is not None:
+            truth, predicted = truth[seen], predicted[seen]
+            weights = None if weights is None else weights[seen]
         error = float(np.average(((truth - predicted) ** 2).mean(axis=1), weights=weights))
         # R2 of a single target is not defined; the error alone then decides.
         score = r2_score(truth, predicted, sample_weight=weights) if len(truth) > 1 else -error
@@ -329,6 +333,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
 
     # ---------------------------------------------------------------- learning on
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
         """Train for one epoch on these sequences, at a constant learning rate.

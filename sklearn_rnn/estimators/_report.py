@@ -14,15 +14,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import BaselineWarning
-from ..sequences import Sequences, check_weights
+from ..sequences import Sequences, align_targets, check_weights
 from ..training import Origins
 from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
 from ._targets import Target
 
 # With fewer sequences than these nothing is said, and something only if it is clear the more.
 _FEWEST, _MANY = 10, 30
-# On fewer, standard errors are too rough themselves to warn by them.
-_FEWEST_TO_WARN = 60
+# Of what the worse one gets wrong, the better one has to get at least this part right.
+_WORTH_A_WORD = 0.01
 NOTHING = "nothing was held out"
 
 
@@ -53,8 +53,6 @@ class Report:
         The outcome in words.
     baselines : Baselines or None
         The fitted baselines.
-    left_out : bool
-        Whether each was left out in turn of a fit on all others.
     """
 
     metric: str
@@ -68,7 +66,6 @@ class Report:
     linear_error: float | None = None
     verdict: str = "not known: pass X_val and y_val, or early_stopping=True, or use compare(...)"
     baselines: Baselines | None = None
-    left_out: bool = False
 
     def compare(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> Report:
         """Score a fitted model and the stored baselines on other sequences.
@@ -96,6 +93,7 @@ class Report:
         if self.baselines is None:
             raise ValueError("This report has no baselines; see its verdict.")
         sequences = model._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         labels = model._prepare_y(y, sequences)
         weights = check_weights(sample_weight, len(sequences))
         return on_sequences(
@@ -111,11 +109,7 @@ class Report:
         ):
             if self.model_score is None or score is None or error is None:
                 continue
-            if name == "trivial" and self.left_out and self.metric == "accuracy":
-                # Without the one that is left out, the other labels are more frequent: where
-                # nothing can be learned, left-out predictions are worse than chance.
-                continue
-            if _clearly(score - self.model_score, error, self.n_effective):
+            if _clearly(score, self.model_score, error, self.n_effective):
                 return name
         return None
 
@@ -172,12 +166,15 @@ def judged(
     groups: np.ndarray | None,
     validation: str,
     *,
-    left_out: bool = False,
+    left_out_of: float = np.inf,
 ) -> Report:
     """Compare columns of outputs line by line; lines of a group are one observation.
 
-    ``left_out`` says that each was predicted by a model of all others. The mean is then that of
-    all others too. The most frequent label is not: in balanced classes it would always be wrong.
+    ``left_out_of`` is the weight of all of which each was left out in turn. Such predictions come
+    at the level of all, as the mean and the most frequent label do; see `at_level_of_all`. They
+    err together, since nearly all that they learn from is the same: what is left out of n scatters
+    as though it were n / 2 (C. Nadeau and Y. Bengio, "Inference for the generalization error",
+    Machine Learning 52, 2003).
     """
     target = baselines.target
     level = np.average(wanted, axis=0, weights=weights)
@@ -187,9 +184,6 @@ def judged(
     if groups is None:
         groups = np.arange(len(wanted))
     each = np.bincount(groups, weights=weights)
-    if left_out and target.head == "continuous":
-        others = 1 / (1 - np.minimum(each / each.sum(), 0.5))[groups][:, None]
-        trivial = wanted + (level - wanted) * others
 
     def grouped(outputs: np.ndarray) -> np.ndarray:
         right = agreement(target, wanted, outputs, spread)
@@ -202,7 +196,8 @@ def judged(
     for other in right[1:]:
         difference = right[0] - other
         off = difference - np.average(difference, weights=each)
-        errors.append(float(np.sqrt(np.average(off**2, weights=each) / max(size - 1, 1))))
+        variance = np.average(off**2, weights=each) / max(size - 1, 1)
+        errors.append(float(np.sqrt(variance * (1 + each.sum() / left_out_of))))
     report = Report(
         "R2" if target.head == "continuous" else "accuracy",
         validation,
@@ -215,7 +210,6 @@ def judged(
         errors[1],
         "",
         baselines,
-        left_out,
     )
     return replace(report, verdict=_verdict(report))
 
@@ -236,6 +230,9 @@ def on_sequences(
     if target.per_step:
         groups = np.repeat(np.arange(len(sequences)), sequences.lengths)
         each = each[groups]
+    seen = target.observed(wanted)
+    if seen is not None:
+        each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
     answers = as_columns(target, _undecoded(model, sequences))
     return judged(
         baselines, wanted, answers, baselines.predict(sequences), each, groups, validation
@@ -250,7 +247,7 @@ def baselines_of(target: Target, origins: Origins) -> Baselines | None:
 def warn_of_baseline(report: Report, name: str, remedy: str, *, stacklevel: int) -> None:
     """Warn when a baseline does clearly better."""
     which = report.beaten_by
-    if which is None or report.n_effective < _FEWEST_TO_WARN:
+    if which is None:
         return
     score = report.linear_score if which == "linear" else report.trivial_score
     what = (
@@ -274,10 +271,11 @@ def _undecoded(model: Any, sequences: Sequences) -> np.ndarray:
     return np.asarray(model._predict_raw(sequences))
 
 
-def _clearly(difference: float, error: float, n: float) -> bool:
-    """Tell whether a difference is beyond noise."""
+def _clearly(better: float, worse: float, error: float, n: float) -> bool:
+    """Tell whether a difference of scores is beyond noise, and worth a word."""
     strictness = 2.0 * max(1.0, np.sqrt(_MANY / max(n, 1)))
-    return n >= _FEWEST and difference > max(strictness * error, 1e-9)
+    smallest = _WORTH_A_WORD * (1.0 - worse) + 1e-9
+    return n >= _FEWEST and better - worse > max(strictness * error, smallest)
 
 
 def _verdict(report: Report) -> str:
@@ -291,8 +289,8 @@ def _verdict(report: Report) -> str:
     n = report.n_effective
     if n < _FEWEST:
         return f"not known: {report.n_validation} are too few to tell"
-    linear = _clearly(report.model_score - report.linear_score, report.linear_error or 0.0, n)
-    trivial = _clearly(report.model_score - report.trivial_score, report.trivial_error or 0.0, n)
+    linear = _clearly(report.model_score, report.linear_score, report.linear_error or 0.0, n)
+    trivial = _clearly(report.model_score, report.trivial_score, report.trivial_error or 0.0, n)
     if linear and trivial:
         return "clearly better than the linear baseline"
     if trivial:

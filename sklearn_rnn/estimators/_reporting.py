@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Sequences
-from ..training import Origins, TrainingNet
+from ..training import Origins, TrainingNet, at_level_of_all
 from ._baselines import wanted_columns
 from ._closed_form import ClosedForm
 from ._fit_data import FitData
@@ -47,7 +47,8 @@ class ReportMixin:
             self.report_ = self._report_on_recordings(baselines, data, closed)
         elif closed is not None and closed.left_out and (data.held_out is None or kept is not None):
             unseen = self._unseen(closed, kept)
-            found = baselines.fit(sequences, data.solved_on, data.encoded, weights, left_out=True)
+            solved = data.solved_on
+            found = baselines.fit(sequences, solved, data.encoded, weights, left_out=True)
             names = dict(zip(unseen, keys(sequences, np.array(list(unseen))), strict=True))
             both = np.array([row for row, name in names.items() if name in found])
             name = "training sequences, each left out in turn"
@@ -61,7 +62,7 @@ class ReportMixin:
                 np.ones(len(both)) if weights is None else weights[both],
                 None,
                 name,
-                left_out=kept is None,
+                left_out_of=float(len(solved) if weights is None else weights[solved].sum()),
             )
         else:
             baselines.fit(sequences, data.rows, data.encoded, weights)
@@ -79,16 +80,31 @@ class ReportMixin:
         baselines.fit(data.sequences, data.rows, data.encoded, weights)
         if kept is None or closed.unseen is None:
             return empty_report(self._target, baselines)
+        assert data.recordings is not None
         unseen = self._unseen(closed, kept)
+        wanted = wanted_columns(self._target, data.encoded)
+        each = np.ones(len(wanted)) if weights is None else weights
+        mass = float(each[data.solved_on].sum())
+        # The cuts of a recording are one observation. All that is known of the level is used, as
+        # by the closed form: few recordings are seldom those of the others' level.
+        baselines.level = np.average(wanted[data.solved_on], axis=0, weights=each[data.solved_on])
+        linear = at_level_of_all(
+            baselines.predict(data.sequences[kept]),
+            wanted[kept],
+            each[kept],
+            np.zeros(len(kept), dtype=int),
+            mass,
+        )
+        numbers = data.recordings[np.searchsorted(data.solved_on, kept)]
         return judged(
             baselines,
-            wanted_columns(self._target, data.encoded)[kept],
+            wanted[kept],
             np.stack([unseen[row] for row in kept.tolist()]),
-            baselines.predict(data.sequences[kept]),
-            np.ones(len(kept)) if weights is None else weights[kept],
-            None,
-            "training sequences of recordings that the recurrence has not seen",
-            left_out=False,
+            linear,
+            each[kept],
+            np.unique(numbers, return_inverse=True)[1],
+            "recordings that the recurrence has not seen",
+            left_out_of=mass,
         )
 
     def _unseen(self, closed: ClosedForm, kept: np.ndarray | None) -> dict[int, np.ndarray]:

@@ -20,13 +20,17 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    align_targets,
+    all_or_nothing,
     check_missing,
     check_weights,
     check_X,
+    kept_if_interrupted,
     public_module,
+    require_in_step,
 )
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..training import resolve_device, step_statistics
+from ..training import resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
 from ._readout import block_keys, keys, proportions
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
@@ -114,13 +118,15 @@ class BaseReservoir(
         categories = sequences.static_categories or ()
         n_static = 0 if sequences.static is None else sequences.static.shape[1]
         known = tuple(len(c) if c else None for c in categories) or (None,) * n_static
-        statistics = None if sequences.is_tokens else step_statistics(sequences, rows, weights)
+        of_steps = width_statistics if sequences.is_tokens else step_statistics
+        statistics = of_steps(sequences, rows, weights)
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
         config = ReservoirConfig(
             n_channels=sequences.n_channels + (sequences.times is not None),
             vocabulary_size=sequences.vocabulary_size,
+            timed=sequences.is_tokens and sequences.times is not None,
             indicator=indicator,
             static_cardinalities=known,
             units=int(self.hidden_size),
@@ -134,6 +140,26 @@ class BaseReservoir(
         features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
         self._features = features
         self._n_features_out = features.pooled_size
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X and y, then return the features of the training sequences.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of n_samples targets
+            As in `fit`, but in the order of X: what comes after has no labels to align it by.
+        **fit_params : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            As from `transform`.
+        """
+        require_in_step(X, y, type(self).__name__)
+        return super().fit_transform(X, y, **fit_params)
 
     @names_parameters
     def transform(self, X: Any) -> np.ndarray:
@@ -186,9 +212,10 @@ class BaseReservoir(
         """Tell scikit-learn's callbacks that a fit is done."""
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted_state
+            )
 
     def _fitted_state(self) -> dict[str, Any]:
         """Return the attributes that make a clone of this estimator able to predict."""
@@ -253,6 +280,7 @@ class ReservoirPredictor(BaseReservoir):
         by_target = np.repeat(each, sequences.lengths) if self._target.per_step else each
         return each, by_target
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -266,7 +294,9 @@ class ReservoirPredictor(BaseReservoir):
             ``(n_steps_i,)`` or ``(n_steps_i, n_channels)`` arrays, a data frame with list
             columns, or `Sequences`. NaN means missing.
         y : array-like or list of n_samples targets
-            One target a sequence, several, or one or several at every step.
+            One target a sequence, several, or one or several at every step. Where X and y have
+            labels, the `ids` of `Sequences` and the index of pandas data, y is aligned by them,
+            and so are weights; labels that differ are refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sequence: two is the same as the sequence given twice.
 
@@ -283,7 +313,7 @@ class ReservoirPredictor(BaseReservoir):
         sequences, rows, encoded, weights = self._add(X, y, sample_weight, reset=True)
         self._readout.keeps_sums = False
         self._set_report(sequences, rows, encoded, weights)
-        self._report_fit(X, y)
+        self._report_fit(X, align_targets(X, y)[0])
         return self
 
     def _set_report(
@@ -310,14 +340,14 @@ class ReservoirPredictor(BaseReservoir):
         self.report_ = judged(
             baselines,
             solution.targets[lines],
-            solution.left_out[lines],
+            solution.levelled[lines],
             np.concatenate([found[key] for key, _ in solution.keys if key in found]),
             solution.weights[lines],
             groups,
             f"{unit}, each left out in turn",
-            left_out=True,
+            left_out_of=float(weights.sum()),
         )
-        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=6)
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
 
     @names_parameters
     def _add(
@@ -330,6 +360,7 @@ class ReservoirPredictor(BaseReservoir):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         sequences = self._read(X, reset=reset)
+        y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
@@ -340,7 +371,9 @@ class ReservoirPredictor(BaseReservoir):
         rows = np.flatnonzero(each)
         if not len(rows):
             raise ValueError("sample_weight is zero for every training sequence.")
-        wanted = encoded
+        wanted, seen = encoded, self._target.observed(encoded)
+        if seen is not None:
+            by_target, wanted = by_target * seen, np.where(seen[:, None], wanted, 0.0)
         if self._target.head != "continuous":
             wanted = 2.0 * proportions(self._target, encoded) - 1.0
         if reset:
@@ -359,13 +392,10 @@ class ReservoirPredictor(BaseReservoir):
                 f"This {type(self).__name__} was fitted by fit and then saved, which keeps no "
                 "sums to go on from; make the first call partial_fit."
             )
+        else:
+            self._readout = self._readout.copy()
         add = self._add_steps if self._target.per_step else self._add_pooled
-        try:
-            add(sequences, rows, wanted, by_target)
-        except BaseException:
-            # Sums of a part of the data would pass for those of all.
-            del self._readout
-            raise
+        add(sequences, rows, wanted, by_target)
         return sequences, rows, encoded, each if self._target.per_step else by_target
 
     def _add_pooled(

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_weights
+from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
 from ._labels import LabelsMixin
 from ._reservoir_base import ReservoirPredictor
@@ -164,6 +164,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         # A class of weight zero teaches nothing.
         return np.where(by_target > 0, each, 0.0), by_target
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -295,6 +296,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         if not isinstance(self._target, StepLabelTarget):
             return super().score(X, y, sample_weight)
         sequences = self._read_for_prediction(X)
+        y, sample_weight = align_targets(X, y, sample_weight)
         weights = check_weights(sample_weight, len(sequences))
         if weights is not None:
             weights = np.repeat(weights, sequences.lengths)

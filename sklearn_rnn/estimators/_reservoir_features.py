@@ -34,7 +34,7 @@ _STEPS_AT_ONCE = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class ReservoirConfig:
-    """The architecture as plain values; see `Reservoir` for the last five."""
+    """The architecture as plain values; see `Reservoir` for those from the units on."""
 
     n_channels: int
     vocabulary_size: int | None
@@ -45,6 +45,7 @@ class ReservoirConfig:
     input_scale: float
     poolings: tuple[str, ...]
     bidirectional: bool
+    timed: bool = False
 
 
 class ReservoirFeatures:
@@ -65,7 +66,7 @@ class ReservoirFeatures:
             self.input: torch.nn.Module = NumericInput(config.n_channels, config.indicator)
         else:
             with torch.device("meta"):
-                self.input = TokenInput(config.vocabulary_size, _TOKEN_SIZE)
+                self.input = TokenInput(config.vocabulary_size, _TOKEN_SIZE, timed=config.timed)
             self.input.to_empty(device="cpu")
         size: int = int(self.input.output_size)
         self.reservoir = Reservoir(
@@ -127,8 +128,8 @@ class ReservoirFeatures:
             drawn = torch.empty(table.shape, dtype=torch.float64).normal_(generator=generator)
             drawn[-1] = 0
             table.copy_(drawn)
-        else:
-            assert isinstance(self.input, NumericInput) and statistics is not None
+        if statistics is not None:
+            assert isinstance(self.input, NumericInput | TokenInput)
             self.input.set_statistics(
                 torch.from_numpy(statistics.mean), torch.from_numpy(statistics.scale)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..sequences import all_or_nothing
 from ..sequences._sklearn import _fit_context
 from ._numbers import NumbersMixin
 from ._reservoir_base import ReservoirPredictor
@@ -119,6 +120,7 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> ReservoirRegressor:
         """Add sequences to what the readout is solved from; none is forgotten.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.callback import with_callbacks
 
+from ..sequences import all_or_nothing
 from ..sequences._sklearn import _fit_context
 from ._reservoir_base import BaseReservoir
 
@@ -110,6 +111,7 @@ class ReservoirTransformer(BaseReservoir):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> ReservoirTransformer:

@@ -20,6 +20,9 @@ def target_statistics(
     chosen[rows] = 1.0 if weights is None else weights[rows]
     by_target = np.repeat(chosen, sequences.lengths) if target.per_step else chosen
     values = np.asarray(encoded, dtype=np.float64)
+    seen = target.observed(values)
+    if seen is not None:
+        values, by_target = values[seen], by_target[seen]
     mean = np.average(values, axis=0, weights=by_target)
     scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=by_target))
     return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1e-300), scale, 1.0)

@@ -5,6 +5,7 @@ Imports layers 1 and 2.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,13 @@ class SolvedReadout:
         self._gain, self._bound = 1.0, np.inf
         self.keeps_sums = True
 
+    def copy(self) -> SolvedReadout:
+        """Return a readout that can be added to, while this one stays as it is."""
+        assert self.sums is not None
+        other = copy.copy(self)
+        other.sums, other._solution = self.sums.copy(), None
+        return other
+
     def add(self, *portion: Any) -> None:
         """Add samples, as `NormalEquations.add` takes them."""
         assert self.sums is not None
@@ -62,13 +70,15 @@ class SolvedReadout:
         """The readout of what has been added so far."""
         if self._solution is None:
             assert self.sums is not None
-            self._solution = self.sums.solve(
+            solution = self.sums.solve(
                 self._judge,
                 alpha=None if isinstance(self.alpha, str) else self.alpha,
                 emphasis=self.emphasis,
             )
-            self._gain = self._best_gain(self._solution)
-            self._bound = max(float(np.abs(self._solution.left_out).max()), 1e-12)
+            self._gain = self._best_gain(solution)
+            self._bound = max(float(np.abs(solution.left_out).max()), 1e-12)
+            # Last, as it says that the others are there.
+            self._solution = solution
         return self._solution
 
     @property

@@ -21,6 +21,8 @@ from ..training import (
     seeded_globals,
 )
 
+_BITS = "bits of bfloat16"
+
 
 def pack_net(net: TrainingNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
     """Return the net as a dict of plain values and arrays, with the optimizer if resumable."""
@@ -52,6 +54,8 @@ def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
 def _plain(value: Any) -> Any:
     """Replace tensors by NumPy arrays, inside dicts, lists and tuples too."""
     if isinstance(value, torch.Tensor):
+        if value.dtype == torch.bfloat16:  # which NumPy has not
+            return {_BITS: _plain(value.view(torch.int16))}
         return value.detach().cpu().numpy().copy()
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -64,6 +68,8 @@ def _tensors(value: Any) -> Any:
     """Replace NumPy arrays by tensors, inside dicts, lists and tuples too."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
+    if isinstance(value, dict) and set(value) == {_BITS}:
+        return _tensors(value[_BITS]).view(torch.bfloat16)
     if isinstance(value, dict):
         return {key: _tensors(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

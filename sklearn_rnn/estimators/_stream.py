@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
 from ..sequences._door import InputSchema
-from ..sequences._values import as_numbers
+from ..sequences._values import as_numbers, as_times
 from ..training import TrainingNet
 from ._state import _plain, _tensors
 from ._targets import (
@@ -121,9 +121,8 @@ class SequenceStream:
         self._schema: InputSchema = model._input_schema_
         self._network: Any = model.net_.network_for(model._prediction_dtype())
         self._device = model.net_.run.compute.device
-        self._dtype = (
-            torch.int64 if self._schema.vocabulary_size is not None else self._network.states_dtype
-        )
+        self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
+        self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
         self._per_step: bool = model._target.per_step
         static = None
         if self._static is not None:
@@ -150,9 +149,9 @@ class SequenceStream:
         steps : number, array-like of shape (n_channels,) or (n_steps, n_channels)
             One step, or several. With one channel, an array of shape (n_steps,) is several steps.
             NaN means missing.
-        times : number or array-like of shape (n_steps,), default=None
+        times : number, date or array-like of shape (n_steps,), default=None
             Times of the steps, increasing from push to push, where the model was fitted with
-            times.
+            times; dates become seconds, as in `Sequences.from_list`.
 
         Returns
         -------
@@ -171,7 +170,7 @@ class SequenceStream:
         read = self._with_widths(values, times)
         kind = str(self._dtype).removeprefix("torch.")
         tensor = torch.from_numpy(np.array(read, dtype=kind, order="C"))[None].to(self._device)
-        if self._schema.vocabulary_size is not None:
+        if self._tokens_alone:
             tensor = tensor[:, :, 0]
         self._compute(tensor)
         self._single = single
@@ -252,18 +251,7 @@ class SequenceStream:
 
     def _read_steps(self, steps: Any) -> tuple[np.ndarray, bool]:
         """Return (t, C) values, and whether they were given as one step."""
-        channels = self._schema.n_channels
-        values = as_numbers(steps, "The pushed steps")
-        single = values.ndim == 0 or (values.ndim == 1 and channels > 1)
-        if values.ndim == 0 or (values.ndim == 1 and channels == 1):
-            values = values.reshape(-1, 1)
-        elif values.ndim == 1:
-            values = values[None]
-        if values.ndim != 2 or values.shape[1] != channels or not len(values):
-            raise ValueError(
-                f"{type(self._model).__name__} was fitted on steps of {channels} channel(s); push "
-                f"an array of shape ({channels},) or (n_steps, {channels}), got {np.shape(steps)}."
-            )
+        values, single = read_steps(steps, self._schema.n_channels, type(self._model).__name__)
         if self._schema.vocabulary_size is not None:
             if values.dtype.kind not in "iu" or values.min() < 0:
                 raise ValueError("Tokens must be integers of at least 0.")
@@ -294,7 +282,7 @@ class SequenceStream:
             )
         if times is None:
             return values
-        clock = np.atleast_1d(np.asarray(times))
+        clock = as_times(np.atleast_1d(times), "times")
         # Whole numbers may be larger than float64 tells apart.
         clock = clock.astype(np.int64 if clock.dtype.kind in "iu" else np.float64)
         if clock.shape != (len(values),):
@@ -392,3 +380,19 @@ def _code(value: Any, labels: tuple[Any, ...] | None) -> float:
     if labels is None:
         return np.nan if value is None else float(value)
     return float(labels.index(value)) if value in labels else np.nan
+
+
+def read_steps(steps: Any, channels: int, name: str) -> tuple[np.ndarray, bool]:
+    """Return pushed steps as (t, C) values, and whether they were given as one step."""
+    values = as_numbers(steps, "The pushed steps")
+    single = values.ndim == 0 or (values.ndim == 1 and channels > 1)
+    if values.ndim == 0 or (values.ndim == 1 and channels == 1):
+        values = values.reshape(-1, 1)
+    elif values.ndim == 1:
+        values = values[None]
+    if values.ndim != 2 or values.shape[1] != channels or not len(values):
+        raise ValueError(
+            f"{name} was fitted on steps of {channels} channel(s); push an array of shape "
+            f"({channels},) or (n_steps, {channels}), got {np.shape(steps)}."
+        )
+    return values, single

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -12,12 +13,13 @@ import torch
 
 from ..metrics import entity_f1_score, token_accuracy_score
 from ..metrics._tagging import scheme_of
-from ..sequences import Sequences, check_X
+from ..sequences import Sequences, align_targets, check_X
 from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
 from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
-from ._tags import TagLists, TagRows, TagTarget, allowed_transitions, read_tags
+from ._step_lists import StepLists
+from ._tags import TagRows, TagTarget, allowed_transitions, read_tags
 from ._word_encoder import WordEncoder
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
@@ -38,6 +40,13 @@ _NOT_OFFERED = {
     "tbptt_steps",
     "gradient_checkpointing",
 }
+
+
+class _TagScores(StrOptions):
+    """The names that `scoring` takes; an error says what a search takes."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} (a search takes scoring=sklearn_rnn.metrics.entity_f1_scorer)"
 
 
 class SequenceTagger(BaseRNN):
@@ -113,7 +122,8 @@ class SequenceTagger(BaseRNN):
     tol : float, default=1e-4
         Smallest improvement of the validation score that counts.
     scoring : {"token_accuracy", "entity_f1"}, default="token_accuracy"
-        What `score`, and with it a grid search, and early stopping go by.
+        What `score`, and with it a grid search, and early stopping go by. A search that goes by
+        something else than its estimators takes ``scoring=metrics.entity_f1_scorer``.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
     device : str, default="auto"
@@ -201,7 +211,7 @@ class SequenceTagger(BaseRNN):
         "constraints": [StrOptions({"auto"}), None],
         "character_size": [Interval(Integral, 0, None, closed="left")],
         "word_dropout": [Interval(Real, 0, 1, closed="left")],
-        "scoring": [StrOptions({"token_accuracy", "entity_f1"})],
+        "scoring": [_TagScores({"token_accuracy", "entity_f1"})],
     }
 
     # What other estimators offer as parameters.
@@ -437,14 +447,14 @@ class SequenceTagger(BaseRNN):
         tags, labels = self._decode(sequences, "tags")
         return self._named(sequences, tags, labels)
 
-    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> TagLists:
+    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> StepLists:
         """Return labels in the place of indices, by row."""
         names = self.classes_[tags].tolist()
         bounds = np.asarray(sequences.offsets).tolist()
         rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
         if self.sequence_classes_ is None:
-            return TagLists(rows)
-        return TagLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
+            return StepLists(rows)
+        return StepLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
 
     def predict_proba(self, X: Any) -> list[np.ndarray]:
         """Return the probability of every tag at every step.
@@ -481,17 +491,32 @@ class SequenceTagger(BaseRNN):
         score : float
             From 0 to 1; higher is better.
         """
+        return self._score_tags(X, y, self._metric(), sample_weight)
+
+    def _metric(self) -> Callable[..., Any]:
+        """Return what `scoring` names."""
+        return entity_f1_score if self.scoring == "entity_f1" else token_accuracy_score
+
+    def _score_tags(
+        self, X: Any, y: Any, metric: Callable[..., Any], sample_weight: Any = None
+    ) -> float:
+        """Return what a metric says of the predicted tags; scorers call it too."""
         sequences = self._read_for_prediction(X)
-        rows = read_tags(y, sequences)
-        return self._score(sequences, rows, self._decode(sequences, "tags")[0], sample_weight)
+        y, sample_weight = align_targets(X, y, sample_weight)
+        rows, tags = read_tags(y, sequences), self._decode(sequences, "tags")[0]
+        return self._score(sequences, rows, tags, sample_weight, metric)
 
     def _score(
-        self, sequences: Sequences, y: TagRows, tags: np.ndarray, weights: np.ndarray | None
+        self,
+        sequences: Sequences,
+        y: TagRows,
+        tags: np.ndarray,
+        weights: np.ndarray | None,
+        metric: Callable[..., Any],
     ) -> float:
         """Return the score of tags, flat by step."""
         true = [(row[1] if y.joint else row).tolist() for row in y]
         found = np.split(self.classes_[tags], np.asarray(sequences.offsets)[1:-1])
-        metric: Any = entity_f1_score if self.scoring == "entity_f1" else token_accuracy_score
         return float(metric(true, [row.tolist() for row in found], sample_weight=weights))
 
     def _score_sequences(
@@ -500,7 +525,7 @@ class SequenceTagger(BaseRNN):
         """Return score and loss a step of the network as it is."""
         raw = self._raw(sequences)
         tags, _ = self._decode(sequences, "tags", raw)
-        score = self._score(sequences, y, tags, weights)
+        score = self._score(sequences, y, tags, weights, self._metric())
         probabilities, _ = self._decode(sequences, "probabilities", raw)
         encoded = self._target.encode(y, sequences)
         own = encoded if encoded.ndim == 1 else encoded[:, 0]

@@ -17,20 +17,6 @@ from ._targets import LabelTarget, Target
 _LISTS = (list, tuple, np.ndarray)
 
 
-class TagLists(list):
-    """A list of lists that NumPy takes as an array of lists, whatever their lengths.
-
-    scikit-learn's ``cross_val_predict`` joins predictions with NumPy.
-    """
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        rows = np.empty(len(self), dtype=object)
-        rows[:] = [None] * len(self)
-        for place, row in enumerate(self):
-            rows[place] = row
-        return rows
-
-
 class TagRows(list):
     """Checked targets: a list with one 1-D array of labels a row, or (label, array) pairs."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Sequences, check_regression_y, check_step_y
+from ._step_lists import StepLists
 
 # Targets whose mean is so many times their spread are counted from it.
 _FAR_FROM_ZERO = 100.0
@@ -37,6 +38,10 @@ class Target(ABC):
     @abstractmethod
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
         """Return the array that the head learns; refuse what the fitted encoding cannot hold."""
+
+    def observed(self, encoded: np.ndarray) -> np.ndarray | None:
+        """Return which encoded targets count; None where all do. Only steps may have none."""
+        return None
 
 
 class LabelTarget(Target):
@@ -160,7 +165,8 @@ class StepTarget(Target):
     """One or several numbers a step; predictions come back in the form in which y came.
 
     A list of 1-D or 2-D arrays gives such a list, `Sequences` give `Sequences`, and a 3-D array
-    gives one when all sequences have the same length, else `Sequences`.
+    gives one when all sequences have the same length, else `Sequences`. A step at which a target is
+    NaN does not count.
     """
 
     head = "continuous"
@@ -169,7 +175,9 @@ class StepTarget(Target):
     def __init__(self, y: Any, sequences: Sequences) -> None:
         steps = check_step_y(y, sequences)
         self.n_outputs = steps.n_channels
-        self.origin = _origin(np.asarray(steps.values, dtype=np.float64))
+        values = np.asarray(steps.values, dtype=np.float64)
+        self.origin = _origin(values[~np.isnan(values).any(axis=1)])
+        self.is_dense = len(set(sequences.lengths.tolist())) == 1
         if isinstance(y, Sequences):
             self.form = "sequences"
         elif getattr(y, "ndim", None) == 3:
@@ -187,6 +195,11 @@ class StepTarget(Target):
             )
         return steps.values - self.origin
 
+    def observed(self, encoded: np.ndarray) -> np.ndarray | None:
+        """Return which steps have all their targets."""
+        seen = ~np.isnan(encoded).any(axis=1)
+        return None if seen.all() else seen
+
     def decode(self, predictions: np.ndarray, sequences: Sequences) -> Any:
         """Return predictions, flat by step, in the form of y."""
         predictions = predictions + self.origin
@@ -194,5 +207,14 @@ class StepTarget(Target):
         if self.form == "array" and len(set(sequences.lengths.tolist())) == 1:
             return predictions.reshape(len(sequences), -1, predictions.shape[1])
         if self.form == "vectors":
-            return [row[:, 0] for row in steps]
-        return list(steps) if self.form == "list" else steps
+            return StepLists((row[:, 0] for row in steps), is_dense=self.is_dense)
+        return StepLists(steps, is_dense=self.is_dense) if self.form == "list" else steps
+
+
+def weigh_observed(
+    weights: np.ndarray | None, seen: np.ndarray | None, n_targets: int
+) -> np.ndarray | None:
+    """Return the weights of targets with zero where there is none."""
+    if seen is None:
+        return weights
+    return (np.ones(n_targets) if weights is None else weights) * seen

@@ -97,7 +97,9 @@ def prepare_embeddings(
                 _start_alike(layer, lexicon.tokens, occurs, generator)
             layer.embedding.weight *= _SCALE_OF_LETTERS if letters else _SCALE_OF_WORDS
     unseen = np.flatnonzero(~occurs)
-    layer.set_embeddings(torch.zeros(len(unseen), layer.output_size), torch.from_numpy(unseen))
+    layer.set_embeddings(
+        torch.zeros(len(unseen), layer.embedding.embedding_dim), torch.from_numpy(unseen)
+    )
     if lexicon is None or lexicon.vectors is None:
         return
     known = np.flatnonzero(~np.isnan(lexicon.vectors).any(axis=1))
@@ -113,7 +115,7 @@ def _start_alike(
     The parts are those of 2 to 5 characters that several words have; their vectors are random.
     """
     parts = spelled_parts(tokens, occurs)
-    shape = (parts.shape[1], layer.output_size)
+    shape = (parts.shape[1], layer.embedding.embedding_dim)
     of_parts = torch.empty(shape, dtype=torch.float64).normal_(generator=generator)
     spelled = parts @ of_parts.numpy()
     alike = np.flatnonzero(spelled.any(axis=1))

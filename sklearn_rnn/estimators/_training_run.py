@@ -1,4 +1,4 @@
-"""Training the recurrence of an estimator, epoch by epoch. Imports scikit-learn and layer 2."""
+"""Training the recurrence of an estimator, epoch by epoch. Imports scikit-learn, layers 0 and 2."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from ..sequences import kept_if_interrupted
 from ..training import (
     BestWeights,
     DivergenceError,
@@ -87,25 +88,27 @@ class TrainingRunMixin:
                 guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
             )
         except KeyboardInterrupt as interrupt:
+            if not data.first:
+                raise
             interrupted = interrupt
+            self.n_iter_ = len(self._history)
+            self.net_.module_.eval()
         except DivergenceError as error:
             self._diverged(error, best, recipe)
-        except BaseException:
-            del self.net_
-            raise
         finally:
             progress.close()
         if best.has_weights and self.early_stopping:
             best.restore(self.net_.module_)
-            self.net_.run.converted = None
-        with self._guarded():
-            finish()
+        self.net_.run.converted = None
         self.best_validation_score_ = best.score if best.has_weights else None
-        if interrupted is not None:
-            raise interrupted
-        context.call_on_fit_task_end(
-            estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
-        )
+        with kept_if_interrupted():
+            with self._guarded():
+                finish()
+            if interrupted is not None:
+                raise interrupted
+            context.call_on_fit_task_end(
+                estimator=self, X=data.X, y=data.y, reconstruction_attributes=self._fitted_state
+            )
 
     def _diverged(self, error: DivergenceError, best: BestWeights, recipe: Recipe) -> None:
         """Warn and fall back to the best weights, or refuse when there are none."""
@@ -118,10 +121,9 @@ class TrainingRunMixin:
             warnings.warn(
                 f"{what} The weights of epoch {best.epoch} are kept.",
                 ConvergenceWarning,
-                stacklevel=8,
+                stacklevel=9,
             )
             return
-        del self.net_
         raise ValueError(what) from error
 
 

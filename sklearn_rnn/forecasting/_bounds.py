@@ -57,5 +57,5 @@ def check_range(history: History, transform: str | None, distribution: str) -> N
             f"target_transform={transform!r} leaves {int((least <= 0).sum())} of {len(least)} "
             f"series{named} as they are: they hold values that are not positive.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

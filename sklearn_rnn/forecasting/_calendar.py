@@ -26,7 +26,7 @@ def choose_features(asked: Any, grid: Grid, places: Array) -> tuple[str, ...]:
     ``"auto"`` takes every cycle that is longer than two steps and that the training rows have seen
     twice; there is none where time is a number.
     """
-    if asked is None or asked is False:
+    if asked is None:
         return ()
     dated = grid.kind in ("date", "business", "months", "period")
     if isinstance(asked, str) and asked == "auto":

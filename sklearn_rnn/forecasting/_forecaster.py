@@ -5,6 +5,7 @@ Imports the rooms below and the parts of this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
@@ -16,7 +17,12 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
-from ..sequences import DOC_LINK_TEMPLATE, public_module
+from ..sequences import (
+    DOC_LINK_TEMPLATE,
+    all_or_nothing,
+    kept_if_interrupted,
+    public_module,
+)
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
 from ..training import (
@@ -219,7 +225,7 @@ class SequenceForecaster(
         "time_col": "no_validation",  # type: ignore[dict-item]
         "freq": "no_validation",  # type: ignore[dict-item]
         "season_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "time_features": [str, "array-like", None, "boolean"],
+        "time_features": [str, "array-like", None],
         "past_covariates": [str, Integral, "array-like", None],
         "static_covariates": [str, Integral, "array-like", None],
         "quantiles": ["array-like"],
@@ -340,6 +346,7 @@ class SequenceForecaster(
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> SequenceForecaster:
@@ -397,25 +404,51 @@ class SequenceForecaster(
         horizon = usual if self.horizon == "auto" else int(self.horizon)
         seed = self._draw_seed()
         context = self._init_callback_context(max_subtasks=None)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        model = self._train(panel, horizon, seed, compute, context)
-
-        self.model_, self._history, self.horizon_ = model, history, horizon
-        self.freq_, self.season_length_ = history.grid.describe(), panel.season_length
-        self.series_ = np.empty(len(history.labels), dtype=object)
-        self.series_[:] = history.labels
-        self.validation_ = dict(model.report_)
-        self.n_iter_ = max(1, len(model.history_))
-        self._seed, self._levels = seed, tuple(LEVELS)
-        self._trained = panel.lengths.copy()
+        rows, targets = self._rows_to_predict(X, y)
+        context.call_on_fit_task_begin(estimator=self, X=rows, y=targets)
+        series_ = np.empty(len(history.labels), dtype=object)
+        series_[:] = history.labels
         absent = np.isnan(values).all(axis=0)
-        self._means = np.nanmean(np.where(absent, 0.0, values), axis=0)
-        self._report: dict[str, dict] = {}
+        data = {
+            "_history": history,
+            "horizon_": horizon,
+            "freq_": history.grid.describe(),
+            "season_length_": panel.season_length,
+            "series_": series_,
+            "_seed": seed,
+            "_levels": tuple(LEVELS),
+            "_trained": panel.lengths.copy(),
+            "_means": np.nanmean(np.where(absent, 0.0, values), axis=0),
+            "_report": {},
+        }
+
+        def fitted(model: ForecastModel) -> dict[str, Any]:
+            """Return the attributes that make this estimator one that is fitted."""
+            validation, n_iter = dict(model.report_), max(1, len(model.history_))
+            return {**data, "model_": model, "validation_": validation, "n_iter_": n_iter}
+
+        def on_epoch(model: ForecastModel) -> bool:
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, X=rows, y=targets)
+            return bool(
+                epoch.call_on_fit_task_end(
+                    estimator=self,
+                    X=rows,
+                    y=targets,
+                    reconstruction_attributes=lambda: fitted(model.as_of_now()),
+                )
+            )
+
+        model = self._train(panel, horizon, seed, compute, on_epoch)
+        self.__dict__.update(fitted(model))
         if model.validation_ is not None:
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self, X=rows, y=targets, reconstruction_attributes=lambda: fitted(model)
+            )
         return self
 
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
@@ -430,11 +463,20 @@ class SequenceForecaster(
         else:
             table, bare = read_X(X, self, fitting=True)
             values, names, self._flat = read_y(y, table.n_rows, self)
-            table = times_of_y(table, y)
+            table = times_of_y(table, X, y, self)
             if given is not None:
                 self._note_features(X, bare, max(1, len(table.columns)))
         self.target_names_ = names or [f"y{k}" for k in range(values.shape[1])]
         return table, values, bare
+
+    def _rows_to_predict(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return the training data as `predict` and `score` take it, where y was all there was."""
+        if X is None:
+            import pandas as pd
+
+            X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
+            X = pd.RangeIndex(len(y)) if X is None else X
+        return X, y
 
     def _note_features(self, X: Any, bare: bool, n_columns: int) -> None:
         """Set `n_features_in_` and `feature_names_in_`."""
@@ -450,7 +492,12 @@ class SequenceForecaster(
             self.feature_names_in_ = np.asarray(columns, dtype=object)
 
     def _train(
-        self, panel: Any, horizon: int, seed: int, compute: Any, context: Any
+        self,
+        panel: Any,
+        horizon: int,
+        seed: int,
+        compute: Any,
+        after_epoch: Callable[[ForecastModel], bool],
     ) -> ForecastModel:
         """Fit the model, with a bar where one is wanted; say what to do when it diverges."""
         own = self.get_params(deep=False)
@@ -465,9 +512,7 @@ class SequenceForecaster(
 
         def on_epoch(record: EpochRecord) -> bool:
             progress.update(record)
-            epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self)
-            return bool(epoch.call_on_fit_task_end(estimator=self))
+            return after_epoch(model)
 
         tail = None if self.validation_horizon == "auto" else int(self.validation_horizon)
         try:

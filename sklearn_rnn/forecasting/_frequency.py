@@ -110,7 +110,7 @@ def _check_share(grid: Grid, times: Any, series: Array) -> None:
             f"The times look like {grid.describe()}, but only {share:.0%} of such steps have a "
             "row; the others count as missing. Pass freq= if the steps are longer.",
             UserWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
 
 

@@ -207,7 +207,7 @@ class ForecastModel:
                 seed=seed,
                 n_threads=self.n_threads,
                 weights=weights,
-                on_epoch=lambda record: self._note(record, on_epoch),
+                on_epoch=lambda record: self._note(record, on_epoch, network),
                 guard_globals=isinstance(options.cell, type),
             )
         return network.eval()
@@ -242,11 +242,27 @@ class ForecastModel:
         return averaged(maps, data.window), spread
 
     def _note(
-        self, record: EpochRecord, on_epoch: Callable[[EpochRecord], object] | None
+        self,
+        record: EpochRecord,
+        on_epoch: Callable[[EpochRecord], object] | None,
+        network: ForecastNetwork,
     ) -> object:
         """Keep an epoch's record, counted through all networks."""
         self.history_.append(replace(record, epoch=len(self.history_) + 1))
-        return on_epoch(self.history_[-1]) if on_epoch is not None else None
+        self._in_training = network
+        try:
+            return on_epoch(self.history_[-1]) if on_epoch is not None else None
+        finally:
+            del self._in_training
+
+    def as_of_now(self) -> ForecastModel:
+        """Return, within `on_epoch`, the model as if training ended with this epoch."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        network = copy.deepcopy(other.__dict__.pop("_in_training")).eval()
+        network.share.fill_(self.report_.get("share", 1.0))
+        other.networks_ = [network]
+        return other
 
     def _validate(
         self,
@@ -445,10 +461,12 @@ class ForecastModel:
                 point_z, quantile_z = [], []
                 for network in networks:
                     kept = network.share.clone()
-                    if share is not None:
-                        network.share.fill_(share)
-                    p, q = self._one(network, inputs, data, lanes, level, scale, generator)
-                    network.share.copy_(kept)
+                    try:
+                        if share is not None:
+                            network.share.fill_(share)
+                        p, q = self._one(network, inputs, data, lanes, level, scale, generator)
+                    finally:
+                        network.share.copy_(kept)
                     point_z.append(p)
                     quantile_z.append(q)
                 p = np.median(point_z, axis=0) if len(networks) > 1 else point_z[0]

@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics._scale import naive_scale
+from ..sequences import all_or_nothing
 from ..sequences._frames import column_role
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable, split_targets
@@ -144,6 +145,7 @@ class ForecastOutputMixin:
         check_is_fitted(self)
         table, _ = self._table(X)
         truth, _, _ = read_y(y, table.n_rows, self)
+        times_of_y(replace(table), X, y, self)
         point, _ = self._forecast_table(table)
         weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
         seen = ~np.isnan(truth).any(axis=1)
@@ -260,6 +262,7 @@ class ForecastOutputMixin:
 
     # ---------------------------------------------------------------- new history
 
+    @all_or_nothing
     def update(self, X: Any, y: Any) -> Any:
         """Take in what happened since, without fitting again; forecasts then start after it.
 
@@ -292,7 +295,7 @@ class ForecastOutputMixin:
             if bare and self._history.clock is not None:
                 table = read_clock(table, self._history.clock, self._history.grid)
             values, _, _ = read_y(y, table.n_rows, self)
-            table = times_of_y(table, y)
+            table = times_of_y(table, X, y, self)
         if values.shape[1] != len(self.target_names_):
             raise ValueError(
                 f"y has {values.shape[1]} targets, but fit had {len(self.target_names_)}."

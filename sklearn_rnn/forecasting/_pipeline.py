@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..sequences import all_or_nothing
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
+from ..sequences._values import unmasked
 from ._grid import Array
 from ._reading import is_table
 
@@ -47,6 +49,7 @@ class KeepTime(
         self.id_col = id_col
         self.time_col = time_col
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> KeepTime:
         """Fit the transformer to the covariates of X.
 
@@ -67,6 +70,7 @@ class KeepTime(
             self.transformer_.fit(covariates, y)
         return self
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit the transformer to the covariates of X, and transform them.
 
@@ -179,6 +183,7 @@ class KeepTime(
         """Return covariates (or None) and the columns of id and time (or None) as frames."""
         import pandas as pd
 
+        X = unmasked(X)
         if X is None or isinstance(X, pd.Index):
             return None, None
         if not is_table(X):

@@ -6,14 +6,15 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
 from ..sequences._frames import column_role, is_frame, is_series
 from ..sequences._step_table import StepTable, is_time_index, read_step_table
-from ..sequences._targets import refuse_strings
-from ..sequences._values import FLOAT32_MAX, excess
+from ..sequences._targets import refuse_dated_y, refuse_strings
+from ..sequences._values import FLOAT32_MAX, excess, unmasked
 from ._grid import Array, Grid
 from ._history import Clock
 
@@ -35,6 +36,7 @@ def is_table(X: Any) -> bool:
 def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
     """Return the table of `X`, and whether it is a bare array, without names and times."""
     id_col, time_col = estimator.id_col, estimator.time_col
+    X = unmasked(X)
     _refuse_no_rows(X, type(estimator).__name__)
     if is_table(X) or id_col is not None or time_col is not None or _has_dates(X):
         table = read_step_table(X, id_col=id_col, time_col=time_col)
@@ -93,7 +95,6 @@ def _has_dates(X: Any) -> bool:
 
 def _bare_table(array: Array) -> StepTable:
     """Wrap an array of numbers, its columns named by their numbers."""
-    import narwhals.stable.v2 as nw
     import pandas as pd
 
     columns = {
@@ -149,10 +150,11 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
     names = None
+    y = unmasked(y)
     if is_frame(y):
-        import narwhals.stable.v2 as nw
-
         frame = nw.from_native(y, eager_only=True)
+        if n_rows is not None:  # who and when is said by X, and compared with it elsewhere
+            frame = frame.drop(_own_columns(y, estimator))
         for name in frame.columns:
             boolean = frame.schema[name] == nw.Boolean
             if not boolean and column_role(frame.get_column(name)) != "numeric":
@@ -163,10 +165,12 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
         names = [str(name) for name in frame.columns]
         y = np.column_stack([frame.get_column(name).to_numpy() for name in frame.columns])
     elif is_series(y):
+        refuse_dated_y(y)
         name = getattr(y, "name", None)
         names = None if name is None else [str(name)]
         y = np.asarray(y)
     refuse_strings(y)
+    refuse_dated_y(y)
     checked = check_array(
         y,
         ensure_2d=False,
@@ -207,14 +211,42 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
     return values, names, flat
 
 
-def times_of_y(table: StepTable, y: Any) -> StepTable:
-    """Give a table without times those that y bears; refuse a y whose times are others."""
+def _own_columns(y: Any, estimator: Any) -> list[Any]:
+    """Name the columns of y that say whose its rows are, and when."""
+    if not is_frame(y):
+        return []
+    names = nw.from_native(y, eager_only=True).columns
+    return [name for name in (estimator.id_col, estimator.time_col) if name in names]
+
+
+def times_of_y(table: StepTable, X: Any, y: Any, estimator: Any) -> StepTable:
+    """Give a table without times those that y bears; refuse a y whose rows are others."""
     import pandas as pd
 
     index = y.index if isinstance(y, (pd.Series, pd.DataFrame)) else None
-    if index is None or not is_time_index(index) or len(index) != table.n_rows:
+    columns = _own_columns(y, estimator)
+    if columns:
+        id_col, time_col = (
+            name if name in columns else None for name in (estimator.id_col, estimator.time_col)
+        )
+        rows = nw.from_native(y, eager_only=True).select(columns).to_native()
+        own = read_step_table(rows, id_col=id_col, time_col=time_col)
+    elif index is None or len(index) != table.n_rows:
         return table
-    own = read_step_table(index)
+    elif is_time_index(index):
+        own = read_step_table(index)
+    else:
+        _refuse_other_order(X, index)
+        return table
+    if own.ids is not None and table.ids is not None and list(own.ids) != list(table.ids):
+        row = [mine == theirs for mine, theirs in zip(table.ids, own.ids, strict=True)].index(False)
+        raise ValueError(
+            f"The rows of X and y are of different series: row {row} of X is of "
+            f"{table.ids[row]!r}, that of y of {own.ids[row]!r}. Bring them into the same order, "
+            "or pass y without its index."
+        )
+    if own.times is None or own.counted:
+        return table
     if table.times is None or table.counted:
         table.times, table.time_name, table.counted = own.times, own.time_name, False
         table.ids = own.ids if table.ids is None else table.ids
@@ -228,3 +260,19 @@ def times_of_y(table: StepTable, y: Any) -> StepTable:
                 f"of y at {own.times[row]}. Align them, or pass y without its index."
             )
     return table
+
+
+def _refuse_other_order(X: Any, index: Any) -> None:
+    """Refuse a y whose index has the labels of X's in another order, or others by name."""
+    labels: Any = getattr(X, "index", None)
+    if not hasattr(labels, "equals") or len(labels) != len(index) or labels.equals(index):
+        return
+    named = index.name is not None and index.name == labels.name
+    if named or set(index) == set(labels):
+        pairs = enumerate(zip(labels, index, strict=True))
+        row, (mine, theirs) = next(found for found in pairs if found[1][0] != found[1][1])
+        raise ValueError(
+            f"The rows of y have other labels than those of X: row {row} of X is {mine!r}, that of "
+            f"y {theirs!r}. Pass y.loc[X.index], or y.to_numpy() if the rows are in "
+            "the same order already."
+        )

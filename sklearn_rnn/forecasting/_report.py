@@ -92,5 +92,5 @@ def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
             f"{kind}: MASE {rivals[best]:.3g} against {ours:.3g}. See report_; the series may "
             "have little to learn from, or a covariate may mislead.",
             BaselineWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

@@ -37,7 +37,7 @@ def warn_of_targets(history: History, names: list[str]) -> None:
         warnings.warn(
             f"Target {names[place]!r} holds no value: its forecasts are guesses. Drop it from y.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     for column, own in enumerate(history.schema.known):
         if own.categories is not None or panel.known is None:
@@ -52,7 +52,7 @@ def warn_of_targets(history: History, names: list[str]) -> None:
                 "every row: the model learns to copy it, and nobody knows it ahead. Drop it from "
                 "X, or list it in past_covariates.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
 
@@ -62,5 +62,5 @@ def _warn(history: History, which: Any, what: str, so: str) -> None:
     warnings.warn(
         f"{int(which.sum())} of {len(which)} series{named} {what}: {so}.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=7,
     )

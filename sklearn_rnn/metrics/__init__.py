@@ -17,14 +17,25 @@ from ._scorers import (
     rmsse_scorer,
     smape_scorer,
 )
+from ._steps import (
+    StepScorer,
+    step_absolute_error_scorer,
+    step_r2_scorer,
+    step_squared_error_scorer,
+)
 from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
+from ._tagging_scorer import TaggingScorer, entity_f1_scorer, token_accuracy_scorer
 
 __all__ = [
+    "TaggingScorer",
     "entity_f1_score",
+    "entity_f1_scorer",
     "entity_report",
     "find_entities",
     "token_accuracy_score",
+    "token_accuracy_scorer",
     "ForecastScorer",
+    "StepScorer",
     "coverage_scorer",
     "interval_coverage",
     "interval_score_scorer",
@@ -37,6 +48,9 @@ __all__ = [
     "rmsse_scorer",
     "root_mean_squared_scaled_error",
     "smape_scorer",
+    "step_absolute_error_scorer",
+    "step_r2_scorer",
+    "step_squared_error_scorer",
     "symmetric_mean_absolute_percentage_error",
     "weighted_quantile_loss",
 ]

@@ -37,6 +37,8 @@ class NetworkConfig:
         Set for token sequences, which are embedded; `n_channels` is then ignored.
     embedding_size : int, default=64
         Of tokens.
+    timed : bool, default=False
+        Whether tokens have the time since the step before beside them; see :class:`TokenInput`.
     embedding_dropout : float, default=0.0
         Of embedded tokens.
     variational : bool, default=False
@@ -115,6 +117,7 @@ class NetworkConfig:
     n_channels: int = 1
     vocabulary_size: int | None = None
     embedding_size: int = 64
+    timed: bool = False
     embedding_dropout: float = 0.0
     variational: bool = False
     indicator: bool = False
@@ -224,11 +227,11 @@ def _seeded_construction(generator: torch.Generator | None) -> Iterator[None]:
     with global_random_lock:
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         state = torch.random.get_rng_state()
-        torch.random.default_generator.manual_seed(seed)
         try:
+            torch.random.default_generator.manual_seed(seed)
             yield
         finally:
-            torch.random.set_rng_state(state)
+            torch.random.default_generator.set_state(state)
 
 
 def _build(config: NetworkConfig) -> SequenceNetwork:
@@ -251,6 +254,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
             config.embedding_dropout,
             word_dropout=config.word_dropout,
             variational=config.variational,
+            timed=config.timed,
         )
     stem = None
     if config.stem not in ("conv", None):

@@ -112,6 +112,11 @@ class NumericInput(nn.Module):
         return torch.cat((standard, torch.isnan(x).to(standard.dtype)), 2)
 
 
+def tokens_in(x: Tensor) -> Tensor:
+    """Return the tokens (B, T) of steps that are tokens, or (B, T, 2) with numbers beside them."""
+    return x if x.ndim == 2 else x[..., 0].long()
+
+
 class TokenInput(nn.Module):
     """Embed tokens 0 to V - 1; a negative token is padding and becomes zeros.
 
@@ -126,11 +131,14 @@ class TokenInput(nn.Module):
         Share of the tokens that training embeds as zeros.
     variational : bool, default=False
         Whether the same values are dropped at every step of a row.
+    timed : bool, default=False
+        Whether x is (B, T, 2), with a number beside each token that says how long ago the step
+        before was. It is standardised and appended to the embedding.
 
     Attributes
     ----------
     output_size : int
-        ``embedding_size``.
+        ``embedding_size``, and one more if `timed`.
 
     References
     ----------
@@ -154,6 +162,7 @@ class TokenInput(nn.Module):
         *,
         word_dropout: float = 0.0,
         variational: bool = False,
+        timed: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (
@@ -163,7 +172,8 @@ class TokenInput(nn.Module):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value!r}.")
         self.vocabulary_size = vocabulary_size
-        self.output_size = embedding_size
+        self.output_size = embedding_size + timed
+        self.standardise = Standardise(1) if timed else None
         self.embedding = nn.Embedding(
             vocabulary_size + 1, embedding_size, padding_idx=vocabulary_size
         )
@@ -171,7 +181,26 @@ class TokenInput(nn.Module):
         self.word_dropout = Dropout(word_dropout)
         self.variational = variational
 
+    def set_statistics(
+        self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
+    ) -> None:
+        """Set mean and scale of the number beside the tokens.
+
+        Parameters
+        ----------
+        mean, scale : array-like of shape (1,)
+        """
+        if self.standardise is not None:
+            self.standardise.set_statistics(mean, scale)
+
     def forward(self, x: Tensor) -> Tensor:
+        embedded = self._embed(tokens_in(x))
+        if self.standardise is None:
+            return embedded
+        return torch.cat((embedded, self.standardise(x[..., 1:])), 2)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """Return the vectors of tokens (B, T), with dropout in training."""
         tokens = torch.where(x < 0, self.vocabulary_size, x)
         embedded: Tensor = self.embedding(tokens)
         if not self.training:

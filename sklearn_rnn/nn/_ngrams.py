@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ._input import tokens_in
 from ._masking import length_mask
 
 # Marks before the first token and after the last.
@@ -206,7 +207,12 @@ class NGramPath(nn.Module):
         """Return numbers and rows of all n-grams of a padded batch; see :func:`ngram_keys`."""
         lengths = lengths.to(x.device)
         return ngram_keys(
-            x, lengths, self.longest, ends=self.ends, skips=self.skips, openings=self.openings
+            tokens_in(x),
+            lengths,
+            self.longest,
+            ends=self.ends,
+            skips=self.skips,
+            openings=self.openings,
         )
 
     def counts(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -229,6 +235,7 @@ class NGramPath(nn.Module):
         self, x: Tensor, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return single tokens as `counts` returns n-grams; columns are tokens."""
+        x = tokens_in(x)
         mask = length_mask(_lengths(x, lengths), x.shape[1])
         row = torch.arange(x.shape[0], device=x.device)[:, None].expand_as(x)
         return self._scaled(row[mask], x[mask], self.token_idf, x.shape[0])
@@ -250,7 +257,7 @@ class NGramPath(nn.Module):
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
     ) -> Tensor:
-        """Return raw outputs (B, n_outputs) for tokens (B, T)."""
+        """Return raw outputs (B, n_outputs) for tokens (B, T), or (B, T, 2) with times beside."""
         raw = self.bias.expand(x.shape[0], -1).clone()
         for found, weight in (
             (self.counts(x, lengths), self.weight),

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from ._chunks import cloned, reach
 from ._custom_cells import StepLoop
 from ._dropout import Dropout
+from ._imports import import_whole
 from ._initialisation import is_builtin
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._pooling import EachStep
@@ -268,6 +269,7 @@ class _Checkpoint:
             finally:
                 generator.set_state(now)
 
+        import_whole("torch._dynamo")  # which torch itself would import now
         return checkpoint(
             function,
             *arguments,

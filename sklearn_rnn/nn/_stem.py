@@ -61,7 +61,7 @@ class ConvStem(nn.Module):
 
     Attributes
     ----------
-    output_size : int
+    input_size, output_size : int
 
     Examples
     --------
@@ -105,6 +105,7 @@ class ConvStem(nn.Module):
         self.dropout = Dropout(dropout)
         #: Steps before and after a step that its result depends on.
         self.reach = (sum(k // 2 for k in kernel_sizes), sum((k - 1) // 2 for k in kernel_sizes))
+        self.input_size = input_size
         self.output_size = filters + input_size if concatenate else filters
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

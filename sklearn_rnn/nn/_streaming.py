@@ -229,5 +229,6 @@ _KEPT = (
     "_window",
     "_settled",
     "_previous",
+    "_tokens",
     "n_steps",
 )

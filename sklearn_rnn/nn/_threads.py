@@ -20,8 +20,9 @@ def recurrence_threads() -> int:
 @contextmanager
 def allow_threads(n_threads: int) -> Iterator[None]:
     """Let compiled recurrences of this thread of control use so many threads."""
-    before = _allowed.set(n_threads)
+    before = _allowed.get()
     try:
+        _allowed.set(n_threads)
         yield
     finally:
-        _allowed.reset(before)
+        _allowed.set(before)

@@ -25,9 +25,9 @@ def dropped_weights(network: Any) -> Iterator[None]:
     """Leave out a random share of the recurrent weights, the same at all steps and rows.
 
     Inside the context, which must hold one step's forward and backward passes, each layer's
-    weights from state to state are leaves that stand for the masked ones; at its end their
-    gradients are added to those of the weights (DropConnect, as in AWD-LSTM). Out of training, or
-    with ``weight_dropout=0``, nothing happens.
+    weights from state to state are the masked ones; at its end they have their values again, and
+    the gradients at those that were left out are zero (DropConnect, as in AWD-LSTM). Out of
+    training, or with ``weight_dropout=0``, nothing happens.
 
     Parameters
     ----------
@@ -54,31 +54,32 @@ def dropped_weights(network: Any) -> Iterator[None]:
     if not dropout.training or dropout.p == 0:
         yield
         return
-    swapped = []
+    held: list[Any] = [getattr(m, n) for m, n in recurrent_weights(network.recurrence.layers)]
+    before = [(weight, weight.detach().clone(), weight.grad) for weight in held]
+    masks = [dropout(torch.ones_like(weight, requires_grad=False)) for weight in held]
     try:
-        for module, name in recurrent_weights(network.recurrence.layers):
-            kept = dict(module._parameters)
-            weight: Any = kept[name]
-            mask = dropout(torch.ones_like(weight, requires_grad=False))
-            leaf = (weight.detach() * mask).requires_grad_()
-            swapped.append((module, name, kept, mask, leaf))
-            del module._parameters[name]
-            setattr(module, name, leaf)
+        with torch.no_grad():
+            for weight, mask in zip(held, masks, strict=True):
+                weight.grad = None
+                weight.mul_(mask)
         yield
+        for (weight, _, gradient), mask in zip(before, masks, strict=True):
+            if weight.grad is not None:
+                weight.grad *= mask
+                if gradient is not None:
+                    weight.grad += gradient
+            else:
+                weight.grad = gradient
     finally:
-        for module, name, kept, mask, leaf in reversed(swapped):
-            _put_back(module, name, kept, mask, leaf)
+        try:
+            _put_back(before)
+        except BaseException:  # an interrupt may come in between
+            _put_back(before)
+            raise
 
 
-def _put_back(
-    module: nn.Module, name: str, kept: dict[str, Any], mask: Tensor, leaf: Tensor
-) -> None:
-    """Give a module its weight again, where it stood, with the gradient of what stood for it."""
-    delattr(module, name)
-    weight = kept[name]
-    setattr(module, name, weight)
-    module._parameters.clear()
-    module._parameters.update(kept)
-    if leaf.grad is not None:
-        gradient = leaf.grad * mask
-        weight.grad = gradient if weight.grad is None else weight.grad + gradient
+def _put_back(before: list[tuple[Tensor, Tensor, Tensor | None]]) -> None:
+    """Give weights the values again that they had."""
+    with torch.no_grad():
+        for weight, values, _ in before:
+            weight.copy_(values)

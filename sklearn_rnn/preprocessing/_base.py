@@ -14,9 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    all_or_nothing,
     check_X,
     describe_kind,
+    kept_if_interrupted,
     public_module,
+    require_in_step,
 )
 from ..sequences._sklearn import _get_output_config
 from ..sequences._values import Array
@@ -39,24 +42,31 @@ class Documented:
 
 
 def with_fit_task(fit: Callable) -> Callable:
-    """Report a fit to scikit-learn's callbacks as one task, so that they pass a Pipeline."""
+    """Report a fit to scikit-learn's callbacks as one task, so that they pass a Pipeline.
 
+    And let it be done wholly or not at all.
+    """
+
+    @all_or_nothing
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
+        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+            require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         fit(self, X, y)
-        context.call_on_fit_task_end(
-            estimator=self,
-            X=X,
-            y=y,
-            reconstruction_attributes=lambda: {
-                key: value
-                for key, value in vars(self).items()
-                if key not in self.get_params(deep=False) and "callback" not in key
-            },
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self,
+                X=X,
+                y=y,
+                reconstruction_attributes=lambda: {
+                    key: value
+                    for key, value in vars(self).items()
+                    if key not in self.get_params(deep=False) and "callback" not in key
+                },
+            )
         return self
 
     return reported
@@ -83,6 +93,7 @@ class SequenceTransformer(
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from X; y is ignored."""
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit to X, then transform it.
 
@@ -155,6 +166,13 @@ class SequenceTransformer(
     def _transform(self, sequences: Sequences) -> Sequences:
         """Map checked sequences to new ones, one for one."""
 
+    def _following(self) -> Any:
+        """Return what does to one sequence, as it comes in, what `transform` does to whole ones.
+
+        A `ValueError` says why there is no such thing; its message goes on after the name.
+        """
+        raise ValueError("needs the whole sequence.")
+
     def _width(self, n_steps: int) -> int:
         """Return the number of steps that a dense input of `n_steps` steps is given back with."""
         return n_steps
@@ -177,6 +195,13 @@ class SequenceTransformer(
             self._form_in = Form.of(X)
             self._columns_in = (sequences.channel_names or (), sequences.static_names or ())
         return sequences
+
+    def _loses_labels(self, X: Any) -> bool:
+        """Tell whether rows that have labels in X come back without."""
+        library = _get_output_config("transform", self)["dense"]
+        if type(X) in (np.ndarray, list) or library == "pandas":
+            return False
+        return describe_kind(X) in (*FLAT_KINDS, *(["frame"] if library == "polars" else []))
 
     def _refuse_tokens(self, sequences: Sequences, remedy: str) -> None:
         """Refuse tokens where the arithmetic needs numbers."""

@@ -1,5 +1,6 @@
 """SequenceImputer: fill missing values along time; imports `sequences` and its neighbours."""
 
+import copy
 import warnings
 from numbers import Real
 from typing import Any, Self
@@ -10,6 +11,7 @@ from ..sequences import Sequences, release_pages
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import SequenceTransformer, with_fit_task
+from ._following import FillingForward
 from ._gaps import fill_forward, fill_linear, next_observed, previous_observed
 from ._statistics import Moments, channel_quantiles, row_blocks
 
@@ -139,7 +141,7 @@ class SequenceImputer(SequenceTransformer):
                 f"Channel {', '.join(names[j] for j in unseen)} has no observed value in the "
                 "training data; its gaps are filled with 0.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=6,
             )
         self.statistics_ = np.where(np.isnan(statistics), 0.0, statistics)
         return self
@@ -157,6 +159,15 @@ class SequenceImputer(SequenceTransformer):
                 filled[chosen] = self._fill(sequences.values[chosen], times, offsets - offsets[0])
             release_pages(sequences.values[chosen])
         return sequences.with_values(filled, channel_names=names or None)
+
+    def _following(self) -> FillingForward:
+        """Return the imputer for one sequence as it comes in."""
+        if self.strategy == "linear":
+            raise ValueError(
+                'interpolates towards values that are not there yet; strategy="forward" never '
+                "looks ahead."
+            )
+        return FillingForward(copy.copy(self))
 
     def _fill(self, values: Array, times: Array | None, offsets: Array) -> Array:
         """Fill the rows of one block and append the extra channels."""

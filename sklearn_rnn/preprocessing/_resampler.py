@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..sequences import Sequences, release_pages
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import SequenceTransformer, with_fit_task
@@ -156,7 +157,7 @@ class SequenceResampler(SequenceTransformer):
             static=sequences.static,
             static_names=sequences.static_names,
             static_categories=sequences.static_categories,
-        )
+        )._with(**labels_as_parts(sequences))
 
     def _new_lengths(self, sequences: Sequences) -> Array:
         """Return the number of steps that each sequence gets."""

@@ -1,15 +1,17 @@
 """SequenceScaler: bring channels to a common scale; imports `sequences` and its neighbours."""
 
+import copy
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, read_sequences, release_pages
+from ..sequences import Sequences, all_or_nothing, read_sequences, release_pages
 from ..sequences._sklearn import StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Form, SequenceTransformer, with_fit_task
+from ._following import Stepwise
 from ._statistics import (
     Extremes,
     Moments,
@@ -130,6 +132,7 @@ class SequenceScaler(SequenceTransformer):
         return self._learn(X, reset=True)
 
     @available_if(_is_incremental)
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Update center and scale with more sequences; not available for `method="robust"`.
@@ -162,7 +165,7 @@ class SequenceScaler(SequenceTransformer):
             center, scale = quantiles[1], quantiles[2] - quantiles[0]
         else:
             kind = Moments if self.method == "standard" else Extremes
-            state = self.__dict__.get("_state")
+            state = copy.deepcopy(self.__dict__.get("_state"))
             if not isinstance(state, kind):
                 state = kind(sequences.n_channels)
             state.update(sequences.values)
@@ -244,6 +247,14 @@ class SequenceScaler(SequenceTransformer):
         if self.per == "channel":
             return _apply(sequences, self.center_, self.scale_)
         return _apply(sequences, *self._statistics_of(sequences))
+
+    def _following(self) -> Stepwise:
+        """Return the scaler for one sequence as it comes in."""
+        if self.per == "sequence":
+            raise ValueError(
+                'scales by statistics of the whole sequence; per="channel" takes those of the fit.'
+            )
+        return Stepwise(copy.copy(self)._transform, self._input_schema_)
 
     def _statistics_of(self, sequences: Sequences) -> tuple[Array, Array]:
         """Return center and scale of every sequence, each (n, C)."""

@@ -153,8 +153,8 @@ def _one_thread() -> Iterator[None]:
     if _SWITCH in os.environ:
         yield
         return
-    os.environ[_SWITCH] = "false"
     try:
+        os.environ[_SWITCH] = "false"
         yield
     finally:
         os.environ.pop(_SWITCH, None)

@@ -13,14 +13,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Lexicon, Sequences
+from ..sequences import Lexicon, Sequences, all_or_nothing
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
+from ._following import FollowingText
 from ._subwords import Subwords, train_subwords
 from ._texts import Row, Texts, read_texts
-from ._vocabulary import PAD, UNKNOWN, Vocabulary
+from ._vocabulary import PAD, UNKNOWN, Vocabulary, join_rows
 from ._word_vectors import find_vectors
 from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
 
@@ -86,6 +88,10 @@ class TextTokenizer(
     column : column name, default=None
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
+    times : column name, default=None
+        The column of a data frame that holds, beside lists of words or other events, lists with
+        their times: numbers, dates or durations. The estimator then knows how long ago the word
+        before was.
 
     Attributes
     ----------
@@ -148,6 +154,7 @@ empty.
         "characters": ["boolean"],
         "vectors": [str, HasMethods("__fspath__"), HasMethods("__getitem__"), None],
         "column": "no_validation",
+        "times": "no_validation",
     }
 
     feature_names_in_: Array
@@ -168,6 +175,7 @@ empty.
         characters: bool = False,
         vectors: Any = None,
         column: Any = None,
+        times: Any = None,
     ) -> None:
         self.analyzer = analyzer
         self.lowercase = lowercase
@@ -182,6 +190,7 @@ empty.
         self.characters = characters
         self.vectors = vectors
         self.column = column
+        self.times = times
 
     # ---------------------------------------------------------------- learning
 
@@ -211,6 +220,7 @@ empty.
         self._learn(self._remember(X))
         return self
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn more of the vocabulary from more texts; numbers once given stay.
@@ -240,6 +250,9 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
+            self._vocabulary = self._vocabulary.copy()
+            if self._character_vocabulary is not None:
+                self._character_vocabulary = self._character_vocabulary.copy()
         self._streamed = True
         self._learn(texts)
         return self
@@ -261,8 +274,10 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
+        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary: Vocabulary | None = (
+            Vocabulary((), 1, None) if self.characters else None
+        )
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
@@ -323,6 +338,7 @@ empty.
 
     # ---------------------------------------------------------------- transforming
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None) -> Sequences:
         """Learn the vocabulary and return the training texts as sequences of tokens.
 
@@ -362,7 +378,7 @@ empty.
         """
         check_is_fitted(self, "vocabulary_")
         texts = self._read(X)
-        return self._sequences(self._encoded(texts.rows), texts)
+        return self._sequences(self._encoded(texts.rows), texts)._with(**labels_as_parts(X))
 
     def transform_characters(self, X: Any) -> Sequences:
         """Return the characters of every word, one sequence a word, row after row.
@@ -384,7 +400,7 @@ empty.
             raise ValueError("Set characters=True before fit to learn the characters of words.")
         words = chain.from_iterable(self._words(self._read(X)))
         rows = [vocabulary.encode(list(word)) or [UNKNOWN] for word in words]
-        return _join(rows, len(vocabulary.index))
+        return join_rows(rows, len(vocabulary.index))
 
     @property
     def characters_(self) -> Array:
@@ -470,10 +486,10 @@ empty.
 
     def _remember(self, X: Any) -> Texts:
         """Read X and remember what its columns were."""
-        texts = read_texts(X, self.column)
+        texts = read_texts(X, self.column, self.times)
         self._column_in, self._static_in = texts.column, texts.static_names
         self._pretokenized = not isinstance(texts.rows[0], str)
-        self.n_features_in_ = 1 + len(texts.static_names or ())
+        self.n_features_in_ = 1 + len(texts.static_names or ()) + (texts.times is not None)
         if hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         if texts.columns is not None:
@@ -491,7 +507,7 @@ empty.
 
     def _read(self, X: Any) -> Texts:
         """Read X and check it against what was seen in `fit`."""
-        texts = read_texts(X, self._column_in if self._static_in else self.column)
+        texts = read_texts(X, self._column_in if self._static_in else self.column, self.times)
         if (texts.static_names or ()) != (self._static_in or ()):
             missing = [n for n in self._static_in or () if n not in (texts.static_names or ())]
             unseen = [n for n in texts.static_names or () if n not in (self._static_in or ())]
@@ -535,12 +551,16 @@ empty.
             return [row[:limit] for row in found]
         return [row[-limit:] for row in found]
 
+    def _following(self) -> FollowingText:
+        """Return the tokenizer for one text as it comes in."""
+        return FollowingText(self)
+
     def _sequences(self, rows: list[list[int]], texts: Texts) -> Sequences:
         """Join rows of numbers, an empty one as one unknown token."""
         size = len(self.vocabulary_)
         if self._streamed and self.max_vocabulary is not None:
             size = int(self.max_vocabulary)
-        return _join(
+        return join_rows(
             [row or [UNKNOWN] for row in rows],
             size,
             lexicon=self._lexicon,
@@ -548,7 +568,17 @@ empty.
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
+            times=None if texts.times is None else self._cut_times(rows, texts.times),
         )
+
+    def _cut_times(self, rows: list[list[int]], times: list[Array]) -> Array:
+        """Join the times of what is left of each row; an empty one has its token at time 0."""
+        if self.truncate == "end":
+            kept = [clock[: len(row)] for row, clock in zip(rows, times, strict=True)]
+        else:
+            kept = [clock[len(clock) - len(row) :] for row, clock in zip(rows, times, strict=True)]
+        joined: Array = np.concatenate([clock if len(clock) else np.zeros(1) for clock in kept])
+        return joined
 
     def _words(self, texts: Texts) -> Iterator[list[str]]:
         """Yield the words of each row as `transform` sees them, one at least."""
@@ -585,11 +615,3 @@ empty.
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _join(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
-    """Build a container of tokens from rows of numbers."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(list(map(len, rows)), out=offsets[1:])
-    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
-    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

@@ -8,8 +8,15 @@ from typing import Any, NamedTuple
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from ..sequences._frames import as_series, as_table, is_frame, is_series, read_static
-from ..sequences._values import is_missing
+from ..sequences._frames import (
+    as_series,
+    as_table,
+    column_role,
+    is_frame,
+    is_series,
+    read_static,
+)
+from ..sequences._values import as_times, is_missing
 
 Row = str | list[str]
 
@@ -23,9 +30,10 @@ class Texts(NamedTuple):
     static_names: tuple[str, ...] | None = None
     static_categories: tuple[Any, ...] | None = None
     columns: tuple[str, ...] | None = None
+    times: list[np.ndarray] | None = None
 
 
-def read_texts(X: Any, column: Any = None) -> Texts:
+def read_texts(X: Any, column: Any = None, times: Any = None) -> Texts:
     """Read a list, array, series or frame of texts.
 
     Parameters
@@ -34,6 +42,8 @@ def read_texts(X: Any, column: Any = None) -> Texts:
         A frame has one column of texts; its other columns are static features.
     column : column name, default=None
         Which column of a frame holds the texts. None takes the only column of strings.
+    times : column name, default=None
+        Which column of a frame holds lists with the time of each word.
 
     Raises
     ------
@@ -44,7 +54,12 @@ def read_texts(X: Any, column: Any = None) -> Texts:
         raise TypeError("X is a single string; for one text pass [X].")
     X = as_table(X)
     if is_frame(X):
-        return _read_frame(X, column)
+        return _read_frame(X, column, times)
+    if times is not None:
+        raise TypeError(
+            f"times={times!r} names a column of a data frame; X is {type(X).__name__}. Leave times "
+            "out, or pass a frame of the words and their times."
+        )
     if is_series(X):
         series = as_series(X)
         return Texts(check_rows(series.to_list()), str(series.name) if series.name else None)
@@ -62,9 +77,12 @@ def read_texts(X: Any, column: Any = None) -> Texts:
     return Texts(check_rows(list(X)))
 
 
-def _read_frame(X: Any, column: Any) -> Texts:
+def _read_frame(X: Any, column: Any, times: Any) -> Texts:
     """Take the texts out of a frame, and its other columns as static features."""
     frame = nw.from_native(X, eager_only=True)
+    for name in (column, times):
+        if name is not None and name not in frame.columns:
+            raise ValueError(f"X has no column {name!r}; its columns are {frame.columns}.")
     found = [name for name in frame.columns if _holds_texts(frame.get_column(name))]
     if column is None:
         if len(found) != 1:
@@ -73,12 +91,18 @@ def _read_frame(X: Any, column: Any) -> Texts:
                 "TextTokenizer(column=...); others become categories."
             )
         column = found[0]
-    elif column not in frame.columns:
-        raise ValueError(f"X has no column {column!r}; its columns are {frame.columns}.")
     rows = check_rows(frame.get_column(column).to_list(), f" of column {column!r}")
-    others = [name for name in frame.columns if name != column]
+    others = [name for name in frame.columns if name not in (column, times)]
+    for name in others:
+        if column_role(frame.get_column(name)) == "list":
+            raise ValueError(
+                f"Column {name!r} holds lists, and the words are in {column!r}. If it says when "
+                f"each word was, name it with TextTokenizer(times={name!r}); else drop it."
+            )
+    clock = None if times is None else _read_times(frame.get_column(times), rows, times)
+    columns = tuple(map(str, frame.columns))
     if not others:
-        return Texts(rows, str(column), columns=tuple(map(str, frame.columns)))
+        return Texts(rows, str(column), columns=columns, times=clock)
     read = [read_static(frame.get_column(name)) for name in others]
     return Texts(
         rows,
@@ -86,8 +110,30 @@ def _read_frame(X: Any, column: Any) -> Texts:
         np.column_stack([values for values, _ in read]),
         tuple(str(name) for name in others),
         tuple(labels for _, labels in read),
-        tuple(map(str, frame.columns)),
+        columns,
+        clock,
     )
+
+
+def _read_times(series: Any, rows: list[Row], name: Any) -> list[np.ndarray]:
+    """Return the times of the words of each row, or refuse them by row."""
+    found = []
+    for number, (words, cell) in enumerate(zip(rows, series.to_list(), strict=True)):
+        if isinstance(words, str):
+            raise ValueError(
+                f"times={name!r} gives each word a time, but row {number} is a string: split the "
+                "texts into lists of words first."
+            )
+        clock = np.zeros(0)
+        if not is_missing(cell):
+            clock = as_times(cell, f"Row {number} of column {name!r}").astype(np.float64)
+        if clock.shape != (len(words),):
+            raise ValueError(
+                f"Row {number} has {len(words)} words, but column {name!r} has {clock.size} times; "
+                "give every word its time."
+            )
+        found.append(clock)
+    return found
 
 
 def _holds_texts(series: Any) -> bool:
@@ -97,7 +143,7 @@ def _holds_texts(series: Any) -> bool:
         return True
     if isinstance(dtype, nw.List):
         return bool(dtype.inner == nw.String)
-    if dtype != nw.Object:
+    if dtype not in (nw.Object, nw.Unknown):
         return False
     first = next((cell for cell in series.to_list() if not is_missing(cell)), None)
     return isinstance(first, str) or _is_words(first)

@@ -1,5 +1,6 @@
 """ToSequences: any accepted form to `Sequences`, as a pipeline step; imports `sequences` only."""
 
+import copy
 from collections.abc import Hashable
 from numbers import Integral
 from typing import Any, Self
@@ -10,9 +11,11 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, check_X, iter_chunks
+from ..sequences._alignment import labels_as_parts
 from ..sequences._sklearn import Interval, StrOptions, _check_feature_names_in, _fit_context
 from ..sequences._values import Array, row_of
 from ._base import Documented, Form, with_fit_task
+from ._following import Stepwise
 
 
 class ToSequences(
@@ -212,7 +215,16 @@ tokenizer.
         sequences = check_X(self, X, reset=reset)
         form = Form.of(X)
         if self.trailing_nan == "missing" and form.n_steps is not None:
-            sequences = Sequences.from_padded(form.give_back(sequences))
+            whole = Sequences.from_padded(form.give_back(sequences))
+            sequences = whole._with(**labels_as_parts(sequences))
+        return self._as_tokens(sequences)
+
+    def _following(self) -> Stepwise:
+        """Return the transformer for one sequence as it comes in."""
+        return Stepwise(copy.copy(self)._as_tokens, self._input_schema_)
+
+    def _as_tokens(self, sequences: Sequences) -> Sequences:
+        """Turn numbers into tokens where the parameters say that they are."""
         if self.vocabulary_size in (None, sequences.vocabulary_size):
             return sequences
         if sequences.is_tokens:
@@ -258,4 +270,4 @@ def _to_tokens(sequences: Sequences, vocabulary_size: int) -> Sequences:
         channel_names=sequences.channel_names,
         static_names=sequences.static_names,
         static_categories=sequences.static_categories,
-    )
+    )._with(**labels_as_parts(sequences))

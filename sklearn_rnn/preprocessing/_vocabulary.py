@@ -1,12 +1,16 @@
-"""Counting tokens and giving them numbers; imports NumPy and its neighbour."""
+"""Counting tokens and giving them numbers; imports `sequences` and its neighbour."""
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
+from ..sequences import Sequences
 from ._stand_ins import StandIns
 
 PAD, UNKNOWN = 0, 1
@@ -41,6 +45,12 @@ class Vocabulary:
         self._stand_ins: StandIns | None = None
         self.counts: Counter[str] = Counter()
         self.index = {token: number for number, token in enumerate(self.reserved)}
+
+    def copy(self) -> Vocabulary:
+        """Return a vocabulary that can grow, while this one stays as it is."""
+        other = copy.copy(self)
+        other.counts, other.index = self.counts.copy(), dict(self.index)
+        return other
 
     def count(self, rows: Iterable[list[str]]) -> None:
         """Count the tokens of some rows."""
@@ -77,6 +87,20 @@ class Vocabulary:
         # What stands in is found again from the tokens.
         return {**self.__dict__, "_stand_ins": None}
 
+    def as_it_is(self) -> Vocabulary:
+        """Return a vocabulary of these numbers that does not grow along with this one."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, index=dict(self.index))
+        return other
+
     def tokens(self) -> np.ndarray:
         """Return the tokens by their numbers."""
         return np.array(list(self.index), dtype=object)
+
+
+def join_rows(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
+    """Build a container of tokens from rows of numbers."""
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(list(map(len, rows)), out=offsets[1:])
+    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
+    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, read_sequences
+from ..sequences import Sequences, align, read_sequences
+from ..sequences._long_tables import warn_of_long_table
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import FLAT_KINDS, Form, SequenceTransformer, with_fit_task
@@ -159,6 +160,9 @@ class SlidingWindows(SequenceTransformer):
             When there is nothing to predict, y does not fit X, or a series is too short.
         """
         series, form = read_series(X)
+        y = align(X, y)
+        if form.kind in FLAT_KINDS:
+            warn_of_long_table(X)
         if y is None and self.horizon == 0:
             raise ValueError(
                 "There is nothing to predict: set horizon to the number of steps to forecast, or "

@@ -1,8 +1,10 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
+from ._alignment import align, require_in_step
+from ._all_or_nothing import all_or_nothing, kept_if_interrupted
 from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
-from ._door import InputSchema, check_missing, check_X
+from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
 from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
@@ -23,6 +25,9 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "align",
+    "align_targets",
+    "all_or_nothing",
     "check_X",
     "check_classification_y",
     "check_consistent",
@@ -33,8 +38,10 @@ __all__ = [
     "describe_kind",
     "is_step_y",
     "iter_chunks",
+    "kept_if_interrupted",
     "origin_of",
     "public_module",
     "read_sequences",
     "release_pages",
+    "require_in_step",
 ]

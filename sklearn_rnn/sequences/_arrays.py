@@ -1,6 +1,6 @@
 """Lists and dense arrays to flat values and offsets, and back; imports numpy and _values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -16,8 +16,13 @@ CHANNELS_FIRST_HINT = (
 _DTYPE = attrgetter("dtype")
 
 
-def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Array]:
-    """Join arrays of shape (T_i,) or (T_i, C) into values (total, C) and offsets (n + 1,)."""
+def flatten_list(
+    items: Sequence[Any], *, column: str = "", read: Callable[[Any, str], Array] = as_numbers
+) -> tuple[Array, Array]:
+    """Join arrays of shape (T_i,) or (T_i, C) into values (total, C) and offsets (n + 1,).
+
+    `read` makes an array of numbers of each item.
+    """
     plain = join_plain(items)
     if plain is not None:
         return plain
@@ -29,7 +34,7 @@ def flatten_list(items: Sequence[Any], *, column: str = "") -> tuple[Array, Arra
                 f"Row {row}{where} is missing (null); every sequence needs at least one step. "
                 "Drop the row from X and y."
             )
-        array = as_numbers(item, f"Row {row}{where}")
+        array = read(item, f"Row {row}{where}")
         if array.ndim == 0:
             raise ValueError(
                 f"Row {row}{where} is a single number, not a sequence. For one sequence, pass a "

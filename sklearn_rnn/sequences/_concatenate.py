@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ._alignment import as_ids
 from ._flat import FlatSequences
 from ._values import Array
 
@@ -36,6 +37,8 @@ def concatenate_parts(containers: list[FlatSequences]) -> dict[str, Any]:
     np.cumsum(lengths, out=offsets[1:])
     static, categories = _merge_static(containers)
     times = [container.times for container in containers if container.times is not None]
+    ids = [container.ids for container in containers if container.ids is not None]
+    named = len(ids) == len(containers) and len({c.id_name for c in containers}) == 1
     return {
         "values": np.concatenate([container.values for container in containers]),
         "offsets": offsets,
@@ -46,6 +49,8 @@ def concatenate_parts(containers: list[FlatSequences]) -> dict[str, Any]:
         "static_names": first.static_names,
         "static_categories": categories,
         "lexicon": first.lexicon,
+        "ids": as_ids([label for part in ids for label in part.tolist()]) if named else None,
+        "id_name": first.id_name if named else None,
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ._alignment import as_ids, labels_as_parts
 from ._arrays import (
     check_lengths,
     flatten_dense,
@@ -14,10 +15,10 @@ from ._arrays import (
     pad,
 )
 from ._concatenate import concatenate_parts
-from ._export import arrow_table, pandas_frame, polars_frame
+from ._export import arrow_table, labelled, pandas_frame, polars_frame
 from ._flat import FlatSequences, Labels
-from ._frames import as_names, frame_parts, long_parts, shared_columns
-from ._values import Array, as_numbers
+from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
+from ._values import Array, as_numbers, as_times
 
 
 class Sequences(FlatSequences):
@@ -38,7 +39,8 @@ class Sequences(FlatSequences):
         Set it to say that the values are tokens, integers in [0, vocabulary_size), to be embedded.
         None means numbers.
     times : array of shape (total_steps,), default=None
-        Time of each step, increasing within each sequence. None means evenly spaced.
+        Time of each step, increasing within each sequence. Dates and durations become seconds. None
+        means evenly spaced.
     static : array of shape (n_sequences, n_static), default=None
         Features of the sequence as a whole. Categories are stored as codes; NaN means missing.
     channel_names : sequence of str, default=None
@@ -49,6 +51,11 @@ class Sequences(FlatSequences):
         For each static feature the labels that its codes stand for, or None for a number.
     lexicon : Lexicon, default=None
         How the tokens are spelled, and pretrained vectors of them, as a tokenizer knows it.
+    ids : array-like of shape (n_sequences,), default=None
+        Labels of the sequences, numbers or strings. Estimators align a pandas `y` and
+        `sample_weight` by them, and refuse such as have other labels.
+    id_name : str, default=None
+        What the ids are called: the column that holds them, where y is a frame.
 
     Raises
     ------
@@ -86,6 +93,8 @@ from X and y.
         times: Sequence[Any] | None = None,
         static: Any = None,
         channel_names: Iterable[str] | None = None,
+        ids: Any = None,
+        id_name: Any = None,
     ) -> Self:
         """Join a list of arrays of shape (n_steps,) or (n_steps, n_channels).
 
@@ -96,15 +105,22 @@ from X and y.
         vocabulary_size : int, default=None
             Set for tokens: the entries are then integers in [0, vocabulary_size).
         times : list of array-like of shape (n_steps,), default=None
-            Times of the steps, one entry a sequence.
-        static : array of shape (n_sequences, n_static), default=None
-            Features of each sequence as a whole.
+            Times of the steps, one entry a sequence. Dates become seconds since 1970, in UTC where
+            they have a zone, and durations seconds.
+        static : array or frame of shape (n_sequences, n_static), default=None
+            Features of each sequence as a whole. With `ids`, a frame that has these as its index,
+            or in a column named `id_name`, is aligned by them.
         channel_names : sequence of str, default=None
             Names of the channels. None takes the columns' where the entries are data frames, with
             one row a step.
+        ids : array-like of shape (n_sequences,), default=None
+            Labels of the sequences, by which y and weights are aligned.
+        id_name : str, default=None
+            What the ids are called.
         """
         items = list(sequences)
-        if vocabulary_size is None and times is None and static is None and channel_names is None:
+        given = (vocabulary_size, times, static, channel_names, ids)
+        if all(part is None for part in given):
             plain = join_plain(items)
             if plain is not None:
                 return cls._from_rows(*plain)
@@ -113,20 +129,25 @@ from X and y.
         values, offsets = flatten_list(items)
         flat_times = None
         if times is not None:
-            flat_times, time_offsets = flatten_list(list(times), column="times")
+            flat_times, time_offsets = flatten_list(list(times), column="times", read=as_times)
             if not np.array_equal(offsets, time_offsets):
                 counts = min(len(offsets), len(time_offsets))
                 row = int(np.argmax(np.r_[offsets[:counts] != time_offsets[:counts], True])) - 1
                 raise ValueError(
                     f"times do not fit the sequences, from row {row} on: give every step a time."
                 )
+        parts = {"static": static}
+        if ids is not None and is_frame(static):
+            parts = static_table(static, as_ids(ids), id_name)
         return cls(
             values,
             offsets,
             vocabulary_size=vocabulary_size,
             times=flat_times,
-            static=static,
             channel_names=channel_names,
+            ids=ids,
+            id_name=id_name,
+            **parts,
         )
 
     @classmethod
@@ -206,17 +227,18 @@ from X and y.
         frame : pandas.DataFrame, polars.DataFrame, pyarrow.Table or alike
             Scalar numeric columns become static features, categories, strings and booleans
             categorical ones. Cells are lists or arrays of shape (n_steps,) or (n_steps, k), the
-            latter giving k channels named `name_0`, `name_1`, ...
+            latter giving k channels named `name_0`, `name_1`, ... The index of a pandas frame
+            becomes the ids, unless it only counts the rows.
         channels : list of column names, default=None
             List columns to read, others are left out. None reads all.
         times : column name, default=None
-            List column with the times of the steps.
+            List column with the times of the steps; dates and durations become seconds.
         vocabulary_size : int, default=None
             Set for tokens; there must be one list column of ints.
         """
         chosen = as_names(channels)
         parts = frame_parts(frame, channels=chosen, times=times)
-        return cls(**parts, vocabulary_size=vocabulary_size)
+        return cls(**parts, vocabulary_size=vocabulary_size)._with(**labels_as_parts(frame))
 
     @classmethod
     def from_long(
@@ -226,12 +248,13 @@ from X and y.
         id: Any,
         time: Any = None,
         channels: Sequence[Any] | None = None,
-        static: Sequence[Any] | None = None,
-    ) -> Self:
+        static: Any = None,
+        target: Any = None,
+    ) -> Any:
         """Read a long data frame: one row a step, with a column that says whose step it is.
 
         Sequences come in the order in which their ids first appear (in pandas,
-        `frame[id].unique()`).
+        `frame[id].unique()`), and remember them as `ids`.
 
         Parameters
         ----------
@@ -244,17 +267,52 @@ from X and y.
             steps as evenly spaced, in the order of the rows.
         channels : list of column names, default=None
             None takes all other columns.
-        static : list of column names, default=None
-            Columns that are constant within each id, read as static features.
+        static : list of column names, or data frame, default=None
+            Columns that are constant within each id, read as static features; or a table of them
+            with one row an id, which is its index or its column `id`.
+        target : column name, or list of them, default=None
+            Column that is constant within each id, returned as y.
+
+        Returns
+        -------
+        X : Sequences
+            One sequence an id.
+        y : ndarray of shape (n_sequences,) or (n_sequences, n_targets)
+            Only with `target`: its values, in the order of X.
+
+        Raises
+        ------
+        ValueError
+            When a column is not there, times repeat or fall, or a target or static feature is
+            missing or changes within an id; the id is named.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn_rnn import Sequences
+        >>> long = pd.DataFrame(
+        ...     {"machine": ["b", "b", "a"], "load": [1.0, 2.0, 5.0], "failed": [1, 1, 0]}
+        ... )
+        >>> X, y = Sequences.from_long(long, id="machine", target="failed")
+        >>> X.ids, y
+        (array(['b', 'a'], dtype=object), array([1, 0]))
         """
-        parts = long_parts(
+        table = static if is_frame(static) else None
+        several = isinstance(target, (list, tuple))
+        parts, targets = long_parts(
             frame,
             id=id,
             time=time,
             channels=as_names(channels),
-            static=as_names(static),
+            static=None if table is not None else as_names(static),
+            targets=[] if target is None else list(target) if several else [target],
         )
-        return cls(**parts)
+        if table is not None:
+            parts.update(static_table(table, parts["ids"], id))
+        X = cls(**parts)
+        if target is None:
+            return X
+        return X, np.column_stack(targets) if several else targets[0]
 
     @classmethod
     def concatenate(cls, containers: Sequence[FlatSequences]) -> Self:
@@ -288,10 +346,15 @@ from X and y.
         return arrow_table(*self._columns())
 
     def to_frame(self, backend: Literal["pandas", "polars"] = "pandas") -> Any:
-        """Return a data frame with a list column a channel; columns as in `to_arrow`."""
+        """Return a data frame with a list column a channel; columns as in `to_arrow`.
+
+        The index of a pandas frame is that of the `ids`, if there are any.
+        """
         if backend not in ("pandas", "polars"):
             raise ValueError(f'backend must be "pandas" or "polars"; got {backend!r}.')
-        return (pandas_frame if backend == "pandas" else polars_frame)(*self._columns())
+        if backend == "polars":
+            return polars_frame(*self._columns())
+        return labelled(pandas_frame(*self._columns()), self.ids, self.id_name)
 
     def _columns(self) -> tuple[dict[str, Array], Array, dict[str, tuple[Array, Labels]]]:
         """Lay the parts out as named columns: lists, their offsets, scalars."""

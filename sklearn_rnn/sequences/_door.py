@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from ._alignment import align
 from ._arrays import CHANNELS_FIRST_HINT
 from ._concatenate import recode_static
 from ._container import Sequences
 from ._frames import frame_roles
+from ._long_tables import long_table_advice, refuse_long_table, warn_of_long_table
 from ._reading import (
     DENSE,
     check_dense,
@@ -21,6 +23,7 @@ from ._reading import (
     resolve,
     too_large,
     with_hint,
+    with_labels,
 )
 from ._sklearn import _check_feature_names
 from ._values import Array, iter_chunks, row_of
@@ -95,7 +98,16 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     kind, data = resolve(X)
     fitted: InputSchema | None = None if reset else getattr(estimator, "_input_schema_", None)
     if kind in DENSE:
-        dense = _check_dense(estimator, data, reset=reset, fitted=fitted)
+        try:
+            dense = _check_dense(estimator, data, reset=reset, fitted=fitted)
+        except (ValueError, TypeError) as error:
+            advice = long_table_advice(X)
+            if not advice:
+                raise
+            kind_of = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind_of(f"{error} {advice}") from error
+        if reset:
+            warn_of_long_table(X)
         read = dense_to_sequences(dense, cut=is_padded(X))
         n_steps: int | None = dense.shape[1]
     else:
@@ -106,6 +118,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
             del estimator.feature_names_in_
         n_steps = None
         read = read_resolved(kind, data, cut=is_padded(X))
+    read = with_labels(read, X)
     if len(read) == 0:
         raise ValueError(
             "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by "
@@ -124,6 +137,30 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     _check_vocabulary(name, read, fitted)
     _check_times(name, read, fitted)
     return _align_static(name, read, fitted)
+
+
+def align_targets(
+    X: Any, y: Any, sample_weight: Any = None, *, names: tuple[str, str] = ("y", "sample_weight")
+) -> tuple[Any, Any]:
+    """Return targets and weights in the order of the rows of `X`, by their labels; see `align`.
+
+    Parameters
+    ----------
+    X : any accepted form
+        As the user passed it.
+    y, sample_weight : array-like, column or frame, or None
+        What belongs to its rows.
+    names : tuple of str
+        What the two are called in error messages.
+
+    Raises
+    ------
+    ValueError
+        When their labels are not those of X, or X is a long table, with one row a step, and there
+        is one target for each of its series.
+    """
+    refuse_long_table(X, y)
+    return align(X, y, names[0]), align(X, sample_weight, names[1])
 
 
 def check_missing(X: Sequences, name: str) -> None:

@@ -63,6 +63,17 @@ def pandas_frame(
     return pd.DataFrame(data)
 
 
+def labelled(frame: Any, ids: Array | None, name: Any) -> Any:
+    """Give a pandas frame the labels of the rows as its index, if there are any."""
+    import pandas as pd
+
+    if ids is not None and isinstance(name, tuple) and all(isinstance(i, tuple) for i in ids):
+        frame.index = pd.MultiIndex.from_tuples(list(ids), names=name)
+    elif ids is not None:
+        frame.index = pd.Index(list(ids), name=name, tupleize_cols=False)
+    return frame
+
+
 def polars_frame(
     columns: dict[str, Array], offsets: Array, static: dict[str, tuple[Array, Any]]
 ) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ._alignment import RowLabels, as_ids
 from ._arrays import row_offsets, step_index
 from ._lexicon import Lexicon
 from ._rows import RowReader
@@ -19,9 +20,13 @@ from ._values import (
     check_times,
     excess,
     is_mapped,
+    is_missing,
 )
 
 Labels = tuple[Any, ...] | None
+
+# The parts that tell rows apart and are no content of theirs.
+_LABELS = ("ids", "id_name", "_rows")
 
 
 class FlatSequences:
@@ -36,6 +41,9 @@ class FlatSequences:
     static_names: tuple[str, ...] | None
     static_categories: tuple[Labels, ...] | None
     lexicon: Lexicon | None
+    ids: Array | None = None
+    id_name: Any = None
+    _rows: Array | None = None
 
     def __init__(
         self,
@@ -49,6 +57,8 @@ class FlatSequences:
         static_names: Iterable[str] | None = None,
         static_categories: Iterable[Labels] | None = None,
         lexicon: Lexicon | None = None,
+        ids: Any = None,
+        id_name: Any = None,
     ) -> None:
         values = as_numbers(values, "values")
         if values.ndim == 1:
@@ -68,6 +78,9 @@ class FlatSequences:
         else:
             self.vocabulary_size = _check_vocabulary_size(vocabulary_size)
             self.values = as_tokens(values, self.vocabulary_size, self.offsets)
+        self.ids = None if ids is None else _check_ids(ids, len(self))
+        self.id_name = None if ids is None else id_name
+        self._rows = None
         self.times = None if times is None else check_times(times, self.offsets)
         self.static, self.static_names, self.static_categories = _check_static(
             static, static_names, static_categories, len(self)
@@ -98,6 +111,9 @@ class FlatSequences:
         static_names: tuple[str, ...] | None = None,
         static_categories: tuple[Labels, ...] | None = None,
         lexicon: Lexicon | None = None,
+        ids: Array | None = None,
+        id_name: Any = None,
+        _rows: Array | None = None,
     ) -> Self:
         """Build from parts that are known to be right, without a check."""
         made = cls.__new__(cls)
@@ -105,11 +121,16 @@ class FlatSequences:
         made.times, made.static, made.channel_names = times, static, channel_names
         made.static_names, made.static_categories = static_names, static_categories
         made.lexicon = lexicon
+        made.ids, made.id_name, made._rows = ids, id_name, _rows
         return made
 
     def _with(self, **parts: Any) -> Self:
         """Copy this container with some parts exchanged, without a check."""
         return type(self)._trusted(**{**self.__dict__, **parts})
+
+    def _row_labels(self) -> RowLabels:
+        """Return what y, weights and static tables are aligned by."""
+        return RowLabels(len(self), self.ids, self.id_name, self._rows)
 
     # What it looks like
 
@@ -174,7 +195,8 @@ class FlatSequences:
         """Return one sequence, an array (n_steps, n_channels), or a selection of them.
 
         An int gives a view of one sequence. A slice, a list or array of ints (in any order,
-        repeats allowed) or a boolean mask gives a `Sequences`, times and static features included.
+        repeats allowed) or a boolean mask gives a `Sequences`, times, static features and ids
+        included.
         """
         if isinstance(key, tuple):
             if len(key) != 2 or key[1] is not Ellipsis:
@@ -194,11 +216,15 @@ class FlatSequences:
         """
         rows = self._row_numbers(rows)
         offsets = row_offsets(rows, self.offsets)
+        places = rows if self._rows is None else self._rows[rows]
+        whole = self._rows is None and np.array_equal(rows, np.arange(len(self)))
         return self._with(
             values=self._take_steps(self.values, rows, offsets),
             offsets=offsets,
             times=None if self.times is None else self._take_steps(self.times, rows, offsets),
             static=None if self.static is None else self.static[rows],
+            ids=None if self.ids is None else self.ids[rows],
+            _rows=None if whole else places,
         )
 
     def _take_steps(self, flat: Array, rows: Array, offsets: Array) -> Array:
@@ -272,11 +298,11 @@ class FlatSequences:
         )
 
     def equals(self, other: Any) -> bool:
-        """Tell whether `other` holds the same sequences; NaN equals NaN."""
+        """Tell whether `other` holds the same sequences, whatever their ids; NaN equals NaN."""
         if not isinstance(other, FlatSequences):
             return False
         mine, theirs = self.__dict__, other.__dict__
-        return all(_same(mine[name], theirs[name]) for name in mine)
+        return all(_same(mine[name], theirs[name]) for name in mine if name not in _LABELS)
 
 
 def _check_names(names: Iterable[str] | None, count: int, parameter: str) -> tuple[str, ...] | None:
@@ -286,6 +312,17 @@ def _check_names(names: Iterable[str] | None, count: int, parameter: str) -> tup
     checked = tuple(str(name) for name in names)
     if len(checked) != count or len(set(checked)) != count:
         raise ValueError(f"{parameter} must be {count} distinct names; got {checked}.")
+    return checked
+
+
+def _check_ids(ids: Any, n: int) -> Array:
+    """Return the labels of `n` rows, none of them missing."""
+    checked = as_ids(ids)
+    if len(checked) != n:
+        raise ValueError(f"ids must have one label for each of the {n} sequences; got {len(ids)}.")
+    if checked.dtype == object and any(map(is_missing, checked)):
+        row = [is_missing(label) for label in checked].index(True)
+        raise ValueError(f"Row {row} has no id (None or NaN). Drop or fill the row.")
     return checked
 
 

@@ -1,24 +1,29 @@
-"""Data frames to the parts of a Sequences; imports narwhals, _values and _arrays."""
+"""Data frames to the parts of a Sequences; imports narwhals, _values, _dates and _arrays."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 
+from ._alignment import as_ids, row_labels
 from ._arrays import flatten_list
+from ._dates import REMEDY, is_date, no_number, refuse_dates
 from ._values import (
     FLOAT32_MAX,
     TOKENIZER_HINT,
     Array,
     as_numbers,
+    as_times,
     empty_row,
     excess,
     is_missing,
 )
 
 Parts = dict[str, Any]
+Reader = Callable[[Any, str], Array]
 
 
 def is_frame(X: Any) -> bool:
@@ -86,16 +91,20 @@ def column_role(series: "nw.Series[Any]") -> str:
         return "time"
     if isinstance(dtype, (nw.Categorical, nw.Enum, nw.String, nw.Boolean)):
         return "categorical"
-    if dtype.is_numeric() or dtype == nw.Unknown:
+    if dtype.is_numeric():
         return "numeric"
     first = None
-    if dtype == nw.Object:
+    if dtype == nw.Unknown and _is_arrow_list_view(series):
+        return "list"
+    if dtype in (nw.Object, nw.Unknown):
         first = next((cell for cell in series.to_list() if not is_missing(cell)), None)
+        if is_date(first):
+            return "time"
         if isinstance(first, (str, bool, np.bool_)):
             return "categorical"
         if hasattr(first, "__len__") and not isinstance(first, (set, frozenset, dict, bytes)):
             return "list"
-        if first is None or hasattr(first, "__float__"):
+        if first is None or hasattr(first, "__float__") or dtype == nw.Unknown:
             return "numeric"
     what = dtype if first is None else type(first).__name__
     raise TypeError(
@@ -108,6 +117,24 @@ def frame_roles(frame: Any) -> dict[Any, str]:
     """Return the role of every column of a native frame."""
     wrapped = _open_frame(frame)
     return {name: column_role(wrapped.get_column(name)) for name in wrapped.columns}
+
+
+def refuse_dated_columns(frame: Any, of: str = "", remedy: str = REMEDY) -> None:
+    """Refuse a frame of numbers with a column of dates, by name."""
+    wrapped = _open_frame(frame)
+    for name, role in frame_roles(frame).items():
+        column = wrapped.get_column(name)
+        if role == "time":
+            raise no_number(f"Column {name!r}{of}", _kind_of_dates(column), remedy)
+        if column.dtype == nw.Object:
+            refuse_dates(column.to_numpy(), f"Column {name!r}{of}", remedy=remedy)
+
+
+def _kind_of_dates(series: "nw.Series[Any]") -> Any:
+    """Say of what kind the dates of a column are."""
+    if series.dtype not in (nw.Object, nw.Unknown):
+        return series.dtype
+    return next((type(c).__name__ for c in series.to_list() if not is_missing(c)), series.dtype)
 
 
 def string_columns(frame: Any) -> list[Any]:
@@ -139,9 +166,14 @@ def _open_frame(frame: Any) -> "nw.DataFrame[Any]":
     return wrapped
 
 
-def flatten_series(series: "nw.Series[Any]", name: str) -> tuple[Array, Array]:
-    """Turn a column of lists into values (total, k) and offsets; no copy from Arrow memory."""
-    if isinstance(series.dtype, (nw.List, nw.Array)):
+def flatten_series(
+    series: "nw.Series[Any]", name: str, read: Reader = as_numbers
+) -> tuple[Array, Array]:
+    """Turn a column of lists into values (total, k) and offsets; no copy from Arrow memory.
+
+    `read` makes numbers of what the cells hold.
+    """
+    if isinstance(series.dtype, (nw.List, nw.Array)) or _is_arrow_list_view(series):
         try:
             # From a pyarrow table narwhals would hand over a copy.
             native = series.to_native()
@@ -149,15 +181,21 @@ def flatten_series(series: "nw.Series[Any]", name: str) -> tuple[Array, Array]:
         except ImportError:
             pass
         else:
-            return _flatten_arrow(arrow, name)
+            return _flatten_arrow(arrow, name, read)
     cells = series.to_list()
     for row, cell in enumerate(cells):
         if hasattr(cell, "__float__") and not hasattr(cell, "__len__") and not is_missing(cell):
             raise ValueError(f"Row {row} of {name} is a single number, not a list of numbers.")
-    return flatten_list(cells, column=name)
+    return flatten_list(cells, column=name, read=read)
 
 
-def _flatten_arrow(arrow: Any, name: str) -> tuple[Array, Array]:
+def _is_arrow_list_view(series: "nw.Series[Any]") -> bool:
+    """Tell whether a column is of Arrow's list views, which narwhals does not know."""
+    kind = str(getattr(series.to_native(), "type", ""))
+    return kind.startswith(("list_view<", "large_list_view<"))
+
+
+def _flatten_arrow(arrow: Any, name: str, read: Reader) -> tuple[Array, Array]:
     """Read values and offsets out of an Arrow list array."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -190,7 +228,7 @@ def _flatten_arrow(arrow: Any, name: str) -> tuple[Array, Array]:
                 "needs the same number of channels, at least one."
             )
         width, flat = int(first), flat.flatten()
-    return _arrow_to_numpy(flat, name).reshape(-1, width), offsets
+    return _arrow_to_numpy(flat, name, read).reshape(-1, width), offsets
 
 
 def _is_arrow_list(dtype: Any) -> bool:
@@ -204,7 +242,7 @@ def _is_arrow_list(dtype: Any) -> bool:
     )
 
 
-def _arrow_to_numpy(flat: Any, name: str) -> Array:
+def _arrow_to_numpy(flat: Any, name: str, read: Reader) -> Array:
     """Turn a flat Arrow array into numbers, nulls into NaN."""
     import pyarrow as pa
 
@@ -216,7 +254,7 @@ def _arrow_to_numpy(flat: Any, name: str) -> Array:
     if flat.null_count and pa.types.is_integer(kind):
         flat = flat.cast(pa.float64(), safe=False)
     try:
-        return as_numbers(flat.to_numpy(zero_copy_only=False), name)
+        return read(flat.to_numpy(zero_copy_only=False), name)
     except pa.ArrowException as error:
         raise TypeError(f"{name} holds lists of {kind}, which are not numbers.") from error
 
@@ -235,7 +273,7 @@ def to_seconds(series: "nw.Series[Any]", name: Any) -> Array:
         return np.asarray(series.dt.timestamp("us").to_numpy(), dtype=np.float64) / 1e6
     if isinstance(dtype, nw.String):
         raise TypeError(f"Column {name!r} holds strings where times belong; parse the dates first.")
-    numbers = as_numbers(series.to_numpy(), f"Column {name!r}")
+    numbers = as_times(series.to_numpy(), f"Column {name!r}")
     return numbers if numbers.dtype == np.int64 else numbers.astype(np.float64)
 
 
@@ -243,9 +281,10 @@ def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None
     """Return a scalar column as float64 numbers, or as codes and their labels."""
     role = column_role(series)
     if role == "time":
-        raise TypeError(
-            f"Column {series.name!r} holds dates ({series.dtype}); a static feature is a number "
-            "or a category. Convert the column, or name it as times."
+        raise no_number(
+            f"Column {series.name!r}",
+            _kind_of_dates(series),
+            "a static feature is a number or a category: convert the column, or name it as times",
         )
     if role == "numeric":
         numbers = as_numbers(series.to_numpy(), f"Column {series.name!r}").astype(np.float64)
@@ -282,7 +321,8 @@ def frame_parts(frame: Any, *, channels: list[Any] | None = None, times: Any = N
     values, names, offsets = _read_channels(wrapped, channels)
     parts: Parts = {"values": values, "offsets": offsets, "channel_names": names}
     if times is not None:
-        flat, time_offsets = flatten_series(wrapped.get_column(times), f"column {times!r}")
+        column = wrapped.get_column(times)
+        flat, time_offsets = flatten_series(column, f"column {times!r}", as_times)
         _check_lengths_agree(offsets, time_offsets, channels[0], times)
         parts["times"] = flat
     static = [name for name in columns if roles[name] != "list"]
@@ -337,13 +377,53 @@ def _static_parts(wrapped: "nw.DataFrame[Any]", names: list[Any]) -> Parts:
     }
 
 
+def static_table(frame: Any, ids: Array, id_name: Any) -> Parts:
+    """Read a table with one row an id, its index or a column of it, in the order of `ids`."""
+    wrapped = _open_frame(frame)
+    names = list(wrapped.columns)
+    labels = row_labels(frame)
+    if id_name is not None and id_name in names:
+        names.remove(id_name)
+        keys = wrapped.get_column(id_name).to_list()
+    elif labels is not None and labels.ids is not None:
+        keys = labels.ids.tolist()
+    else:
+        raise ValueError(
+            f"static has neither a column {id_name!r} nor an index of ids to be aligned by; its "
+            f"columns are {names}."
+        )
+    places = {key: place for place, key in enumerate(keys)}
+    if len(places) < len(keys):
+        twice = next(key for place, key in enumerate(keys) if places[key] != place)
+        raise ValueError(f"static has several rows for the id {twice!r}; it needs one an id.")
+    lacking = [key for key in ids.tolist() if key not in places]
+    if lacking:
+        raise ValueError(
+            f"static has no row for the id {lacking[0]!r} ({len(lacking)} of {len(ids)} ids). Add "
+            "its row, with NaN for what is not known, or drop the sequence."
+        )
+    if not names:
+        raise ValueError("static has no column beside the ids.")
+    return _static_parts(wrapped[[places[key] for key in ids.tolist()]], names)
+
+
 def long_parts(
-    frame: Any, *, id: Any, time: Any, channels: list[Any] | None, static: list[Any] | None
-) -> Parts:
-    """Group the rows of a long frame into one sequence per id, in order of first appearance."""
+    frame: Any,
+    *,
+    id: Any,
+    time: Any,
+    channels: list[Any] | None,
+    static: list[Any] | None,
+    targets: list[Any] | None = None,
+) -> tuple[Parts, list[Array]]:
+    """Group the rows of a long frame into one sequence per id, in order of first appearance.
+
+    Also returns the targets: a value of each id for each of the columns that hold them.
+    """
     wrapped = _open_frame(frame)
     static = [] if static is None else list(static)
-    special = [id, *([] if time is None else [time]), *static]
+    targets = [] if targets is None else targets
+    special = [id, *([] if time is None else [time]), *static, *targets]
     if channels is None:
         channels = [name for name in wrapped.columns if name not in special]
     for name in [*special, *channels]:
@@ -366,6 +446,8 @@ def long_parts(
         "values": np.column_stack(blocks)[order],
         "offsets": offsets,
         "channel_names": tuple(str(name) for name in channels),
+        "ids": as_ids(labels),
+        "id_name": id,
     }
     if time is not None:
         column = wrapped.get_column(time)
@@ -373,12 +455,41 @@ def long_parts(
         _check_long_times(parts["times"], offsets, labels, column, order)
     if static:
         parts.update(_long_static(wrapped, static, order, offsets, labels))
-    return parts
+    found = [_long_target(wrapped.get_column(name), order, offsets, labels) for name in targets]
+    return parts, found
+
+
+def _long_target(
+    series: "nw.Series[Any]", order: Array, offsets: Array, labels: list[Any]
+) -> Array:
+    """Return a column that is constant within each id, one value an id, as it would be in y."""
+    cells = series.to_list()
+    found = []
+    for label, start, stop in zip(labels, offsets[:-1], offsets[1:], strict=True):
+        own = [cells[row] for row in order[start:stop].tolist()]
+        if any(map(is_missing, own)):
+            raise ValueError(
+                f"id {label!r} has a row without a target (column {series.name!r} is null). Give "
+                "all rows of an id its target, or drop the id."
+            )
+        other = next((cell for cell in own if cell != own[0]), own[0])
+        if other != own[0]:
+            raise ValueError(
+                f"Target column {series.name!r} changes within id {label!r}, from {own[0]!r} to "
+                f"{other!r}; y has one value a sequence. For one target a step, build y by a "
+                f"from_long of its own, with channels=[{series.name!r}]."
+            )
+        found.append(own[0])
+    return np.asarray(found)
 
 
 def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:
     """Read one scalar column of a long frame as numbers."""
-    if column_role(series) != "numeric" and series.dtype != nw.Boolean:
+    role = column_role(series)
+    if role == "time":
+        remedy = "turn them into numbers, or name the column that says when as time="
+        raise no_number(f"Column {name!r}", _kind_of_dates(series), remedy)
+    if role != "numeric" and series.dtype != nw.Boolean:
         raise ValueError(
             f"Column {name!r} ({series.dtype}) does not hold numbers. Name the columns to read "
             "with channels=, or the constant ones with static=."

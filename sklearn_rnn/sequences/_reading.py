@@ -8,8 +8,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from ._alignment import labels_as_parts
 from ._arrays import flatten_dense
 from ._container import Sequences
+from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
 from ._frames import (
     as_series,
@@ -19,6 +21,7 @@ from ._frames import (
     frame_roles,
     is_frame,
     is_series,
+    refuse_dated_columns,
     string_columns,
 )
 from ._values import TOKENIZER_HINT, Array, as_numbers, is_mapped, unmask
@@ -64,8 +67,16 @@ from X and y.
     """
     kind, data = resolve(X)
     if kind in DENSE:
-        return dense_to_sequences(check_dense(data), cut=is_padded(X))
-    return read_resolved(kind, data, cut=is_padded(X))
+        return with_labels(dense_to_sequences(check_dense(data), cut=is_padded(X)), X)
+    return with_labels(read_resolved(kind, data, cut=is_padded(X)), X)
+
+
+def with_labels(read: Sequences, X: Any) -> Sequences:
+    """Give what was read of pandas data the labels of its rows."""
+    if type(X) in (np.ndarray, list) or isinstance(X, FlatSequences):
+        return read
+    parts = labels_as_parts(X)
+    return read._with(**parts) if parts else read
 
 
 def is_padded(X: Any) -> bool:
@@ -137,7 +148,17 @@ def _resolve_series(X: Any) -> tuple[str, Any]:
         return "list", series
     if role == "categorical":
         raise ValueError(f"X is a column of {series.dtype}, not of lists; {TOKENIZER_HINT}.")
-    raise _one_dimensional(f"a column of {series.dtype}")
+    if role == "time":
+        raise no_number("X", series.dtype)
+    error = _one_dimensional(f"a column of {series.dtype}")
+    index: Any = getattr(X, "index", None)
+    if getattr(index, "nlevels", 1) > 1:
+        names = [f"level_{k}" if name is None else name for k, name in enumerate(index.names)]
+        raise ValueError(
+            f"{error} If its index says whose step each number is, and when, build sequences with "
+            f"Sequences.from_long(X.reset_index(), id={names[0]!r}, time={names[-1]!r})."
+        )
+    raise error
 
 
 def _resolve_array(X: Array) -> tuple[str, Any]:
@@ -251,9 +272,11 @@ def finite_check(X: Any) -> str | bool:
 
 
 def refuse_strings(X: Any) -> None:
-    """Refuse strings in 2-D data, also those that look like numbers."""
+    """Refuse strings in 2-D data, also those that look like numbers; and dates."""
     where = ""
+    refuse_dates(X, "X")
     if is_frame(X):
+        refuse_dated_columns(X)
         columns = string_columns(X)
         where = f"X holds strings in the columns {columns}" if columns else ""
     elif isinstance(X, np.ndarray):

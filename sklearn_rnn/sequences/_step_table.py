@@ -285,8 +285,8 @@ def split_targets(y: Any, *, id_col: Any = None, time_col: Any = None) -> tuple[
         frame = nw.from_native(y, eager_only=True)
         named = [name for name in (id_col, time_col) if name in frame.columns]
         if not named:
-            named = [name for name in frame.columns if frame.schema[name].is_temporal()]
-        if named:
+            named = [name for name in frame.columns if _is_temporal(frame.get_column(name))]
+        if named and len(named) < len(frame.columns):
             return frame.select(named).to_native(), frame.drop(named).to_native()
     return None, y
 

@@ -1,18 +1,26 @@
-"""The checks of y and sample weights; imports the container and _sklearn."""
+"""The checks of y and sample weights; imports narwhals, the container and _sklearn."""
 
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from ._arrays import flatten_dense
+from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
+from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
+from ._frames import as_series, column_role, is_frame, is_series, refuse_dated_columns
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
-from ._values import Array, is_missing
+from ._values import Array, is_missing, unmasked
+
+_DATED_Y = (
+    "a target is a number: subtract a date and divide by a duration, as in "
+    "(y - y.min()) / numpy.timedelta64(1, 's')"
+)
 
 
 def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
@@ -34,7 +42,9 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
+    y = unmasked(y)
     _refuse_odd_labels(y)
+    _refuse_nan(y)
     checked = check_array(
         y,
         accept_sparse="csr",
@@ -48,6 +58,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         checked = checked.toarray()
     checked = _flatten_column(checked)
     _check_n(len(checked), n)
+    _refuse_mixed(checked, y)
     check_classification_targets(checked)
     return np.asarray(checked)
 
@@ -65,7 +76,10 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
+    y = unmasked(y)
     refuse_strings(y)
+    refuse_dated_y(y)
+    _refuse_nan(y)
     checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=estimator)
     checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
@@ -80,15 +94,98 @@ def _refuse_missing(y: Any, estimator: Any) -> None:
 
 
 def refuse_strings(y: Any) -> None:
-    """Raise where a target that should be a number is a string."""
+    """Raise where a target that should be a number is a string, naming its column and row."""
+    for column, cells in _text_columns(y):
+        for row, cell in enumerate(cells):
+            if isinstance(cell, str) and not _is_number(cell):
+                raise ValueError(
+                    f"y holds strings{column} ({str(cell)!r:.40} in row {row}), which are no "
+                    "numbers to predict. Convert them, or use a classifier if they are labels."
+                )
+
+
+def _text_columns(y: Any) -> list[tuple[str, Any]]:
+    """Return the columns of y that may hold strings, and how a message names each."""
+    if is_frame(y):
+        frame = nw.from_native(y, eager_only=True)
+        return [
+            (f" in column {name!r}", frame.get_column(name).to_list())
+            for name in frame.columns
+            if not frame.schema[name].is_numeric()
+        ]
     kind = getattr(getattr(y, "dtype", None), "kind", "O")
-    if kind not in "USO" or getattr(y, "ndim", 1) != 1 or not hasattr(y, "__iter__"):
+    if kind not in "USO" or not hasattr(y, "__iter__") or isinstance(y, (str, dict, Sequences)):
+        return []
+    if getattr(y, "ndim", 1) == 2:
+        return [(f" in column {place}", column) for place, column in enumerate(np.asarray(y).T)]
+    if getattr(y, "ndim", 1) != 1:
+        return []
+    rows = list(y)
+    if rows and all(isinstance(row, (list, tuple)) for row in rows):
+        if len({len(row) for row in rows}) > 1:
+            return []
+        columns = zip(*rows, strict=True)
+        return [(f" in column {place}", column) for place, column in enumerate(columns)]
+    return [("", rows)]
+
+
+def _refuse_mixed(labels: Array, y: Any) -> None:
+    """Raise where labels are strings here and numbers there, which do not sort."""
+    if labels.dtype.kind != "O" or labels.ndim > 2:
         return
-    first = next(iter(y), None)
-    if isinstance(first, str) and not _is_number(first):
+    columns = labels.reshape(len(labels), -1)
+    texts = np.array([[isinstance(cell, str) for cell in row] for row in columns], dtype=bool)
+    if texts.all() or not texts.any():
+        return
+    names = list(nw.from_native(y, eager_only=True).columns) if is_frame(y) else None
+    places = [np.argwhere(texts)[0], np.argwhere(~texts)[0]]
+    text, other = (
+        f"{columns[row, column]!r} in row {row}"
+        + (
+            ""
+            if labels.ndim == 1
+            else f", column {int(column) if names is None else names[column]!r}"
+        )
+        for row, column in places
+    )
+    raise ValueError(
+        f"y mixes strings and other labels: {text}; {other}. Make all labels of one type, with "
+        "y.astype(str) for instance."
+    )
+
+
+def refuse_dated_y(y: Any) -> None:
+    """Raise where targets that should be numbers are dates or durations."""
+    if is_frame(y):
+        refuse_dated_columns(y, " of y", _DATED_Y)
+        return
+    if is_series(y):
+        series = as_series(y)
+        if column_role(series) == "time":
+            raise no_number("y", series.dtype, _DATED_Y)
+    if isinstance(y, (list, tuple)):
+        try:
+            y = np.asarray(y)
+        except ValueError:  # of steps, and ragged: told row by row
+            return
+    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, "y", remedy=_DATED_Y)
+
+
+def _refuse_nan(y: Any) -> None:
+    """Raise where a target is NaN, or masked, and name its row."""
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    if isinstance(y, (list, tuple)):
+        row = next((row for row, item in enumerate(y) if is_missing(item)), None)
+    elif isinstance(y, np.ndarray) and kind in "fO" and y.ndim in (1, 2) and y.size:
+        gone = np.isnan(y) if kind == "f" else np.frompyfunc(is_missing, 1, 1)(y).astype(bool)
+        rows = np.flatnonzero(gone.reshape(len(y), -1).any(axis=1))
+        row = int(rows[0]) if len(rows) else None
+    else:
+        return
+    if row is not None:
         raise ValueError(
-            f"y holds strings ({str(first)!r:.40} in row 0), which are no numbers to predict. "
-            "Convert them, or use a classifier if they are labels."
+            f"Input y contains NaN: row {row} has no target (NaN, None or masked). Drop the row "
+            "from X and y, or fill it."
         )
 
 
@@ -170,7 +267,8 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     Parameters
     ----------
     y : Sequences, list of arrays, or array of shape (n, n_steps) or (n, n_steps, n_outputs)
-        Finite numbers. A dense array may be padded with NaN beyond a sequence's end.
+        Finite numbers. NaN, or what NumPy masks, is a target that is missing. A dense array may be
+        padded with NaN beyond a sequence's end.
     X : Sequences
         What the targets belong to.
 
@@ -182,10 +280,11 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
     Raises
     ------
     ValueError
-        When the lengths of a row differ or a target is missing; the message names the row.
+        When the lengths of a row differ, or all targets are missing; the message names the row.
     """
     kind, data = resolve(y)
     if kind in ("array_2d", "array_3d", "scalar_frame"):
+        refuse_dated_y(data)
         dense = check_array(
             data,
             dtype=np.float64,
@@ -199,6 +298,8 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
         if data.is_tokens:
             raise ValueError("y holds tokens; the targets of a regression are numbers.")
         read = Sequences._trusted(data.values, data.offsets)
+    elif isinstance(data, list):
+        read = Sequences(*flatten_list(data, column="y"))
     else:
         read = read_resolved(kind, data)
         read = Sequences._trusted(read.values, read.offsets)
@@ -210,10 +311,8 @@ def check_step_y(y: Any, X: FlatSequences) -> Sequences:
             f"Row {row}: y has {read.lengths[row]} steps, but X has {X.lengths[row]}; give every "
             "step of X one target."
         )
-    missing = np.isnan(read.values).any(axis=1)
-    if missing.any():
-        row = int(np.searchsorted(read.offsets, np.argmax(missing), side="right")) - 1
-        raise ValueError(f"Input y contains NaN: row {row}. Drop the row, or fill its targets.")
+    if np.isnan(read.values).any(axis=1).all():
+        raise ValueError("Input y contains NaN at every step: there is no target to learn from.")
     return read.astype(np.float64)
 
 
@@ -250,6 +349,14 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     """
     if sample_weight is None:
         return None
+    sample_weight = unmasked(sample_weight)
+    if isinstance(sample_weight, (list, tuple, np.ndarray)) and np.ndim(sample_weight) == 1:
+        gone = [row for row, weight in enumerate(sample_weight) if is_missing(weight)]
+        if gone:
+            raise ValueError(
+                f"Input sample_weight contains NaN: row {gone[0]} has no weight (NaN, None or "
+                "masked). Give it one; 0 leaves the row out."
+            )
     checked: Array = _check_sample_weight(
         sample_weight,
         np.empty(n),

@@ -1,4 +1,4 @@
-"""Checks of flat values, offsets and times in bounded memory; imports numpy and scipy only."""
+"""Checks of flat values, offsets and times in bounded memory; imports numpy, scipy and _dates."""
 
 import mmap
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from ._dates import dates_to_seconds, has_dates, is_date, no_number, refuse_dates
+
 Array = NDArray[Any]
 
 CHUNK_BYTES = 16 * 2**20
@@ -15,6 +17,7 @@ CHUNK_BYTES = 16 * 2**20
 _FLOAT64_WHOLE, _INT64_MAX = 2**53, 2**63 - 1
 # Times that are told apart no better than this deserve a word when they repeat.
 _COARSE = 1e-6
+_MASKED = (np.ma.MaskedArray, np.ma.core.MaskedConstant)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 TOKENIZER_HINT = (
     "strings are not numbers: turn them into tokens first, with a tokenizer such as TextTokenizer "
@@ -52,20 +55,49 @@ def as_numbers(data: Any, where: str) -> Array:
         raise ValueError(f"{where} holds strings; {TOKENIZER_HINT}.")
     if kind == "c":
         raise ValueError(f"Complex data not supported: {where} has dtype {data.dtype}.")
+    refuse_dates(data, where)
     if kind not in "biuf":
-        raise TypeError(
-            f"{where} has dtype {data.dtype}; sequences hold numbers. Convert dates to numbers "
-            "first (as times, Sequences.from_long does it)."
-        )
+        raise TypeError(f"{where} has dtype {data.dtype}; sequences hold numbers.")
     return data
 
 
 def unmask(data: Any) -> Array:
-    """Put NaN where a masked array of numbers is masked."""
+    """Put NaN where a masked array is masked, None where it holds other things than numbers."""
     plain: Array = data.data
-    if plain.dtype.kind not in "biuf":
-        return plain
-    return np.where(np.ma.getmaskarray(data), np.nan, plain)
+    mask = np.ma.getmaskarray(data)
+    if plain.dtype.kind in "biuf":
+        return np.where(mask, np.nan, plain)
+    if plain.dtype.kind in "OUS" and mask.any():
+        return np.where(mask, None, plain.astype(object))
+    return plain
+
+
+def unmasked(data: Any) -> Any:
+    """Return data with NaN, or None, in the place of what NumPy masks, inside lists too."""
+    if data is np.ma.masked:
+        return np.nan
+    if isinstance(data, np.ma.MaskedArray):
+        return unmask(data)
+    if isinstance(data, np.ndarray) and data.dtype.kind == "O" and data.ndim == 1:
+        if not any(isinstance(item, np.ma.MaskedArray) for item in data):
+            return data
+        made = np.empty(len(data), dtype=object)
+        made[:] = [None] * len(data)
+        for place, item in enumerate(data):
+            made[place] = unmasked(item)
+        return made
+    if type(data) in (list, tuple) and _holds_masked(data):
+        return type(data)(unmasked(item) for item in data)
+    return data
+
+
+def _holds_masked(items: Any) -> bool:
+    """Tell whether a list, or a list in it, holds a masked array or value."""
+    kinds = set(map(type, items))
+    if not kinds.isdisjoint(_MASKED):
+        return True
+    nested = not kinds.isdisjoint((list, tuple))
+    return nested and any(type(item) in (list, tuple) and _holds_masked(item) for item in items)
 
 
 def _objects_to_float(data: Array, where: str) -> Array:
@@ -78,6 +110,8 @@ def _objects_to_float(data: Array, where: str) -> Array:
             )
         if isinstance(item, (complex, np.complexfloating)):
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
+        if is_date(item):
+            raise no_number(where, type(item).__name__)
     if data.ndim == 1 and len(data) and all(isinstance(item, np.ndarray) for item in data):
         # A cell (n_steps, n_channels) of a pandas column, as Arrow hands it over.
         if len({item.shape for item in data}) > 1:
@@ -99,7 +133,7 @@ def _objects_to_float(data: Array, where: str) -> Array:
 
 def is_missing(item: Any) -> bool:
     """Tell whether one object stands for a missing value: None, NaN, NaT or pandas.NA."""
-    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+    if item is None or item is np.ma.masked or type(item).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(item, (float, np.floating)) and bool(np.isnan(item))
 
@@ -191,13 +225,26 @@ def empty_row(row: int, where: str = "") -> ValueError:
     )
 
 
+def as_times(data: Any, where: str) -> Array:
+    """Return times as an array of numbers; dates become seconds since 1970, durations seconds."""
+    if not isinstance(data, np.ndarray) and hasattr(data, "__iter__"):
+        first = next(iter(data), None)
+        if first is None or is_date(first) or type(first).__name__ == "NaTType":
+            data = np.asarray(data, dtype=object)
+        elif hasattr(data, "dtype") or hasattr(data, "type"):  # a column
+            data = np.asarray(data)
+    if isinstance(data, np.ndarray) and has_dates(data):
+        return dates_to_seconds(np.ma.filled(data, np.datetime64("NaT")), where)
+    return as_numbers(data, where)
+
+
 def check_times(times: Any, offsets: Array) -> Array:
     """Return times as float64 after checking that they are finite and increase in each row.
 
     Whole numbers that float64 does not hold exactly, nanoseconds since 1970 for instance, are
     kept as int64.
     """
-    numbers = as_numbers(times, "times")
+    numbers = as_times(times, "times")
     whole = numbers.dtype.kind in "iu" and numbers.size and numbers.max() <= _INT64_MAX
     exact = whole and max(-int(numbers.min()), int(numbers.max())) > _FLOAT64_WHOLE
     checked = numbers.astype(np.int64 if exact else np.float64, copy=False)

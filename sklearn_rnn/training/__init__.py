@@ -7,6 +7,7 @@ from ._batches import (
     Origins,
     TrainingBatches,
     prediction_batches,
+    time_deltas,
 )
 from ._best import BestWeights
 from ._budget import auto_batch_size, auto_epochs
@@ -19,14 +20,15 @@ from ._loop import (
     Recipe,
     TrainingNet,
     configure,
+    copied_net,
     make_net,
     train,
 )
 from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
-from ._ridge import RidgeProblem, RidgeSolution, solve_ridge
-from ._statistics import StepStatistics, step_statistics
+from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
+from ._statistics import StepStatistics, step_statistics, width_statistics
 
 __all__ = [
     "OPTIMIZERS",
@@ -49,9 +51,11 @@ __all__ = [
     "StepStatistics",
     "TrainingBatches",
     "TrainingNet",
+    "at_level_of_all",
     "auto_batch_size",
     "auto_epochs",
     "configure",
+    "copied_net",
     "cpu_threads",
     "long_rows",
     "make_net",
@@ -66,5 +70,7 @@ __all__ = [
     "seeded_globals",
     "solve_ridge",
     "step_statistics",
+    "time_deltas",
     "train",
+    "width_statistics",
 ]

@@ -6,7 +6,7 @@ Imports torch, NumPy and the container of layer 0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +46,26 @@ class Batch(NamedTuple):
     target: torch.Tensor | None
     weight: torch.Tensor | None
     rows: np.ndarray
+    #: Which steps have a target; None where all have.
+    seen: torch.Tensor | None = None
+
+
+def mean_loss(
+    head: Any,
+    raw: torch.Tensor,
+    target: torch.Tensor | None,
+    weight: torch.Tensor | None,
+    seen: torch.Tensor | None,
+    *lengths: torch.Tensor,
+) -> torch.Tensor:
+    """Return a head's loss of the targets that there are, zero where there are none."""
+    if seen is not None and target is not None:
+        raw, target = raw[seen], target[seen]
+        weight = None if weight is None else weight[seen]
+        if not len(raw):
+            return raw.sum()
+    loss: torch.Tensor = head.loss(raw, target, weight, *lengths)
+    return loss
 
 
 class FlatStorage:
@@ -81,7 +101,9 @@ class FlatStorage:
         self.step_widths = time_deltas(sequences)
         values = sequences.values
         self.dtype = dtype
-        self._kind = torch.int64 if sequences.is_tokens else dtype
+        # Beside times tokens are numbers as well, and below 2**24 exact in any type.
+        self._tokens_alone = sequences.is_tokens and self.step_widths is None
+        self._kind = torch.int64 if self._tokens_alone else dtype
         kind = _NUMPY_TYPES[self._kind]
         self._values: torch.Tensor | None = None
         origin = origins[0]
@@ -107,7 +129,10 @@ class FlatStorage:
         return tensor.to(self.device)
 
     def gather(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return padded values (B, T, C) or tokens (B, T), and lengths (B,)."""
+        """Return padded values (B, T, C) or tokens (B, T), and lengths (B,).
+
+        Where steps have times, the step widths are one more channel, of tokens too.
+        """
         lengths = self.lengths[rows]
         longest = padded_length(int(lengths.max())) if self.ragged else self.longest
         starts = self.offsets[rows]
@@ -122,7 +147,7 @@ class FlatStorage:
             picked = self.step_widths[self._index(starts, lengths, longest)]
             widths = torch.from_numpy(picked).to(x.device, x.dtype)
             x = torch.cat([x, widths.unsqueeze(-1)], dim=-1)
-        if self.sequences.is_tokens:
+        if self._tokens_alone:
             x = x.squeeze(-1)
         return x.to(self.device, non_blocking=True), torch.from_numpy(lengths)
 
@@ -150,7 +175,7 @@ class FlatStorage:
         if self.step_widths is not None:
             widths = torch.from_numpy(self.step_widths[first : first + n])
             x = torch.cat([x, widths.to(x.device, x.dtype)[None, :, None]], dim=-1)
-        if self.sequences.is_tokens:
+        if self._tokens_alone:
             x = x.squeeze(-1)
         return x.to(self.device)
 
@@ -300,6 +325,16 @@ class TrainingBatches:
         self.weight = None if weight is None else weight.to(storage.device)
         self._weights = None if weight is None else weight.cpu().numpy()
         self.per_step = per_step
+        # Numbers that are missing leave their steps out; missing labels are the head's affair.
+        self.seen: torch.Tensor | None = None
+        self._counts = storage.lengths
+        if per_step:
+            first = target.reshape(len(target), -1)
+            seen = ~first.isnan().any(1) if target.is_floating_point() else first[:, 0] >= 0
+            if not bool(seen.all()):
+                sums = np.concatenate([[0], np.cumsum(seen.cpu().numpy())])
+                self._counts = np.diff(sums[storage.offsets])
+                self.seen = seen.to(storage.device) if target.is_floating_point() else None
         self.plan = BatchPlan(storage.lengths[self.rows], batch_size, generator)
         static = storage.sequences.static
         self.static = None if static is None else _static_tensor(static, storage)
@@ -327,16 +362,17 @@ class TrainingBatches:
             total = int(lengths.sum())
             weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
-        return Batch(x, lengths, static, self.target[picked], weight, rows)
+        seen = None if self.seen is None else self.seen[picked]
+        return Batch(x, lengths, static, self.target[picked], weight, rows, seen)
 
     def share(self, part: np.ndarray, rows: np.ndarray) -> float:
         """Return how much of the loss of some rows falls to a part of them."""
-        return 1.0 if len(part) == len(rows) else self._mass(part) / self._mass(rows)
+        return 1.0 if len(part) == len(rows) else self._mass(part) / max(self._mass(rows), 1e-300)
 
     def _mass(self, rows: np.ndarray) -> float:
         """Return the summed weights of the targets of some rows."""
         weights = np.ones(len(rows)) if self._weights is None else self._weights[rows]
-        return float(np.sum(weights * self.storage.lengths[rows] if self.per_step else weights))
+        return float(np.sum(weights * self._counts[rows] if self.per_step else weights))
 
 
 class Step:

@@ -33,8 +33,10 @@ class BestWeights:
         better = score > self.score + self.tol
         level = abs(score - self.score) <= self.tol
         if better or (level and loss < self.loss):
-            self.score, self.loss, self.epoch = max(score, self.score), loss, epoch
-            self._state = {key: value.clone() for key, value in network.state_dict().items()}
+            state = {key: value.clone() for key, value in network.state_dict().items()}
+            # Nothing can come between a score and its weights.
+            best = max(score, self.score)
+            self._state, self.score, self.loss, self.epoch = state, best, loss, epoch
             self.stale = 0
         else:
             self.stale += 1

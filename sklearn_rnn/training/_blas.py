@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 _changed = threading.Condition()
-_depth = threading.local()
-_inside = 0
-_limited = False
+_inside: set[int] = set()
+_setter: int | None = None
+_before: Any = None
 
 
 @contextlib.contextmanager
@@ -26,23 +27,40 @@ def one_blas_thread() -> Iterator[None]:
     The limit is the whole process's. The first to enter sets it and lifts it, once all others have
     left: some BLAS can only be told by the thread that has told it before.
     """
-    global _inside, _limited
-    if getattr(_depth, "value", 0):
+    me = threading.get_ident()
+    if me in _inside:
         yield
         return
-    with _changed:
-        sets, _limited = not _limited, True
-        _inside += 1
-        limits = threadpool_limits(limits=1, user_api="blas") if sets else None
-    _depth.value = 1
     try:
+        _enter(me)
         yield
     finally:
-        _depth.value = 0
-        with _changed:
-            _inside -= 1
-            _changed.notify_all()
-            if limits is not None:
-                _changed.wait_for(lambda: _inside == 0)
-                limits.restore_original_limits()
-                _limited = False
+        try:
+            _leave(me)
+        except BaseException:  # an interrupt may come in between
+            _leave(me)
+            raise
+
+
+def _enter(me: int) -> None:
+    """Note who is inside, and set the limit if nobody was."""
+    global _setter, _before
+    with _changed:
+        _inside.add(me)
+        if _setter is None:
+            controller = ThreadpoolController().select(user_api="blas")
+            _before = controller.limit(limits=None)
+            _setter = me
+            controller.limit(limits=1)
+
+
+def _leave(me: int) -> None:
+    """Go, once, and lift the limit if it is one's own: the second time does nothing."""
+    global _setter, _before
+    with _changed:
+        _inside.discard(me)
+        _changed.notify_all()
+        if _setter == me:
+            _changed.wait_for(lambda: not _inside)
+            _before.restore_original_limits()
+            _setter = _before = None

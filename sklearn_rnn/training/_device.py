@@ -95,25 +95,37 @@ class _ThreadPolicy:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._active = 0
+        self._inside: set[object] = set()
         self._found = 1
 
     @contextlib.contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
-        with self._lock:
-            if self._active == 0:
-                self._found = torch.get_num_threads()
-            self._active += 1
-            if torch.get_num_threads() != 1:
-                torch.set_num_threads(1)
+        one = object()
         try:
+            self._enter(one)
             with allow_threads(n_threads):
                 yield
         finally:
-            with self._lock:
-                self._active -= 1
-                if self._active == 0 and torch.get_num_threads() != self._found:
-                    torch.set_num_threads(self._found)
+            try:
+                self._leave(one)
+            except BaseException:  # an interrupt may come in between
+                self._leave(one)
+                raise
+
+    def _enter(self, one: object) -> None:
+        with self._lock:
+            if not self._inside:
+                self._found = torch.get_num_threads()
+            self._inside.add(one)
+            if torch.get_num_threads() != 1:
+                torch.set_num_threads(1)
+
+    def _leave(self, one: object) -> None:
+        """Go, once: the second time does nothing."""
+        with self._lock:
+            if self._inside == {one} and torch.get_num_threads() != self._found:
+                torch.set_num_threads(self._found)
+            self._inside.discard(one)
 
 
 cpu_threads = _ThreadPolicy()
@@ -125,9 +137,15 @@ def seeded_globals(seed: int) -> Iterator[None]:
 
     The lock makes it safe when several threads fit at once.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with global_random_lock, torch.random.fork_rng(devices=list(devices)):
-        torch.random.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed_all(seed)
-        yield
+    with global_random_lock:
+        generators = [torch.random.default_generator]
+        if torch.cuda.is_initialized():
+            generators += torch.cuda.default_generators
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..nn import Pieces, window_features
-from ._batches import Batch, TrainingBatches
+from ._batches import Batch, TrainingBatches, mean_loss
 
 # With "auto", checkpoints begin where the activations of a batch would take so much.
 _CPU_BYTES = 256 * 2**20
@@ -139,5 +139,5 @@ class Window:
         assert batch.target is not None, "a batch for training has targets"
         where = where.to(batch.target.device)
         weight = None if batch.weight is None else batch.weight[where]
-        result: torch.Tensor = network.head.loss(raw.float(), batch.target[where], weight)
-        return result
+        seen = None if batch.seen is None else batch.seen[where]
+        return mean_loss(network.head, raw.float(), batch.target[where], weight, seen)

@@ -26,7 +26,8 @@ from ..nn import (
     features_in_pieces,
     set_generator,
 )
-from ._batches import Batch, Step, TrainingBatches
+from ._batches import Batch, Step, TrainingBatches, mean_loss
+from ._copies import copied
 from ._device import Compute, cpu_threads, seeded_globals
 from ._exact import in_double
 from ._long_training import PiecePolicy, Window, Windows, memory_budget
@@ -147,7 +148,9 @@ class TrainingNet(NeuralNet):
                 raw = self._forward(part, member)
                 # Most losses are a sum over steps or rows; that of tags is of sequences.
                 lengths = (part.lengths,) if reads_lengths else ()
-                loss = member.head.loss(raw.float(), part.target, part.weight, *lengths)
+                loss = mean_loss(
+                    member.head, raw.float(), part.target, part.weight, part.seen, *lengths
+                )
             if share < 1.0:
                 loss = loss * share
             loss.backward()
@@ -235,6 +238,18 @@ def make_net(network: torch.nn.Module, recipe: Recipe, compute: Compute) -> Trai
         net.set_params(optimizer__param_groups=[(p, {"weight_decay": 0.0}) for p in patterns])
     net.initialize()
     return configure(net, recipe, compute)
+
+
+def copied_net(net: TrainingNet, *, keep_path: bool) -> TrainingNet:
+    """Return a net that goes on from where another one is, and leaves that as it is.
+
+    With `keep_path` both hold the same closed-form path, which takes memory and is not trained.
+    """
+    path = net.module_.path if keep_path else None
+    module, optimizer = copied(net.module_, net.optimizer_, path)
+    other = object.__new__(type(net))
+    other.__dict__.update(net.__dict__, module=module, module_=module, optimizer_=optimizer)
+    return other
 
 
 def configure(net: TrainingNet, recipe: Recipe, compute: Compute) -> TrainingNet:

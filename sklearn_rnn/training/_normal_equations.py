@@ -8,8 +8,9 @@ which it came, but for rounding.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
@@ -17,12 +18,14 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotri
 
 from ._blas import one_blas_thread
-from ._ridge import PENALTIES, SMALLEST_SCALE
+from ._ridge import PENALTIES, SMALLEST_SCALE, at_level_of_all
 
 # All penalties share an eigendecomposition up to this size; above, each has a Cholesky factor.
 _EIGEN_SIZE = 1200
 # With Cholesky factors, penalties are tried at every fourth, then between.
 _STRIDE = 4
+# Samples that are added to the sums of products at once.
+_FOLDED = 512
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class RidgeReadout:
     left_out : ndarray of shape (n_kept, n_targets)
         What the kept samples are predicted to be by a readout solved without them (without their
         block, where samples come in blocks).
+    levelled : ndarray of shape (n_kept, n_targets)
+        The same at the level of all samples, see `at_level_of_all`.
     targets : ndarray of shape (n_kept, n_targets)
         Their mean targets.
     weights : ndarray of shape (n_kept,)
@@ -52,9 +57,34 @@ class RidgeReadout:
     bias: np.ndarray
     alpha: float
     left_out: np.ndarray
+    levelled: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     keys: list[tuple[bytes, int]]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is summed over the samples, about an origin, and what waits to be summed.
+
+    Attributes
+    ----------
+    mass : float
+        Of weights.
+    x, y, xy : ndarray
+        Of features, targets and their products.
+    products : ndarray of shape (n_features, n_features) or None
+        Of products of features, the lower half.
+    waiting : tuple of (features, targets, weights)
+        Large sums are added to with many samples at once.
+    """
+
+    mass: float
+    x: np.ndarray
+    y: np.ndarray
+    xy: np.ndarray
+    products: np.ndarray | None = None
+    waiting: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = ()
 
 
 Criterion = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
@@ -82,12 +112,17 @@ class NormalEquations:
         # Key -> features (t, p), weighted targets (t, k), weights (t,).
         self.blocks: dict[bytes, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self.last_key: bytes | None = None
-        self.products: np.ndarray | None = None
         self.origin = np.zeros(n_features)
-        self.mass = 0.0
-        self.sum_x = np.zeros(n_features)
-        self.sum_y = np.zeros(n_targets)
-        self.sum_xy = np.zeros((n_features, n_targets))
+        self.sums = Sums(
+            0.0, np.zeros(n_features), np.zeros(n_targets), np.zeros((n_features, n_targets))
+        )
+        # Whether nobody else holds the products, so that they can be added to in place.
+        self._owned = True
+
+    @property
+    def products(self) -> np.ndarray | None:
+        """Sums of products, as far as they have been added up; None while features are kept."""
+        return self.sums.products
 
     def add(
         self,
@@ -109,7 +144,7 @@ class NormalEquations:
         targets : ndarray of shape (n_samples, n_targets)
             Finite numbers.
         weights : ndarray of shape (n_samples,)
-            Their weights; zero only beside others in a block.
+            Their weights. A block that has none is not kept.
         sizes : ndarray of int, default=None
             Samples of each block, which are left out together. None means one.
         """
@@ -125,7 +160,7 @@ class NormalEquations:
             if known is not None:
                 summed = known[1] + weighted[here]
                 self.blocks[key] = (known[0], summed, known[2] + weights[here])
-            elif self.last_key is None or key <= self.last_key:
+            elif weights[here].any() and (self.last_key is None or key <= self.last_key):
                 # Copies: what is dropped later must not keep the rest.
                 mine = features[here].copy(), weighted[here].copy(), weights[here].copy()
                 self.blocks[key] = mine
@@ -134,29 +169,53 @@ class NormalEquations:
         elif self.products is not None and len(self.blocks) > 2 * self.n_kept:
             self._drop()
 
+    def copy(self) -> NormalEquations:
+        """Return sums that can be added to, while these stay as they are."""
+        self._owned = False
+        other = copy.copy(self)
+        other.blocks = dict(self.blocks)
+        return other
+
     def _start_summing(self) -> None:
         """Turn kept rows into sums of products."""
         blocks = list(self.blocks.values())
         self.origin = np.mean(np.concatenate([f for f, _, _ in blocks[:500]]), axis=0)
-        self.products = np.zeros((self.n_features, self.n_features), order="F")
-        for start in range(0, len(blocks), 512):
-            part = blocks[start : start + 512]
+        shape = self.n_features, self.n_features
+        self.sums = replace(self.sums, products=np.zeros(shape, order="F"))
+        self._owned = True
+        for start in range(0, len(blocks), _FOLDED):
+            part = blocks[start : start + _FOLDED]
             weights = np.concatenate([w for _, _, w in part])
             targets = _means(np.concatenate([t for _, t, _ in part]), weights)
             self._sum(np.concatenate([f for f, _, _ in part]), targets, weights)
         self._drop()
 
-    @one_blas_thread()
     def _sum(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Add to the sums of products."""
-        assert self.products is not None
+        """Add to the sums of products, once there is enough to add."""
+        waiting = (*self.sums.waiting, (features, targets, weights))
+        self.sums = replace(self.sums, waiting=waiting)
+        if sum(len(w) for _, _, w in waiting) >= _FOLDED:
+            self.sums, self._owned = self._folded(in_place=self._owned), True
+
+    @one_blas_thread()
+    def _folded(self, *, in_place: bool = False) -> Sums:
+        """Return the sums with what waits added: large ones are changed only where they may be."""
+        sums = self.sums
+        assert sums.products is not None
+        if not sums.waiting:
+            return sums
+        features, targets, weights = map(np.concatenate, zip(*sums.waiting, strict=True))
         shifted = features - self.origin
-        self.mass += float(weights.sum())
-        self.sum_x += weights @ shifted
-        self.sum_y += weights @ targets
-        self.sum_xy += shifted.T @ (weights[:, None] * targets)
+        sum_x = sums.x + weights @ shifted
+        sum_xy = sums.xy + shifted.T @ (weights[:, None] * targets)
         shifted *= np.sqrt(weights)[:, None]
-        self.products = dsyrk(1.0, shifted.T, beta=1.0, c=self.products, lower=1, overwrite_c=1)
+        return Sums(
+            sums.mass + float(weights.sum()),
+            sum_x,
+            sums.y + weights @ targets,
+            sum_xy,
+            dsyrk(1.0, shifted.T, beta=1.0, c=sums.products, lower=1, overwrite_c=in_place),
+        )
 
     def _drop(self) -> None:
         """Keep the blocks with the smallest keys, until there are enough samples."""
@@ -195,6 +254,8 @@ class NormalEquations:
         """
         if self.products is not None:
             self._drop()
+            # Never in place: whoever holds a readout holds these.
+            self.sums = self._folded()
         order = sorted(self.blocks)
         blocks = [self.blocks[key] for key in order]
         features = np.concatenate([f for f, _, _ in blocks])
@@ -206,7 +267,7 @@ class NormalEquations:
             assert (sizes == 1).all() or self.max_rows == 0, "rows are kept one a block"
             form = _Dual(features, targets, weights, emphasis)
         else:
-            form = _Primal(self, features, targets, weights, sizes, emphasis)
+            form = _Primal(self.sums, self.origin, features, targets, weights, sizes, emphasis)
         given = PENALTIES * weights.mean() if alpha is None else np.atleast_1d(alpha)
         candidates = np.sort(np.asarray(given, dtype=np.float64)).tolist()
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
@@ -222,7 +283,12 @@ class NormalEquations:
         coefficients = form.coefficients(solved)
         bias = form.level - form.centre @ coefficients
         keys = list(zip(order, sizes.tolist(), strict=True))
-        return RidgeReadout(coefficients, bias, float(chosen), left_out, targets, weights, keys)
+        block = np.repeat(np.arange(len(sizes)), sizes)
+        mass = None if self.products is None else self.sums.mass
+        levelled = at_level_of_all(left_out, targets, weights, block, mass)
+        return RidgeReadout(
+            coefficients, bias, float(chosen), left_out, levelled, targets, weights, keys
+        )
 
 
 def _means(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -313,7 +379,8 @@ class _Primal:
 
     def __init__(
         self,
-        sums: NormalEquations,
+        sums: Sums,
+        origin: np.ndarray,
         features: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
@@ -322,16 +389,16 @@ class _Primal:
     ) -> None:
         assert sums.products is not None
         self.mass, self.weights, self.targets = sums.mass, weights, targets
-        mean = sums.sum_x / sums.mass
-        self.centre = sums.origin + mean
-        self.level = sums.sum_y / sums.mass
+        mean = sums.x / sums.mass
+        self.centre = origin + mean
+        self.level = sums.y / sums.mass
         self.gram = sums.products.copy(order="F")
         for column in range(len(mean)):
             self.gram[column:, column] -= sums.mass * mean[column] * mean[column:]
         self.factors = _factors(np.diag(self.gram) / sums.mass, emphasis)
         self.gram *= self.factors
         self.gram *= self.factors[:, None]
-        self.right = (sums.sum_xy - np.outer(mean, sums.sum_y)) * self.factors[:, None]
+        self.right = (sums.xy - np.outer(mean, sums.y)) * self.factors[:, None]
         self.kept = (features - self.centre) * self.factors
         self.bounds = np.append(0, np.cumsum(sizes))
         self.values: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules by name. Imports torch only."""
+"""Optimizers and learning-rate schedules by name. Imports torch and layer 1."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-}
+from ..nn._imports import import_whole
+from ._optimizers import OPTIMIZERS, PLAIN
+
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
 
 # Share of the steps over which one-cycle warms up; where it starts and ends, of the peak.
@@ -34,12 +31,16 @@ def resolve_optimizer(
     Weight decay is given only to an optimizer that has it; asking one that has not is an error.
     A ``functools.partial`` that sets it keeps its own.
     """
-    factory = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    factory: Any = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    if factory in PLAIN:
+        factory = PLAIN[factory]
+    elif factory not in PLAIN.values():
+        import_whole("torch._dynamo")
     keywords: dict[str, Any] = {}
     accepted = inspect.signature(factory).parameters
     if isinstance(factory, functools.partial) and "weight_decay" in factory.keywords:
         return factory, keywords
-    if factory is torch.optim.SGD:
+    if factory is OPTIMIZERS["sgd"]:
         keywords["momentum"] = 0.9
     if weight_decay:
         takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())

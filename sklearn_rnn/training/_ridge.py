@@ -28,12 +28,49 @@ class RidgeSolution:
         The chosen penalty, on standardised features.
     left_out : ndarray of shape (n_samples, n_targets)
         What each sample is predicted to be by a readout solved without it.
+    levelled : ndarray of shape (n_samples, n_targets)
+        The same at the level of all samples, see :func:`at_level_of_all`.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     penalty: float
     left_out: np.ndarray
+    levelled: np.ndarray
+
+
+def at_level_of_all(
+    left_out: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    groups: np.ndarray | None = None,
+    mass: float | None = None,
+) -> np.ndarray:
+    """Return left-out predictions as though the mean of all targets had been known.
+
+    The targets of the others are off their mean to the other side of what is left out. Where
+    nothing can be learned, a prediction is their mean, so that of two classes of the same size it
+    would always be the wrong one. What is left out has a share in the mean of all by its weight,
+    and the same share of its residual is what the mean without it is off by: none where the
+    features tell all.
+
+    Parameters
+    ----------
+    left_out, targets : ndarray of shape (n_samples, n_targets)
+        Predictions of samples by readouts solved without them, and what they should be.
+    weights : ndarray of shape (n_samples,)
+        Their weights.
+    groups : ndarray of int of shape (n_samples,), default=None
+        Samples of the same number were left out together. None means each by itself.
+    mass : float, default=None
+        The weight of all that the readout is solved on. None means the sum of `weights`.
+    """
+    mass = weights.sum() if mass is None else mass
+    residuals = targets - left_out
+    if groups is None:
+        return np.asarray(left_out + (weights / mass)[:, None] * residuals)
+    sums = [np.bincount(groups, weights=weights * column)[groups] for column in residuals.T]
+    return np.asarray(left_out + np.stack(sums, axis=1) / mass)
 
 
 class RidgeProblem:
@@ -135,17 +172,20 @@ class RidgeProblem:
         """
         factors = np.ones(len(self.blocks)) if emphasis is None else np.asarray(emphasis, float)
         gram = sum(f**2 * g for f, g in zip(factors, self.grams, strict=True) if f)
-        values, vectors = np.linalg.eigh(gram)
+        # The intercept is not penalised: its direction, the root weights, is to leave the problem.
+        # All is centred, so that nothing else is there; a value among the others sets it apart.
+        ones = self.root / np.linalg.norm(self.root)
+        apart_by = max(float(np.trace(gram)) / len(gram), 1.0)
+        values, vectors = np.linalg.eigh(gram + apart_by * (ones @ ones.T))
         values = np.clip(values, 0.0, None)
         projected = vectors.T @ (self.root * (self.targets - self.level))
-        # The intercept is not penalised: its direction, the root weights, leaves the problem.
-        ones = self.root[:, 0] / np.linalg.norm(self.root)
-        is_intercept = np.abs(vectors.T @ ones) > 1 - 1e-6
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
         for penalty in penalties:
-            inverse = np.where(is_intercept, 0.0, 1.0 / (values + penalty))
+            inverse = 1.0 / (values + penalty)
             dual = (vectors * inverse) @ projected
-            left_out = self.targets - self._residuals(vectors, inverse, dual) / self.root
+            intercept = ones / np.sqrt(apart_by + penalty)
+            residuals = self._residuals(vectors, inverse, dual, intercept)
+            left_out = self.targets - residuals / self.root
             value = criterion(left_out[self.groups])
             if best is None or value < best[0]:
                 best = (value, float(penalty), dual, left_out)
@@ -157,17 +197,24 @@ class RidgeProblem:
                 standard, _, scale = self._standard(block)
                 coefficients[block] = factor**2 * (standard.T @ dual) / scale[:, None]
         bias = self.level - self.centre @ coefficients
-        return RidgeSolution(coefficients, bias, penalty, left_out[self.groups])
+        apart = None if self.apart is None else np.unique(self.apart, return_inverse=True)[1]
+        levelled = at_level_of_all(left_out, self.targets, self.each, apart)
+        return RidgeSolution(
+            coefficients, bias, penalty, left_out[self.groups], levelled[self.groups]
+        )
 
-    def _residuals(self, vectors: np.ndarray, inverse: np.ndarray, dual: np.ndarray) -> np.ndarray:
+    def _residuals(
+        self, vectors: np.ndarray, inverse: np.ndarray, dual: np.ndarray, intercept: np.ndarray
+    ) -> np.ndarray:
         """Return what left-out predictions are off by, times the root weights."""
         if self.apart is None:
-            diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None]
+            diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None] - intercept**2
             return dual / np.maximum(diagonal, 1e-300)
         found = np.empty_like(dual)
         for number in np.unique(self.apart):
             own = np.flatnonzero(self.apart == number)
             block = (vectors[own] * inverse) @ vectors[own].T
+            block -= intercept[own] @ intercept[own].T
             found[own] = np.linalg.lstsq(block, dual[own], rcond=1e-12)[0]
         return found
 

@@ -67,17 +67,28 @@ def step_statistics(
         # Sums of large numbers round; those of what is left do not.
         state = moments(origin)
         mean, scale = state.result(origin)
-    widths = time_deltas(sequences)
+    widths = width_statistics(sequences, rows, weights)
     if widths is not None:
-        each = None if weights is None else np.repeat(weights, sequences.lengths)
-        if chosen is not None:
-            taken = _steps_of(chosen, sequences, 0, len(widths))
-            widths, each = widths[taken], None if each is None else each[taken]
-        extra = _Moments(1, widths.dtype)
-        extra.add(widths[:, None], each)
-        width_mean, width_scale = extra.result()
-        mean, scale = np.append(mean, width_mean), np.append(scale, width_scale)
+        mean, scale = np.append(mean, widths.mean), np.append(scale, widths.scale)
     return StepStatistics(mean, scale, state.has_missing, origin if origin.any() else None)
+
+
+def width_statistics(
+    sequences: Sequences, rows: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> StepStatistics | None:
+    """Compute the same of the widths of the steps alone; None where there are no times."""
+    widths = time_deltas(sequences)
+    if widths is None:
+        return None
+    each = None if weights is None else np.repeat(weights, sequences.lengths)
+    if rows is not None and len(rows) < len(sequences):
+        chosen = np.zeros(len(sequences), dtype=bool)
+        chosen[rows] = True
+        taken = np.repeat(chosen, sequences.lengths)
+        widths, each = widths[taken], None if each is None else each[taken]
+    state = _Moments(1, widths.dtype)
+    state.add(widths[:, None], each)
+    return StepStatistics(*state.result(), has_missing=False)
 
 
 def _steps_of(of_rows: np.ndarray, sequences: Sequences, start: int, stop: int) -> np.ndarray:

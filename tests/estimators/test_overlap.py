@@ -87,7 +87,9 @@ def test_the_report_is_on_whole_recordings(series):
     X, owner = cut(np.random.default_rng(3).normal(size=(300, 1)))
     y = np.tile(np.arange(5.0), 12)
     both = RNNRegressor(4, max_epochs=2, random_state=0).fit(X, y)
-    assert "recordings" in both.report_.validation and 10 <= both.report_.n_validation <= 20
+    # Cuts of a recording that have much in common are one observation.
+    assert "recordings" in both.report_.validation and 2 <= both.report_.n_validation <= 4
+    assert both.report_.verdict.startswith("not known")
 
 
 def test_only_cuts_that_were_left_out_judge(monkeypatch):
@@ -108,4 +110,5 @@ def test_only_cuts_that_were_left_out_judge(monkeypatch):
     ((rows, left_out),) = seen
     assert len(left_out) == 30 and len(rows) == 8
     assert set(rows.tolist()) <= left_out
-    assert model.report_.n_validation == 8
+    kept = set(np.flatnonzero(np.isin(np.arange(60), rows)) // 5)
+    assert model.report_.n_validation == len(kept)

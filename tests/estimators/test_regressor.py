@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_predict
 
-from sklearn_rnn import RNNRegressor, Sequences
+from sklearn_rnn import ReservoirRegressor, RNNRegressor, Sequences
 
 TINY = {"hidden_size": 16, "max_epochs": 50, "learning_rate": 0.02, "random_state": 0}
 
@@ -185,3 +188,83 @@ def test_targets_beyond_float32_are_refused(data):
     X, y = data
     with pytest.raises(ValueError, match="too large for dtype"):
         RNNRegressor(reservoir="only").fit(X, y * 1e200)
+
+
+def stepwise(n=40, seed=0):
+    """Make ragged sequences whose targets are running sums."""
+    rng = np.random.default_rng(seed)
+    X = [rng.normal(size=rng.integers(6, 14)) for _ in range(n)]
+    return X, [np.cumsum(x) for x in X]
+
+
+STEPWISE = [
+    RNNRegressor(8, bidirectional=False, max_epochs=30, learning_rate=0.02, random_state=0),
+    ReservoirRegressor(30, bidirectional=False, random_state=0),
+]
+
+
+@pytest.mark.parametrize("model", STEPWISE, ids=str)
+def test_steps_without_a_target_teach_nothing_and_do_not_count(model):
+    X, y = stepwise()
+    rng = np.random.default_rng(1)
+    gone = [rng.random(len(row)) < 0.4 for row in y]
+    gone[3][:] = True
+    gaps = [np.where(g, np.nan, row) for g, row in zip(gone, y, strict=True)]
+    absurd = [np.where(g, 1e6, row) for g, row in zip(gone, y, strict=True)]
+    masked = [np.ma.masked_array(row, mask=g) for g, row in zip(gone, absurd, strict=True)]
+    model = clone(model).fit(X, gaps)
+    found = model.predict(X)
+    assert model.score(X, y) > 0.6
+    assert all(np.isfinite(row).all() for row in found)
+    seen = ~np.concatenate(gone)
+    wanted = r2_score(np.concatenate(y)[seen], np.concatenate(found)[seen])
+    assert np.isclose(model.score(X, gaps), wanted)
+    # What stands below a mask is never read.
+    assert model.score(X, masked) == model.score(X, gaps)
+    again = clone(model).fit(X, masked).predict(X)
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(found))
+    with pytest.raises(ValueError, match="NaN at every step"):
+        clone(model).fit(X, [row * np.nan for row in y])
+
+
+def test_what_is_masked_is_left_out_of_every_loss():
+    X, y = stepwise(20)
+    gaps = [np.r_[row[:-3], [np.nan] * 3] for row in y]
+    shorter = [x[:-3] for x in X]
+    cut = [row[:-3] for row in y]
+    for parameters in (
+        {},
+        {"loss": torch.nn.L1Loss()},
+        {"loss": lambda a, b: (a - b).abs().mean()},
+    ):
+        model = RNNRegressor(
+            4, bidirectional=False, dropout=0.0, max_epochs=2, batch_size=20, random_state=0,
+            **parameters,
+        )  # fmt: skip
+        # Forward in time and without scaling by other steps, what follows the last target is
+        # as good as not there.
+        same = [np.r_[x[:-3], [np.nan] * 3] for x in X]
+        long = clone(model).set_params(missing="mean").fit(same, gaps).predict(shorter)
+        short = clone(model).set_params(missing="mean").fit(shorter, cut).predict(shorter)
+        np.testing.assert_allclose(np.concatenate(long), np.concatenate(short), atol=1e-4)
+
+
+def test_windows_and_validation_leave_steps_without_a_target_out():
+    X, y = stepwise()
+    gaps = [np.r_[[np.nan] * 4, row[4:]] for row in y]
+    parameters = {"bidirectional": False, "max_epochs": 3, "random_state": 0}
+    for more in ({"tbptt_steps": 4}, {"early_stopping": True}, {"gradient_checkpointing": True}):
+        model = RNNRegressor(8, **parameters, **more).fit(X, gaps)
+        assert np.isfinite(model.loss_curve_).all() and np.isfinite(model.score(X, gaps))
+    assert np.isfinite(model.partial_fit(X, gaps).score(X, y))
+
+
+@pytest.mark.parametrize("model", STEPWISE, ids=str)
+def test_predictions_of_steps_go_through_cross_validation(model):
+    X, y = stepwise(24)
+    found = cross_val_predict(model, X, y, cv=3)
+    assert [row.shape for row in found] == [row.shape for row in y]
+    assert isinstance(clone(model).fit(X, y).predict(X), list)
+    # As before where all sequences have one length: an array of them all.
+    even = [row[:6] for row in X], [row[:6] for row in y]
+    assert cross_val_predict(model, *even, cv=3).shape == (24, 6)

@@ -85,6 +85,17 @@ def test_tokens():
         stream.push(0.5)
 
 
+def test_a_pickled_stream_keeps_what_its_n_grams_need():
+    tokens = [RNG.integers(0, 7, size=n) for n in (4, 9, 6, 3)]
+    data = Sequences.from_list(tokens, vocabulary_size=7)
+    model = fitted(X=data, y=np.array([0, 1, 0, 1]), share=0.5)
+    stream = model.stream()
+    stream.push(tokens[1][:5])
+    thawed = pickle.loads(pickle.dumps(stream))
+    thawed.push(tokens[1][5:])
+    np.testing.assert_allclose(thawed.predict_proba(), model.predict_proba(data)[1], atol=1e-5)
+
+
 def test_missing_values_and_what_is_refused():
     holes = [np.where(RNG.uniform(size=x.shape) < 0.3, np.nan, x) for x in X]
     model = fitted(X=holes)

@@ -11,7 +11,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn import (
+    ReservoirClassifier,
+    ReservoirRegressor,
+    ReservoirTransformer,
+    RNNClassifier,
+    RNNRegressor,
+    Sequences,
+    SequenceTagger,
+)
 from sklearn_rnn.estimators import _ngrams
 from sklearn_rnn.estimators._attributions import ngram_parts
 from sklearn_rnn.estimators._ngrams import SolvedNGrams
@@ -429,3 +437,102 @@ def test_few_texts_told_right_do_not_make_certain():
     found = model.fit(texts, labels).predict_proba(texts)
     assert model.score(texts, labels) == 1
     assert 0.8 < np.median(found.max(axis=1)) < 0.9999
+
+
+def timed_tokens(n=60, seed=0):
+    """Make tokens that say nothing, at times whose distances tell the label."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.integers(0, 5, rng.integers(4, 12)) for _ in range(n)]
+    labels = np.arange(n) % 2
+    times = [
+        np.cumsum(rng.exponential((1.0, 8.0)[label], len(row)))
+        for row, label in zip(rows, labels, strict=True)
+    ]
+    return Sequences.from_list(rows, vocabulary_size=5, times=times), labels
+
+
+def test_times_of_tokens_are_learned_from():
+    X, y = timed_tokens()
+    new, labels = timed_tokens(seed=1)
+    model = RNNClassifier(8, ngrams=False, max_epochs=40, random_state=0).fit(X, y)
+    assert model.score(new, labels) > 0.8
+    assert model.input_ == "5 tokens, times"
+    assert ReservoirClassifier(20, random_state=0).fit(X, y).score(new, labels) > 0.8
+    # As the time since the token before, wherever the clock begins.
+    moved = new._with(times=new.times + 1e6)
+    np.testing.assert_allclose(model.predict_proba(moved), model.predict_proba(new), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RNNClassifier(8, max_epochs=2, random_state=0),
+        RNNClassifier(8, max_epochs=2, ngrams="only", random_state=0),
+        RNNClassifier(8, max_epochs=2, bidirectional=False, stem="conv", random_state=0),
+        RNNRegressor(8, max_epochs=2, bidirectional=False, n_estimators=2, random_state=0),
+        RNNRegressor(8, max_epochs=2, random_state=0),
+        ReservoirClassifier(8, random_state=0),
+        ReservoirRegressor(8, random_state=0),
+        ReservoirTransformer(8, random_state=0),
+    ],
+    ids=str,
+)
+def test_tokens_with_times_go_every_way(model):
+    X, y = timed_tokens()
+    model.fit(X, y)
+    answer = next(
+        getattr(model, name)
+        for name in ("predict_proba", "predict", "transform")
+        if hasattr(model, name)
+    )
+    found = answer(X)
+    alone = np.concatenate([answer(X[row : row + 1]) for row in range(4)])
+    np.testing.assert_allclose(alone, found[:4], atol=1e-5)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(getattr(again, answer.__name__)(X), found)
+    if getattr(model, "bidirectional", True) or not hasattr(model, "stream"):
+        return
+    stream = model.stream()
+    for token, time in zip(X[0][:, 0], X.times, strict=False):
+        prediction = stream.push(token, times=time)
+    assert np.isclose(float(prediction), float(model.predict(X[:1])[0]), atol=1e-5)
+    with pytest.raises(ValueError, match="push steps with times="):
+        stream.push(0)
+
+
+def test_long_rows_of_tokens_with_times_are_predicted_in_pieces(monkeypatch):
+    X, y = timed_tokens()
+    rng = np.random.default_rng(2)
+    rows = [rng.integers(0, 5, 9000), rng.integers(0, 5, 30)]
+    long = Sequences.from_list(
+        rows, vocabulary_size=5, times=[np.cumsum(rng.exponential(size=len(row))) for row in rows]
+    )
+    for parameters in ({}, {"ngrams": False, "bidirectional": False}):
+        model = quick(**parameters).fit(X, y)
+        whole = model.predict_proba(long)
+        with monkeypatch.context() as patch:
+            patch.setattr("sklearn_rnn.training._long._CPU_BYTES", 2**14)
+            np.testing.assert_allclose(model.predict_proba(long), whole, atol=1e-5)
+
+
+def test_attributions_of_tokens_with_times_add_up_to_what_the_text_adds():
+    X, y = timed_tokens()
+    model = RNNRegressor(8, ngrams=False, max_epochs=5, random_state=0).fit(X, y)
+    network = model.net_.network_for(torch.float64)
+    for row in range(3):
+        one = X[row : row + 1]
+        blank = torch.zeros(1, len(one.values), 65, dtype=torch.float64)
+        outputs = network.recurrence(blank.to(network.states_dtype), None)
+        pooled = network.pooling(outputs.output, outputs.final, None).double()
+        nothing = network.head.decode(network.head(pooled)).item()
+        scale = float(network.head.scale)
+        total = model.token_attributions(one, n_steps=512).values.sum() * scale
+        assert np.isclose(total, model.predict(one)[0] - nothing, atol=1e-4)
+
+
+def test_a_tagger_reads_times_of_tokens():
+    X, _ = timed_tokens()
+    tags = [["b" if late else "a" for late in np.diff(times, prepend=times[0]) > 3]
+            for times in np.split(X.times, X.offsets[1:-1])]  # fmt: skip
+    tagger = SequenceTagger(16, max_epochs=40, random_state=0).fit(X, tags)
+    assert tagger.score(X, tags) > 0.9

@@ -102,3 +102,14 @@ def test_static_refuses_other_widths():
 def test_sizes_are_checked(call):
     with pytest.raises(ValueError, match="must be at least 1"):
         call()
+
+
+def test_times_beside_tokens_are_standardised_and_appended():
+    plain, timed = TokenInput(5, 3), TokenInput(5, 3, timed=True)
+    timed.load_state_dict(plain.state_dict(), strict=False)
+    timed.set_statistics([1.0], [2.0])
+    assert (plain.output_size, timed.output_size) == (3, 4)
+    tokens, widths = torch.tensor([[0, 4, -1]]), torch.tensor([[1.0, 5.0, 1.0]])
+    found = timed(torch.stack((tokens.float(), widths), 2))
+    assert torch.equal(found[..., :3], plain(tokens))
+    assert found[0, :, 3].tolist() == [0, 2, 0]

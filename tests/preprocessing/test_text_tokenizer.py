@@ -11,9 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks as checks
 
-from sklearn_rnn import Sequences
+from sklearn_rnn import RNNClassifier, Sequences
 from sklearn_rnn.preprocessing import TextTokenizer
 from sklearn_rnn.preprocessing._stand_ins import StandIns
 
@@ -530,3 +531,59 @@ def test_endless_words_have_no_stand_in():
     stand_ins = StandIns(["x" * 2_000_000, "short"])
     assert stand_ins.find("x" * 2_000_001) is None and stand_ins.find("shorter") == "short"
     assert time.process_time() - begun < 1
+
+
+EVENTS = {
+    "events": [["in", "scan", "out"], ["in", "out"], []],
+    "at": [[0.0, 2.0, 9.0], [3.0, 4.0], []],
+    "age": [40, 50, 60],
+}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pd", "pl", "pa"])
+def test_a_column_of_times_beside_lists_of_events(make):
+    X = TextTokenizer(column="events", times="at").fit_transform(make(EVENTS))
+    assert X.lengths.tolist() == [3, 2, 1]
+    assert X.times.tolist() == [0, 2, 9, 3, 4, 0]
+    assert X.static_names == ("age",)
+    for truncate, times in (("end", [0, 2, 3, 4, 0]), ("start", [2, 9, 3, 4, 0])):
+        tokenizer = TextTokenizer(times="at", max_length=2, truncate=truncate)
+        with pytest.warns(UserWarning, match="1 of 3 texts"):
+            assert tokenizer.fit_transform(make(EVENTS)).times.tolist() == times
+    with pytest.raises(ValueError, match=r"Column 'at' holds lists.*TextTokenizer\(times='at'\)"):
+        TextTokenizer(column="events").fit(make(EVENTS))
+
+
+def test_arrays_and_dates_are_times_of_events():
+    frame = pd.DataFrame(EVENTS)
+    frame["at"] = [np.array(cell) for cell in EVENTS["at"]]
+    X = TextTokenizer(times="at").fit_transform(frame)
+    assert X.times.tolist() == [0, 2, 9, 3, 4, 0]
+    frame["at"] = [pd.to_datetime(cell, unit="D") for cell in EVENTS["at"]]
+    model = make_pipeline(TextTokenizer(times="at"), RNNClassifier(4, max_epochs=1, random_state=0))
+    assert model.fit(frame, ["a", "b", "a"])[:-1].transform(frame).times[2] == 9 * 86400
+    assert model.predict(frame).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            {**EVENTS, "at": [[0.0, 1.0], [3.0, 4.0], []]},
+            "Row 0 has 3 words, but .* has 2",
+        ),
+        ({**EVENTS, "events": ["in scan out", "in out", ""]}, "row 0 is a string"),
+        ({"events": EVENTS["events"]}, "X has no column 'at'"),
+        ({**EVENTS, "at": [[0.0, 2.0, 1.0], [3.0, 4.0], []]}, "times must increase"),
+    ],
+)
+def test_times_that_do_not_fit_the_events_are_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        TextTokenizer(column="events", times="at").fit_transform(pd.DataFrame(X))
+    with pytest.raises(TypeError, match="names a column of a data frame; X is list"):
+        TextTokenizer(times="at").fit(EVENTS["events"])
+
+
+def test_list_views_of_arrow_hold_words():
+    words = pa.array(EVENTS["events"], type=pa.list_view(pa.string()))
+    assert TextTokenizer().fit_transform(pa.table({"words": words})).lengths.tolist() == [3, 2, 1]

@@ -257,7 +257,7 @@ EMPTY_ROW = "Row 1 is an empty sequence; every sequence needs at least one step.
         ([object()], ValueError, "Row 0 cannot be read as an array of numbers"),
         ([[object()], [1, 2]], ValueError, "Row 0 cannot be read as an array of numbers"),
         (np.array([["2020-01-01"]], dtype="datetime64[D]")[None], TypeError, "datetime64"),
-        ([np.array(["2020-01-01"], dtype="datetime64[D]")], TypeError, "Row 0 has dtype datetime"),
+        ([np.array(["2020-01-01"], dtype="datetime64[D]")], TypeError, "Row 0 holds dates"),
         (Tensor(0, RuntimeError("requires grad")), TypeError, "requires grad"),
         ([Tensor(0, RuntimeError("requires grad"))], TypeError, "Row 0 (Tensor) cannot be read"),
         ([Tensor(0, TypeError("on cuda"))], ValueError, "on cuda"),

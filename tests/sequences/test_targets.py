@@ -194,16 +194,11 @@ def test_step_targets(X, dtype):
         ([[1, 2, 3], [1], [1]], "Row 2: y has 1 steps, but X has 2"),
         ([[1, 2, 3], [1, 2], [1, 2]], "Row 1: y has 2 steps, but X has 1"),
         ([[1, 2, 3], [1]], "inconsistent numbers of samples: X has 3, y has 2"),
-        ([[1, np.nan, 3], [1], [1, 2]], "Input y contains NaN: row 0"),
+        ([[np.nan] * 3, [np.nan], [np.nan] * 2], "Input y contains NaN at every step"),
         ([[1, np.inf, 3], [1], [1, 2]], "infinity: row 0"),
         (np.ones((3, 3, 1)), "Row 1: y has 3 steps, but X has 1"),
         (np.ones((3, 2, 1)), "Row 0: y has 2 steps, but X has 3"),
         (np.ones((2, 3, 1)), "inconsistent numbers of samples"),
-        (
-            [[[1, 1], [np.nan] * 2, [np.nan] * 2], [[1, 1], [np.nan] * 2, [np.nan] * 2]]
-            + [[[1, 1], [1, 1], [np.nan] * 2]],
-            "Input y contains NaN: row 0",
-        ),
         (
             Sequences.from_list([[0, 0, 0], [0], [0, 0]], vocabulary_size=2),
             "y holds tokens",
@@ -213,6 +208,19 @@ def test_step_targets(X, dtype):
 def test_bad_step_targets(y, message, X):
     with pytest.raises(ValueError, match=re.escape(message)):
         check_step_y(y, X)
+
+
+def test_missing_step_targets_stay_where_they_are(X):
+    gap = [[1, np.nan, 3], [1], [1, 2]]
+    masked = [np.ma.masked_invalid(np.asarray(row, dtype=float)) for row in gap]
+    ends = np.array([[1, np.nan, np.nan], [1, np.nan, np.nan], [1, 2, np.nan]])[:, :, None]
+    for y in (gap, masked, Sequences.from_list(gap)):
+        found = check_step_y(y, X).values[:, 0]
+        np.testing.assert_array_equal(found, [1, np.nan, 3, 1, 1, 2])
+    for dense in (ends, np.ma.masked_invalid(ends)):
+        # The length of X tells a target that is missing from padding.
+        found = check_step_y(dense, X).values[:, 0]
+        np.testing.assert_array_equal(found, [1, np.nan, np.nan, 1, 1, 2])
 
 
 # Weights

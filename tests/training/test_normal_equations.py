@@ -68,6 +68,11 @@ def test_order_and_portions_do_not_matter(problem, max_rows, alpha):
         np.testing.assert_allclose(again.weight, once.weight, atol=1e-9)
         assert again.alpha == pytest.approx(once.alpha) and again.keys == once.keys
         np.testing.assert_allclose(again.left_out, once.left_out, atol=1e-8)
+        np.testing.assert_allclose(again.levelled, once.levelled, atol=1e-8)
+        # Most are kept in neither form: what one has to do with the level is its share of all.
+        share = once.weights / problem[3].sum()
+        expected = once.left_out + share[:, None] * (once.targets - once.left_out)
+        np.testing.assert_allclose(once.levelled, expected)
 
 
 @pytest.mark.parametrize("max_rows", [0, 20, 100])

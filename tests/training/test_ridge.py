@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from sklearn_rnn.training import RidgeProblem, solve_ridge
+from sklearn_rnn.training import RidgeProblem, at_level_of_all, solve_ridge
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ def test_what_belongs_together_is_left_out_together(problem):
 
 
 @pytest.mark.parametrize("penalty", [0.01, 100.0])
-def test_left_out_predictions_are_those_of_leaving_out(problem, penalty):
+@pytest.mark.parametrize("n_features", [50, 4])
+def test_left_out_predictions_are_those_of_leaving_out(problem, penalty, n_features):
     features, targets, _ = problem
+    features = features[:, 7 : 7 + n_features]
     standard = (features - features.mean(0)) / np.where(features.std(0) > 0, features.std(0), 1)
     found = solve_ridge(features, targets, lambda _: 0.0, penalties=np.array([penalty]))
     for i in range(20):
@@ -69,6 +71,36 @@ def test_left_out_predictions_are_those_of_leaving_out(problem, penalty):
         np.testing.assert_allclose(
             found.left_out[i], model.predict(standard[i : i + 1])[0], rtol=1e-5, atol=1e-8
         )
+
+
+@pytest.mark.parametrize("n_features", [50, 4])
+def test_left_out_predictions_at_the_level_of_all_know_nothing_of_noise(problem, n_features):
+    """Over all orders of the targets, what is predicted of one is the mean, whatever it is."""
+    features, targets, _ = problem
+    features, targets = features[:, :n_features], np.sign(targets[:, :1])
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        order = rng.permutation(20)
+        solved = solve_ridge(features, targets[order], lambda _: 0.0, penalties=np.array([30.0]))
+        found.append((targets[order], solved.left_out, solved.levelled))
+    wanted, left_out, levelled = np.concatenate(found, axis=1)[..., 0]
+    level = targets.mean()
+    slope = np.mean((wanted - level) * (left_out - level)) / wanted.var()
+    assert slope == pytest.approx(-1 / 19, abs=0.025), "the others are off to the other side"
+    slope = np.mean((wanted - level) * (levelled - level)) / wanted.var()
+    assert slope == pytest.approx(0.0, abs=0.025)
+
+
+def test_what_the_features_tell_has_no_level_to_be_known():
+    targets, weights = np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 1.0, 2.0])
+    np.testing.assert_array_equal(at_level_of_all(targets, targets, weights), targets)
+    others = np.array([[10 / 3], [3.0], [1.5]])
+    found = at_level_of_all(others, targets, weights)
+    np.testing.assert_allclose(found, np.full((3, 1), 2.75), err_msg="it is the mean of all")
+    # Two left out together, of four that weigh five.
+    found = at_level_of_all(np.full((2, 1), 3.0), targets[:2], weights[:2], np.zeros(2, int), 5.0)
+    np.testing.assert_allclose(found, 3.0 - (2 + 1) / 5)
 
 
 def test_the_criterion_chooses(problem):

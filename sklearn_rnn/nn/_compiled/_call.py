@@ -12,7 +12,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -63,13 +63,22 @@ class _Pool:
             if self._size < len(tasks) - 1:
                 self._size = len(tasks) - 1
                 self._pool = ThreadPoolExecutor(self._size, thread_name_prefix="sklearn-rnn")
-            assert self._pool is not None
-            futures: list[Future[None]] = [self._pool.submit(task) for task in tasks[1:]]
+            pool = self._pool
+        assert pool is not None
+        futures: list[Future[None]] = []
         try:
+            for task in tasks[1:]:
+                futures.append(pool.submit(task))
             tasks[0]()
         finally:
-            for future in futures:
-                future.result()
+            # They write into our memory: an interrupt has to wait for them too.
+            try:
+                wait(futures)
+            except BaseException:
+                wait(futures)
+                raise
+        for future in futures:
+            future.result()
 
 
 _pool = _Pool()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._imports import import_whole
 from .._threads import recurrence_threads
 from ._form import Form
 
@@ -121,9 +122,12 @@ def _kernels(name: str, x: Tensor) -> Any:
     """Return a cell's kernels, or None where they cannot be had on this machine after all."""
     global _usable
     try:
+        import_whole(f"{__package__}._library")
         from . import _library
 
         return _library.load_kernels(name, x.element_size())
+    except MemoryError:
+        raise
     except Exception:
         # llvmlite is broken, or knows no such processor: torch does without.
         _usable = False

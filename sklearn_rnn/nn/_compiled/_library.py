@@ -131,7 +131,7 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, body: bytes) -> None:
     """Keep machine code, if that is possible; another process may be doing the same."""
-    name = None
+    name: str | None = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_ours(path.parent):
@@ -140,7 +140,10 @@ def _write(path: Path, body: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(body).digest() + body)
         os.replace(name, path)
+        name = None
     except OSError:
+        pass
+    finally:
         if name is not None:
             with contextlib.suppress(OSError):
                 os.unlink(name)
