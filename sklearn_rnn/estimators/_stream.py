@@ -284,7 +284,9 @@ class SequenceStream:
             )
         if times is None:
             return values
-        clock = as_times(np.atleast_1d(times), "times").astype(np.float64)
+        clock = as_times(np.atleast_1d(times), "times")
+        # Whole numbers may be larger than float64 tells apart.
+        clock = clock.astype(np.int64 if clock.dtype.kind in "iu" else np.float64)
         if clock.shape != (len(values),):
             raise ValueError(f"times must have one entry a step: {len(values)}, not {clock.shape}.")
         before = clock[0] if self._time is None else self._time
@@ -292,7 +294,7 @@ class SequenceStream:
         late = widths[1:] if self._time is None else widths
         if not np.isfinite(clock).all() or (late <= 0).any():
             raise ValueError("times must be finite and increase from step to step.")
-        self._time = float(clock[-1])
+        self._time = clock[-1].item()
         return np.column_stack([values, np.log1p(widths).astype(np.float32)])
 
     def _read_static(self, static: Any) -> np.ndarray | None:

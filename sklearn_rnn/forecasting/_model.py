@@ -511,7 +511,8 @@ class ForecastModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return one network's normalised point forecasts (B, K, H) and quantiles."""
         if network.head.needs_counts:
-            level = level + data.lanes.centre[lanes].reshape(level.shape)
+            centre, stretch = (part.reshape(level.shape) for part in data.lanes.units(lanes))
+            level, scale = level * stretch + centre, scale * stretch
         if network.recurrence is not None and network.config.decoder == "recursive":
             units = (
                 torch.from_numpy(level[..., 0]).to(inputs.z.dtype),
