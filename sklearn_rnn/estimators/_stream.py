@@ -15,7 +15,7 @@ from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers
-from ..training import TrainingNet
+from ..training import TrainingNet, cpu_threads
 from ._state import _plain, _tensors
 from ._targets import (
     ContinuousTarget,
@@ -125,6 +125,7 @@ class SequenceStream:
             torch.int64 if self._schema.vocabulary_size is not None else self._network.states_dtype
         )
         self._per_step: bool = model._target.per_step
+        self._threads: int = model._n_threads()
         static = None
         if self._static is not None:
             static = torch.from_numpy(self._static).to(self._device, self._network.states_dtype)
@@ -348,6 +349,8 @@ class SequenceStream:
         pieces = x.split(_PIECE, dim=1) if self._network.stem is None else (x,)
         with (
             torch.inference_mode(),
+            # Threads that wait for each other cost a push many times what it computes.
+            cpu_threads(self._threads),
             model.net_.run.compute.autocast_context(),
             model._guarded(),
         ):
