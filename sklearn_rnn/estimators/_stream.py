@@ -125,6 +125,7 @@ class SequenceStream:
         self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
         self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
         self._per_step: bool = model._target.per_step
+        self._threads: int = model._n_threads()
         static = None
         if self._static is not None:
             known, origin = self._static, model._origins[1]
@@ -343,7 +344,8 @@ class SequenceStream:
         pieces = x.split(_PIECE, dim=1) if self._network.stem is None else (x,)
         with (
             torch.inference_mode(),
-            cpu_threads(1),
+            # Threads that wait for each other cost a push many times what it computes.
+            cpu_threads(self._threads),
             model.net_.run.compute.autocast_context(),
             model._guarded(),
         ):
