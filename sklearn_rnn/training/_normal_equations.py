@@ -286,7 +286,7 @@ class NormalEquations:
         bias = form.level - form.centre @ coefficients
         keys = list(zip(order, sizes.tolist(), strict=True))
         block = np.repeat(np.arange(len(sizes)), sizes)
-        mass = None if self.products is None else self.sums.mass
+        mass = form.mass if isinstance(form, _Primal) else None
         levelled = at_level_of_all(left_out, targets, weights, block, mass)
         return RidgeReadout(
             coefficients, bias, float(chosen), left_out, levelled, targets, weights, keys
