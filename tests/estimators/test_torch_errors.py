@@ -203,6 +203,6 @@ def test_too_large_a_model_names_the_parameters_that_there_are(kind, error, monk
     before = model.transform(X)
     monkeypatch.setattr(_reservoir_features, "Reservoir", full)
     monkeypatch.setattr(_base, "build_network", full)
-    with pytest.raises(ValueError, match=f"{kind.__name__} needs more memory.*hidden_size=9"):
-        model.set_params(hidden_size=9).fit(X, y)
+    with pytest.raises(ValueError, match=f"{kind.__name__} needs more memory.*hidden_size=900"):
+        model.set_params(hidden_size=900).fit(X, y)
     np.testing.assert_array_equal(model.transform(X), before)
