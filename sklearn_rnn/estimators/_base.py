@@ -15,7 +15,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
-from ..sequences import Sequences, align_targets, check_missing, check_weights
+from ..sequences import Sequences, align_targets, check_missing, check_weights, refuse_long_table
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -184,6 +184,7 @@ class BaseRNN(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)

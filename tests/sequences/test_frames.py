@@ -494,6 +494,11 @@ def test_a_table_of_static_features_is_aligned(backend):
     assert same.equals(read)
     rows = Sequences.from_list([[1.0], [2.0]], ids=["b", "a"], static=indexed)
     assert rows.static.tolist() == read.static.tolist()
+    ages = indexed[["age"]]
+    made = Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["b", "a"])
+    assert made.static.tolist() == [[7], [8]]
+    with pytest.raises(ValueError, match="index of static does not match X.ids: static lacks 'z'"):
+        Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["z", "a"])
     for lacking, message in (
         (table.slice(1, 1), r"static has no row for the id 'b' \(1 of 2 ids\)"),
         (pa.concat_tables([table, table]), "static has several rows for the id 'c'"),
