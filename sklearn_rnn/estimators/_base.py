@@ -24,6 +24,7 @@ from ..sequences import (
     check_missing,
     check_weights,
     kept_if_interrupted,
+    refuse_long_table,
 )
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import _fit_context
@@ -213,6 +214,7 @@ class BaseRNN(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)

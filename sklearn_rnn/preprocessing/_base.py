@@ -57,7 +57,7 @@ def with_fit_task(fit: Callable) -> Callable:
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
-        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+        if y is not None and isinstance(self, SequenceTransformer) and self._loses_labels(X):
             require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)

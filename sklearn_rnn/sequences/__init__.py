@@ -6,6 +6,7 @@ from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
+from ._long_tables import refuse_long_table
 from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
@@ -48,6 +49,7 @@ __all__ = [
     "public_module",
     "read_sequences",
     "refuse_masked",
+    "refuse_long_table",
     "release_pages",
     "require_in_step",
 ]

@@ -463,24 +463,28 @@ def _long_target(
     series: "nw.Series[Any]", order: Array, offsets: Array, labels: list[Any]
 ) -> Array:
     """Return a column that is constant within each id, one value an id, as it would be in y."""
-    cells = series.to_list()
-    found = []
-    for label, start, stop in zip(labels, offsets[:-1], offsets[1:], strict=True):
-        own = [cells[row] for row in order[start:stop].tolist()]
-        if any(map(is_missing, own)):
+    seen: dict[Any, int] = {}
+    codes = np.array([seen.setdefault(cell, len(seen)) for cell in series.to_list()])[order]
+    values = list(seen)
+    missing = np.isin(codes, [code for code, value in enumerate(values) if is_missing(value)])
+    differs = codes != np.repeat(codes[offsets[:-1]], np.diff(offsets))
+    for wrong in (missing, differs):
+        if not wrong.any():
+            continue
+        place = int(np.argmax(wrong))
+        row = int(np.searchsorted(offsets, place, side="right")) - 1
+        if wrong is missing:
             raise ValueError(
-                f"id {label!r} has a row without a target (column {series.name!r} is null). Give "
-                "all rows of an id its target, or drop the id."
+                f"id {labels[row]!r} has a row without a target (column {series.name!r} is null). "
+                "Give all rows of an id its target, or drop the id."
             )
-        other = next((cell for cell in own if cell != own[0]), own[0])
-        if other != own[0]:
-            raise ValueError(
-                f"Target column {series.name!r} changes within id {label!r}, from {own[0]!r} to "
-                f"{other!r}; y has one value a sequence. For one target a step, build y by a "
-                f"from_long of its own, with channels=[{series.name!r}]."
-            )
-        found.append(own[0])
-    return np.asarray(found)
+        before, after = (values[codes[at]] for at in (offsets[row], place))
+        raise ValueError(
+            f"Target column {series.name!r} changes within id {labels[row]!r}, from {before!r} to "
+            f"{after!r}; y has one value a sequence. For one target a step, build y by a from_long "
+            f"of its own, with channels=[{series.name!r}]."
+        )
+    return np.asarray([values[code] for code in codes[offsets[:-1]].tolist()])
 
 
 def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:

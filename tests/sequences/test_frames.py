@@ -447,3 +447,63 @@ def test_parquet_and_back(tmp_path):
         np.testing.assert_array_equal(read.values, X.values)
         np.testing.assert_array_equal(read.times, X.times)
         np.testing.assert_array_equal(read.static, X.static)
+
+
+def with_target(values):
+    return long_table().append_column("label", pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([1, 0, 1, 0, 0], [1, 0]),
+        (["yes", "no", "yes", "no", "no"], ["yes", "no"]),
+        ([0.5, 2.0, 0.5, 2.0, 2.0], [0.5, 2.0]),
+        ([True, False, True, False, False], [True, False]),
+    ],
+)
+def test_the_target_of_a_long_frame(backend, values, wanted):
+    frame = backend(with_target(values))
+    options = {"id": "who", "time": "when", "static": ["city", "age"]}
+    X, y = Sequences.from_long(frame, target="label", **options)
+    assert y.tolist() == wanted and y.dtype.kind == np.asarray(wanted).dtype.kind
+    assert X.channel_names == ("x", "y") and X.ids.tolist() == ["b", "a"] and X.id_name == "who"
+    _, several = Sequences.from_long(frame, target=["label"], **options)
+    assert several.tolist() == [[value] for value in wanted]
+
+
+def test_a_target_that_is_no_target(backend):
+    options = {"id": "who", "channels": ["x"], "target": "label"}
+    with pytest.raises(ValueError, match=r"Target column 'label' changes within id 'a', from 0 to"):
+        Sequences.from_long(backend(with_target([1, 0, 1, 0, 2])), **options)
+    with pytest.raises(ValueError, match=r"id 'a' has a row without a target \(column 'label'"):
+        Sequences.from_long(backend(with_target([1, 0, 1, None, 0])), **options)
+    with pytest.raises(ValueError, match="The frame has no column 'label'"):
+        Sequences.from_long(backend(long_table()), **options)
+
+
+def test_a_table_of_static_features_is_aligned(backend):
+    frame = backend(long_table().select(["who", "when", "x"]))
+    table = pa.table({"who": ["c", "a", "b"], "age": [9, 8, 7], "city": ["Rome", "Bern", "Oslo"]})
+    read = Sequences.from_long(frame, id="who", time="when", static=backend(table))
+    assert read.static.tolist() == [[7, 1], [8, 0]]
+    assert read.static_names == ("age", "city")
+    assert read.static_categories == (None, ("Bern", "Oslo"))
+    indexed = table.to_pandas().set_index("who")
+    same = Sequences.from_long(frame, id="who", time="when", static=indexed)
+    assert same.equals(read)
+    rows = Sequences.from_list([[1.0], [2.0]], ids=["b", "a"], static=indexed)
+    assert rows.static.tolist() == read.static.tolist()
+    ages = indexed[["age"]]
+    made = Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["b", "a"])
+    assert made.static.tolist() == [[7], [8]]
+    with pytest.raises(ValueError, match="index of static does not match X.ids: static lacks 'z'"):
+        Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["z", "a"])
+    for lacking, message in (
+        (table.slice(1, 1), r"static has no row for the id 'b' \(1 of 2 ids\)"),
+        (pa.concat_tables([table, table]), "static has several rows for the id 'c'"),
+        (table.drop_columns("who"), "static has neither a column 'who' nor an index of ids"),
+        (table.select(["who"]), "static has no column beside the ids"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Sequences.from_long(frame, id="who", time="when", static=backend(lacking))
