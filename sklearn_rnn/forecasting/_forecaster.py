@@ -17,6 +17,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
 from ..sequences import DOC_LINK_TEMPLATE, public_module
+from ..sequences._frames import as_table
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
 from ..training import (
@@ -420,7 +421,7 @@ class SequenceForecaster(
 
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
         """Read X and y; return the table, the targets, and whether X was a bare array."""
-        given = X
+        X = given = as_table(X)
         if X is None and y is not None:
             X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
         bare = False

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -11,7 +12,15 @@ from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
-from ._frames import as_series, column_role, is_frame, is_series, refuse_dated_columns
+from ._frames import (
+    as_series,
+    as_table,
+    column_role,
+    is_frame,
+    is_series,
+    refuse_dated_columns,
+    string_columns,
+)
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array, is_missing, unmasked
@@ -48,7 +57,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     _refuse_odd_labels(y)
     _refuse_nan(y)
     checked = check_array(
@@ -95,7 +104,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -117,18 +126,26 @@ def refuse_strings(y: Any) -> None:
     kind = getattr(getattr(y, "dtype", None), "kind", "O")
     if kind not in "USO" or getattr(y, "ndim", 1) != 1 or not hasattr(y, "__iter__"):
         return
-    first = next(iter(y), None)
-    if isinstance(first, str) and not _is_number(first):
-        raise ValueError(
-            f"y holds strings ({str(first)!r:.40} in row 0), which are no numbers to predict. "
-            "Convert them, or use a classifier if they are labels."
-        )
+    for row, item in enumerate(y):
+        if isinstance(item, str) and not is_number(item):
+            raise ValueError(
+                f"y holds strings ({str(item)!r:.40} in row {row}), which are no numbers to "
+                "predict. Convert them, or use a classifier if they are labels."
+            )
 
 
 def refuse_dated_y(y: Any) -> None:
     """Raise where targets that should be numbers are dates or durations."""
     if is_frame(y):
         refuse_dated_columns(y, " of y", _DATED_Y)
+        for name in string_columns(y):
+            cells = nw.from_native(y, eager_only=True).get_column(name).to_list()
+            texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
+            if texts:
+                raise ValueError(
+                    f"Column {name!r} of y holds strings ({texts[0]!r:.40} in row "
+                    f"{cells.index(texts[0])}), which are no numbers. Convert or drop it."
+                )
         return
     if is_series(y):
         series = as_series(y)
@@ -169,7 +186,7 @@ def _refuse_nan(y: Any) -> None:
         )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Tell whether a string is a number, which scikit-learn converts."""
     try:
         float(text)
