@@ -66,7 +66,8 @@ def unmask(data: Any) -> Array:
     if plain.dtype.kind in "biuf":
         return np.where(mask, np.nan, plain)
     if plain.dtype.kind in "OUS":
-        return np.where(mask, None, plain.astype(object))
+        plain = plain.astype(object)
+        plain[mask] = None
     return plain
 
 
