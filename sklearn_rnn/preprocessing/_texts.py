@@ -136,6 +136,19 @@ def _read_times(series: Any, rows: list[Row], name: Any) -> list[np.ndarray]:
     return found
 
 
+def cut_times(
+    times: list[np.ndarray] | None, rows: list[list[int]], truncate: str
+) -> np.ndarray | None:
+    """Join the times of what is left of each row; an empty one has its token at time 0."""
+    if times is None:
+        return None
+    kept = []
+    for clock, row in zip(times, rows, strict=True):
+        first = 0 if truncate == "end" else len(clock) - len(row)
+        kept.append(clock[first : first + len(row)] if len(clock) else np.zeros(1))
+    return np.concatenate(kept)
+
+
 def _holds_texts(series: Any) -> bool:
     """Tell whether a column holds strings, or lists of strings, and is no category."""
     dtype = series.dtype

@@ -152,6 +152,12 @@ def as_float(values: Array) -> Array:
 
 def as_tokens(values: Array, vocabulary_size: int, offsets: Array) -> Array:
     """Check that `values` are ints in [0, vocabulary_size); int32 and int64 are not copied."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        step = int(np.argmax(np.isnan(values).any(axis=1)))
+        raise ValueError(
+            f"Row {row_of(step, offsets)} has a token that is missing (NaN or masked): give what "
+            "is missing a token of its own, or drop the step."
+        )
     if values.dtype.kind not in "iu":
         raise ValueError(
             f"Tokens must be integers because vocabulary_size={vocabulary_size} is set; got dtype "
