@@ -19,7 +19,7 @@ from ..sequences._values import Array
 from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
 from ._subwords import Subwords, train_subwords
-from ._texts import Row, Texts, cut_times, read_texts
+from ._texts import Row, Texts, cut_times, join_rows, read_texts
 from ._vocabulary import PAD, UNKNOWN, Vocabulary
 from ._word_vectors import find_vectors
 from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
@@ -390,7 +390,7 @@ empty.
             raise ValueError("Set characters=True before fit to learn the characters of words.")
         words = chain.from_iterable(self._words(self._read(X)))
         rows = [vocabulary.encode(list(word)) or [UNKNOWN] for word in words]
-        return _join(rows, len(vocabulary.index))
+        return join_rows(rows, len(vocabulary.index))
 
     @property
     def characters_(self) -> Array:
@@ -546,7 +546,7 @@ empty.
         size = len(self.vocabulary_)
         if self._streamed and self.max_vocabulary is not None:
             size = int(self.max_vocabulary)
-        return _join(
+        return join_rows(
             [row or [UNKNOWN] for row in rows],
             size,
             lexicon=self._lexicon,
@@ -592,11 +592,3 @@ empty.
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _join(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
-    """Build a container of tokens from rows of numbers."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(list(map(len, rows)), out=offsets[1:])
-    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
-    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from ..sequences import Sequences
 from ..sequences._frames import (
     as_series,
     as_table,
@@ -219,3 +221,11 @@ def _no_text(number: int, row: Any, where: str) -> TypeError:
         f"Row {number}{where} is {row!r} ({type(row).__name__}), not a text; turn it into a string "
         "if it is meant as one."
     )
+
+
+def join_rows(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
+    """Build a container of tokens from rows of numbers."""
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(list(map(len, rows)), out=offsets[1:])
+    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
+    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)
