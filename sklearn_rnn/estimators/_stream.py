@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
+from ..sequences._dates import refuse_dates
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
 from ..training import TrainingNet, cpu_threads
@@ -321,6 +322,7 @@ class SequenceStream:
                 )
             static = [static[key] for key in names]
         values = list(np.asarray(static, dtype=object).ravel())
+        refuse_dates(np.array(values, dtype=object), "static")
         if len(values) != size:
             raise ValueError(f"static must have {size} entries; got {len(values)}.")
         categories = schema.static_categories or (None,) * size

@@ -12,7 +12,15 @@ from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
-from ._frames import as_series, column_role, is_frame, is_series, refuse_dated_columns
+from ._frames import (
+    as_series,
+    as_table,
+    column_role,
+    is_frame,
+    is_series,
+    refuse_dated_columns,
+    string_columns,
+)
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array, is_missing, unmasked
@@ -49,7 +57,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     _refuse_odd_labels(y)
     _refuse_nan(y)
     checked = check_array(
@@ -97,7 +105,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -118,7 +126,7 @@ def refuse_strings(y: Any) -> None:
     """Raise where a target that should be a number is a string, naming its column and row."""
     for column, cells in _text_columns(y):
         for row, cell in enumerate(cells):
-            if isinstance(cell, str) and not _is_number(cell):
+            if isinstance(cell, str) and not is_number(cell):
                 raise ValueError(
                     f"y holds strings{column} ({str(cell)!r:.40} in row {row}), which are no "
                     "numbers to predict. Convert them, or use a classifier if they are labels."
@@ -175,21 +183,29 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     )
 
 
-def refuse_dated_y(y: Any) -> None:
-    """Raise where targets that should be numbers are dates or durations."""
+def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
+    """Raise where targets, or weights, that should be numbers are dates or durations."""
     if is_frame(y):
-        refuse_dated_columns(y, " of y", _DATED_Y)
+        refuse_dated_columns(y, f" of {name}", remedy)
+        for column in string_columns(y):
+            cells = nw.from_native(y, eager_only=True).get_column(column).to_list()
+            texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
+            if texts:
+                raise ValueError(
+                    f"Column {column!r} of {name} holds strings ({texts[0]!r:.40} in row "
+                    f"{cells.index(texts[0])}), which are no numbers. Convert or drop it."
+                )
         return
     if is_series(y):
         series = as_series(y)
         if column_role(series) == "time":
-            raise no_number("y", series.dtype, _DATED_Y)
+            raise no_number(name, series.dtype, remedy)
     if isinstance(y, (list, tuple)):
         try:
             y = np.asarray(y)
         except ValueError:  # of steps, and ragged: told row by row
             return
-    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, "y", remedy=_DATED_Y)
+    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, name, remedy=remedy)
 
 
 def refuse_masked(y: Any, sample_weight: Any = None) -> None:
@@ -201,8 +217,15 @@ def refuse_masked(y: Any, sample_weight: Any = None) -> None:
         check_weights(sample_weight, len(sample_weight))
 
 
-def _refuse_nan(y: Any) -> None:
+def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
+    if is_frame(y):
+        frame = nw.from_native(y, eager_only=True)
+        for name in frame.columns:
+            _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
+        return
+    if is_series(y):
+        y = as_series(y).to_numpy()
     kind = getattr(getattr(y, "dtype", None), "kind", "")
     if isinstance(y, (list, tuple)):
         row = next((row for row, item in enumerate(y) if is_missing(item)), None)
@@ -214,12 +237,12 @@ def _refuse_nan(y: Any) -> None:
         return
     if row is not None:
         raise ValueError(
-            f"Input y contains NaN: row {row} has no target (NaN, None or masked). Drop the row "
-            "from X and y, or fill it."
+            f"Input y contains NaN: row {row}{column} has no target (NaN, None or masked). Drop "
+            "the row from X and y, or fill it."
         )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Tell whether a string is a number, which scikit-learn converts."""
     try:
         float(text)
@@ -384,6 +407,7 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     if sample_weight is None:
         return None
     sample_weight = unmasked(sample_weight)
+    refuse_dated_y(sample_weight, "sample_weight", "a weight is a number, not negative")
     if isinstance(sample_weight, (list, tuple, np.ndarray)) and np.ndim(sample_weight) == 1:
         gone = [row for row, weight in enumerate(sample_weight) if is_missing(weight)]
         if gone:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -365,3 +366,21 @@ def test_columns_without_names_are_counted():
     with pytest.raises(ValueError, match=r"y holds strings \('b' in row 2\)"):
         check_regression_y(np.array([1, 2, "b"], dtype=object))
     assert check_regression_y(np.array(["1", "2.5"], dtype=object)).tolist() == [1.0, 2.5]
+
+
+def test_missing_targets_in_columns_of_every_library_are_told_by_row():
+    numbers = [0, 1, None, 1]
+    for y in (
+        pd.Series(numbers, dtype="Int64"),
+        pd.Series(numbers, dtype=float),
+        pl.Series(numbers),
+        pl.Series(numbers, dtype=pl.Float64),
+        pa.array(numbers),
+    ):
+        for check in (check_classification_y, check_regression_y):
+            with pytest.raises(ValueError, match="Input y contains NaN.*row 2 has no"):
+                check(y)
+    table = {"p": [1.0] * 4, "q": numbers}
+    for frame in (pl.DataFrame(table), pa.table(table)):
+        with pytest.raises(ValueError, match="row 2, column 'q', has no target"):
+            check_regression_y(frame)
