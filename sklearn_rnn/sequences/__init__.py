@@ -10,6 +10,7 @@ from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
+    bounded_weights,
     check_classification_y,
     check_consistent,
     check_regression_y,
@@ -25,6 +26,7 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "bounded_weights",
     "align",
     "align_targets",
     "all_or_nothing",

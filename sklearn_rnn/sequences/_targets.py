@@ -22,6 +22,9 @@ _DATED_Y = (
     "(y - y.min()) / numpy.timedelta64(1, 's')"
 )
 
+# The largest weight lies between these; what weighs less than such a share of it counts as none.
+_LIGHTEST, _HEAVIEST = 1e-30, 1e30
+
 
 def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
     """Return class labels as an array of shape (n,) or (n, n_outputs).
@@ -343,7 +346,7 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     Parameters
     ----------
     sample_weight : float, array-like of shape (n,) or None
-        Non-negative, finite and not all zero. A single number stands for every sample.
+        Not negative, not all zero, and at most 1e30. A single number stands for every sample.
     n : int
         Number of samples.
     """
@@ -366,7 +369,27 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     )
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
-    return checked
+    return bounded_weights(checked, "sample_weight")
+
+
+def bounded_weights(weights: Array, name: str) -> Array:
+    """Refuse weights that single precision cannot square; what hardly weighs beside others is 0.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Not negative.
+    name : str
+        Opens the error message.
+    """
+    largest = float(weights.max(initial=0.0))
+    if largest and not _LIGHTEST <= largest <= _HEAVIEST:
+        raise ValueError(
+            f"{name} has {largest:g} as its largest weight, which should lie between "
+            f"{_LIGHTEST:g} and {_HEAVIEST:g}. Divide all weights by their mean."
+        )
+    nothing = weights < _LIGHTEST * largest
+    return np.where(nothing, 0.0, weights) if nothing.any() else weights
 
 
 def check_consistent(X: FlatSequences, y: Any, sample_weight: Any = None) -> None:
