@@ -11,6 +11,7 @@ from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
+    bounded_weights,
     check_classes,
     check_classification_y,
     check_consistent,
@@ -30,6 +31,7 @@ __all__ = [
     "RowReader",
     "Sequences",
     "Versioned",
+    "bounded_weights",
     "align",
     "align_targets",
     "all_or_nothing",

@@ -30,6 +30,9 @@ _DATED_Y = (
     "(y - y.min()) / numpy.timedelta64(1, 's')"
 )
 
+# The largest weight lies between these; what weighs less than such a share of it counts as none.
+_LIGHTEST, _HEAVIEST = 1e-30, 1e30
+
 
 _ONE_HOT = (
     "y should be a 1d array, or 2d with one column an output; it has several numbers at every step "
@@ -400,7 +403,7 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     Parameters
     ----------
     sample_weight : float, array-like of shape (n,) or None
-        Non-negative, finite and not all zero. A single number stands for every sample.
+        Not negative, not all zero, and at most 1e30. A single number stands for every sample.
     n : int
         Number of samples.
     """
@@ -424,7 +427,27 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     )
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
-    return checked
+    return bounded_weights(checked, "sample_weight")
+
+
+def bounded_weights(weights: Array, name: str) -> Array:
+    """Refuse weights that single precision cannot square; what hardly weighs beside others is 0.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Not negative.
+    name : str
+        Opens the error message.
+    """
+    largest = float(weights.max(initial=0.0))
+    if largest and not _LIGHTEST <= largest <= _HEAVIEST:
+        raise ValueError(
+            f"{name} has {largest:g} as its largest weight, which should lie between "
+            f"{_LIGHTEST:g} and {_HEAVIEST:g}. Divide all weights by their mean."
+        )
+    nothing = weights < _LIGHTEST * largest
+    return np.where(nothing, 0.0, weights) if nothing.any() else weights
 
 
 def check_consistent(X: FlatSequences, y: Any, sample_weight: Any = None) -> None:

@@ -209,7 +209,7 @@ class RidgeProblem:
         """Return what left-out predictions are off by, times the root weights."""
         if self.apart is None:
             diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None] - intercept**2
-            return dual / np.maximum(diagonal, 1e-300)
+            return dual / np.maximum(diagonal, 1e-15 * diagonal.max() + 1e-300)
         found = np.empty_like(dual)
         for number in np.unique(self.apart):
             own = np.flatnonzero(self.apart == number)
