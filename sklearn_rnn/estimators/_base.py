@@ -124,7 +124,10 @@ class BaseRNN(
         ------
         ValueError
             If an input or a parameter cannot be used; the message names it. Also when training
-            diverges, with the remedy.
+            diverges, with the remedy. Whatever is raised, a model that was there stays as it was.
+        KeyboardInterrupt
+            When interrupted. Where there was no model yet and training has begun, what it came to
+            is kept: the estimator is fitted.
         """
         going_on = self.warm_start and hasattr(self, "net_")
         if (X_val is None) != (y_val is None):

@@ -158,9 +158,6 @@ empty.
 
     feature_names_in_: Array
 
-    _vocabulary: Vocabulary
-    _character_vocabulary: Vocabulary | None
-
     def __init__(
         self,
         analyzer: str | Callable[[str], list[str]] = "word",
@@ -252,9 +249,8 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
-            self._vocabulary = self._vocabulary.copy()
-            if self._character_vocabulary is not None:
-                self._character_vocabulary = self._character_vocabulary.copy()
+            known = {k: v.copy() for k, v in vars(self).items() if isinstance(v, Vocabulary)}
+            self.__dict__.update(known)
         self._streamed = True
         self._learn(texts)
         return self
