@@ -58,7 +58,7 @@ class StepLabelTarget(LabelTarget):
 
 def _joined(y: Any, sequences: Sequences) -> np.ndarray:
     """Join the labels of all sequences, once they have the lengths of X."""
-    rows = [np.asarray(row).reshape(len(row), -1)[:, 0] for row in y]
+    rows = [np.asarray(row).reshape(len(row), -1)[:, 0] if len(row) else [] for row in y]
     if len(rows) != len(sequences):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "

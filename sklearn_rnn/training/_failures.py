@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..sequences._memory import is_out_of_memory, names_sizes, not_enough
+from ..sequences._memory import is_out_of_memory, not_enough
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 # What a user may bring along; torch's own errors come from there.
@@ -20,14 +20,13 @@ class NetworkError(ValueError, RuntimeError):
 def names_parameters(method: Method) -> Method:
     """Let a method of an estimator name parameters where torch and NumPy would name none."""
 
-    told = names_sizes(method)
-
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return told(self, *args, **kwargs)
-        except RuntimeError as error:
-            if isinstance(error, ValueError):
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            torchs = isinstance(error, RuntimeError) and not isinstance(error, ValueError)
+            if not torchs and not is_out_of_memory(error):
                 raise
             raise explained(self, error) from error
 
