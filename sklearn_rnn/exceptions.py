@@ -1,6 +1,11 @@
 """Warnings and errors of this package, to be caught by name. Imports nothing."""
 
-__all__ = ["BaselineWarning", "NotEnoughMemoryError"]
+__all__ = [
+    "BaselineWarning",
+    "ClosedFormWarning",
+    "InconsistentVersionWarning",
+    "NotEnoughMemoryError",
+]
 
 
 class BaselineWarning(UserWarning):
@@ -30,4 +35,34 @@ class NotEnoughMemoryError(ValueError, MemoryError):
     Traceback (most recent call last):
     ...
     sklearn_rnn.exceptions.NotEnoughMemoryError: RNNClassifier would take ...
+    """
+
+
+class ClosedFormWarning(UserWarning):
+    """A fit leaves out the closed form that its data would get by default.
+
+    Given where ``early_stopping``, ``X_val`` or a loss of one's own stand against
+    ``reservoir="auto"`` or ``ngrams="auto"``. Setting them to False says that this is meant.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_rnn.exceptions import ClosedFormWarning
+    >>> warnings.simplefilter("error", ClosedFormWarning)  # let such a fit fail
+    >>> warnings.simplefilter("default", ClosedFormWarning)
+    """
+
+
+class InconsistentVersionWarning(UserWarning):
+    """A model was saved by another version of this package.
+
+    Given when it is loaded. It may predict otherwise, or not at all; fit it anew, or load it with
+    the version that saved it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_rnn.exceptions import InconsistentVersionWarning
+    >>> warnings.simplefilter("error", InconsistentVersionWarning)  # refuse such models
+    >>> warnings.simplefilter("default", InconsistentVersionWarning)
     """

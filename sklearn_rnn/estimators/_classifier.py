@@ -160,7 +160,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     classes_ : ndarray of shape (n_classes,), or list of them
         The labels, sorted; a list when y has several outputs.
     n_features_in_ : int
-        Steps of a 2-D X, list columns of a frame, channels of any other X.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
     n_iter_ : int

@@ -20,6 +20,7 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     align_targets,
     all_or_nothing,
     check_missing,
@@ -29,6 +30,7 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
+from ..sequences._alignment import labels_as_parts
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics, width_statistics
@@ -46,7 +48,11 @@ _PORTION = 512
 
 
 class BaseReservoir(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
 
@@ -208,7 +214,7 @@ class BaseReservoir(
             sequences, None, n_threads(self.n_jobs)
         ):
             states[_places(sequences, rows, start, mask)] = features[mask][:, :size].cpu().numpy()
-        return Sequences(states, sequences.offsets)
+        return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
     def _report_fit(self, X: Any, y: Any) -> None:
         """Tell scikit-learn's callbacks that a fit is done."""

@@ -20,6 +20,7 @@ from ..training import (
     Origins,
     StepStatistics,
     cpu_threads,
+    load_weights,
     prediction_batches,
     resolve_device,
 )
@@ -207,6 +208,7 @@ class ReservoirFeatures:
             "origins": self.origins,
         }
 
+    @cpu_threads(1)
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         try:
             device = resolve_device(state["device"])
@@ -215,5 +217,4 @@ class ReservoirFeatures:
         self.__init__(state["config"], device)  # type: ignore[misc]
         self.origins = state.get("origins", (None, None))
         for name, part in self._parts().items():
-            arrays = state["weights"][name]
-            part.load_state_dict({key: torch.tensor(value) for key, value in arrays.items()})
+            load_weights(part, state["weights"][name])

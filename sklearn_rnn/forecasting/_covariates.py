@@ -13,7 +13,7 @@ import numpy as np
 
 from ..sequences._frames import column_role
 from ..sequences._step_table import StepTable
-from ..sequences._values import as_numbers, is_missing
+from ..sequences._values import FLOAT32_MAX, as_numbers, excess, is_missing
 from ._grid import Array
 
 
@@ -122,10 +122,10 @@ def _encode(column: Column, series: Any, missing: bool) -> Array:
     numbers = as_numbers(series.to_numpy(), f"Column {name!r}").astype(np.float64)
     if not missing and np.isnan(numbers).any():
         raise _missing(int(np.argmax(np.isnan(numbers))), name)
-    if np.isinf(numbers).any():
-        raise ValueError(
-            f"Input X contains infinity: row {int(np.argmax(np.isinf(numbers)))}, column {name!r}."
-        )
+    beyond = np.abs(numbers) > FLOAT32_MAX
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise ValueError(f"Input X contains {excess(numbers[row])}: row {row}, column {name!r}.")
     return numbers
 
 

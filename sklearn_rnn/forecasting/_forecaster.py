@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 
 from ..sequences import (
     DOC_LINK_TEMPLATE,
+    Versioned,
     all_or_nothing,
     kept_if_interrupted,
     public_module,
@@ -56,7 +57,12 @@ _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class SequenceForecaster(
-    ForecastOutputMixin, FitRecordMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator
+    ForecastOutputMixin,
+    FitRecordMixin,
+    CallbackSupportMixin,
+    RegressorMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
@@ -454,6 +460,8 @@ class SequenceForecaster(
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
+            # The forecasts of the tail have told what they can: they are most of a panel's model.
+            model.validation_ = None
         with kept_if_interrupted():
             context.call_on_fit_task_end(
                 estimator=self, X=rows, y=targets, reconstruction_attributes=lambda: fitted(model)

@@ -15,7 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics._scale import naive_scale
-from ..sequences import all_or_nothing
+from ..sequences import all_or_nothing, check_weights
 from ..sequences._frames import column_role
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import _check_feature_names
@@ -149,7 +149,8 @@ class ForecastOutputMixin:
         truth, _, _ = read_y(y, table.n_rows, self)
         times_of_y(replace(table), X, y, self)
         point, _ = self._forecast_table(table)
-        weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+        weights = check_weights(sample_weight, len(truth))
+        weights = np.ones(len(truth)) if weights is None else weights
         seen = ~np.isnan(truth).any(axis=1)
         truth, point, weights = truth[seen], point[seen], weights[seen]
         if not seen.any():

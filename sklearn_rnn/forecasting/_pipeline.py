@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import all_or_nothing
+from ..sequences import Versioned, all_or_nothing
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ..sequences._values import unmasked
@@ -22,6 +22,7 @@ from ._reading import is_table
 
 class KeepTime(
     TransformerMixin,
+    Versioned,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
 ):
@@ -217,6 +218,31 @@ class ForecastPipeline(Pipeline):
     Beside what scikit-learn's pipeline has, it hands the methods of its last step through, with the
     covariates transformed first.
     """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> ForecastPipeline:
+        """Fit the transformers and the forecaster: all of them, or none.
+
+        Parameters
+        ----------
+        X : frame, pandas index, array or None
+            As for :meth:`SequenceForecaster.fit`.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            The targets.
+        **params : dict
+            Handed on, as :meth:`sklearn.pipeline.Pipeline.fit` does.
+
+        Returns
+        -------
+        self : ForecastPipeline
+            The fitted pipeline.
+        """
+        before = [(step, step.__dict__.copy()) for _, step in self.steps]
+        try:
+            return super().fit(X, y, **params)
+        except BaseException:
+            for step, known in before:
+                step.__dict__ = known
+            raise
 
     def _prepared(self, X: Any) -> Any:
         """Transform covariates, where there are any to transform."""

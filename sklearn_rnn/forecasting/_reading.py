@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from ..sequences._frames import column_role, is_frame, is_series
 from ..sequences._step_table import StepTable, is_time_index, read_step_table
 from ..sequences._targets import refuse_dated_y, refuse_strings
-from ..sequences._values import unmasked
+from ..sequences._values import FLOAT32_MAX, excess, unmasked
 from ._grid import Array, Grid
 from ._history import Clock
 
@@ -198,6 +198,16 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: X has "
             f"{n_rows}, y has {len(values)}: [{n_rows}, {len(values)}]"
+        )
+    beyond = np.abs(values) > FLOAT32_MAX
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        where = f"row {row}" + (
+            "" if flat else f", target {(names or range(column + 1))[column]!r}"
+        )
+        raise ValueError(
+            f"Input y contains {excess(values[row, column])}: {where}. Replace it, by NaN if it "
+            "means missing, or rescale y."
         )
     return values, names, flat
 

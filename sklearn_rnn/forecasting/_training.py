@@ -168,7 +168,11 @@ def _loss(
         raw = network(inputs, target)
     level, scale = (v.reshape(*shape[:2], 1) for v in (found.level, found.scale))
     if network.head.needs_counts:
-        level = level + torch.from_numpy(data.lanes.centre).float()[lane].reshape(level.shape)
+        centre, stretch = (
+            torch.from_numpy(part).float().to(level.device).reshape(level.shape)
+            for part in data.lanes.units(lane.cpu().numpy())
+        )
+        level, scale = level * stretch + centre, scale * stretch
     each = network.head.loss(raw.float(), target, level, scale, steps)
     weight = seen
     if not network.head.likelihood:

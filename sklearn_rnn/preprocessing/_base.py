@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     all_or_nothing,
     check_X,
     describe_kind,
@@ -21,15 +22,19 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
+from ..sequences._door import InputSchema
 from ..sequences._memory import names_sizes
-from ..sequences._sklearn import _get_output_config
+from ..sequences._sklearn import _check_feature_names_in, _get_output_config
 from ..sequences._values import Array
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
 
 
-class Documented:
-    """Link the HTML representation of a transformer to its page in our reference."""
+class Documented(Versioned):
+    """Link the HTML representation of a transformer to its page in our reference.
+
+    What is saved of it names our version.
+    """
 
     _doc_link_module = "sklearn_rnn"
     _doc_link_template = DOC_LINK_TEMPLATE
@@ -88,6 +93,7 @@ class SequenceTransformer(
     """
 
     _form_in: "Form"
+    _input_schema_: InputSchema
     _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
 
     @abstractmethod
@@ -151,7 +157,13 @@ class SequenceTransformer(
         ndarray of str objects
             One name a column of what `transform` returns as a frame.
         """
-        names = super().get_feature_names_out(input_features)
+        check_is_fitted(self, "_input_schema_")
+        names = _check_feature_names_in(self, input_features, generate_names=False)
+        count = getattr(self, "n_features_in_", self._input_schema_.n_channels)
+        if names is None:
+            names = [f"x{column}" for column in range(count)]
+        elif len(names) != count:
+            raise ValueError(f"input_features should have length {count}; got {len(names)}.")
         kind = self._form_in.kind
         if kind in FLAT_KINDS:
             out = self._channel_names_out(["x0"])

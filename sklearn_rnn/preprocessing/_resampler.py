@@ -43,7 +43,7 @@ class SequenceResampler(SequenceTransformer):
     length_ : int or None
         Number of steps of every result; None with a rate or step.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 

@@ -104,7 +104,7 @@ class TextTokenizer(
     n_truncated_ : int
         How many of the training texts were cut.
     n_features_in_ : int
-        Columns of X: 1, unless X was a frame with more.
+        Columns of X, where it was a frame; otherwise not set.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 
@@ -158,6 +158,9 @@ empty.
     }
 
     feature_names_in_: Array
+
+    _vocabulary: Vocabulary
+    _character_vocabulary: Vocabulary | None
 
     def __init__(
         self,
@@ -274,10 +277,8 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary: Vocabulary | None = (
-            Vocabulary((), 1, None) if self.characters else None
-        )
+        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
@@ -489,9 +490,10 @@ empty.
         texts = read_texts(X, self.column, self.times)
         self._column_in, self._static_in = texts.column, texts.static_names
         self._pretokenized = not isinstance(texts.rows[0], str)
-        self.n_features_in_ = 1 + len(texts.static_names or ()) + (texts.times is not None)
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+        if texts.columns is not None or getattr(X, "ndim", 1) == 2:
+            self.n_features_in_ = len(texts.columns or (0,))
         if texts.columns is not None:
             self.feature_names_in_ = np.array(texts.columns, dtype=object)
         self._check_form()

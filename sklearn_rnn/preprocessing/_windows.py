@@ -39,7 +39,7 @@ class SlidingWindows(SequenceTransformer):
     lengths_ : ndarray of int of shape (n_series,)
         Lengths of the series seen in `fit`, to which `inverse_transform` goes back.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 

@@ -10,14 +10,17 @@ from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
+    check_classes,
     check_classification_y,
     check_consistent,
     check_regression_y,
     check_step_y,
     check_weights,
     is_step_y,
+    refuse_masked,
 )
 from ._values import iter_chunks, release_pages
+from ._versions import Versioned
 
 __all__ = [
     "DOC_LINK_TEMPLATE",
@@ -25,10 +28,12 @@ __all__ = [
     "Lexicon",
     "RowReader",
     "Sequences",
+    "Versioned",
     "align",
     "align_targets",
     "all_or_nothing",
     "check_X",
+    "check_classes",
     "check_classification_y",
     "check_consistent",
     "check_missing",
@@ -42,6 +47,7 @@ __all__ = [
     "origin_of",
     "public_module",
     "read_sequences",
+    "refuse_masked",
     "release_pages",
     "require_in_step",
 ]

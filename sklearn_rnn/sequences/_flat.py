@@ -216,15 +216,16 @@ class FlatSequences:
         """
         rows = self._row_numbers(rows)
         offsets = row_offsets(rows, self.offsets)
-        places = rows if self._rows is None else self._rows[rows]
-        whole = self._rows is None and np.array_equal(rows, np.arange(len(self)))
+        places = self._rows
+        if len(rows) != len(self) or not np.array_equal(rows, np.arange(len(self))):
+            places = rows if places is None else places[rows]
         return self._with(
             values=self._take_steps(self.values, rows, offsets),
             offsets=offsets,
             times=None if self.times is None else self._take_steps(self.times, rows, offsets),
             static=None if self.static is None else self.static[rows],
             ids=None if self.ids is None else self.ids[rows],
-            _rows=None if whole else places,
+            _rows=places,
         )
 
     def _take_steps(self, flat: Array, rows: Array, offsets: Array) -> Array:

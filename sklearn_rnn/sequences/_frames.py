@@ -260,7 +260,7 @@ def _arrow_to_numpy(flat: Any, name: str, read: Reader) -> Array:
 
 
 def to_seconds(series: "nw.Series[Any]", name: Any) -> Array:
-    """Return a scalar time column as float64: dates and durations in seconds."""
+    """Return a scalar time column: dates and durations in seconds, numbers as they are."""
     if series.null_count():
         row = int(np.flatnonzero(series.is_null().to_numpy())[0])
         raise ValueError(f"Row {row} has no time (column {name!r} is null). Drop or fill the row.")
@@ -273,7 +273,8 @@ def to_seconds(series: "nw.Series[Any]", name: Any) -> Array:
         return np.asarray(series.dt.timestamp("us").to_numpy(), dtype=np.float64) / 1e6
     if isinstance(dtype, nw.String):
         raise TypeError(f"Column {name!r} holds strings where times belong; parse the dates first.")
-    return as_times(series.to_numpy(), f"Column {name!r}").astype(np.float64)
+    numbers = as_times(series.to_numpy(), f"Column {name!r}")
+    return numbers if numbers.dtype == np.int64 else numbers.astype(np.float64)
 
 
 def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None]:

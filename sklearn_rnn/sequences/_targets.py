@@ -23,6 +23,13 @@ _DATED_Y = (
 )
 
 
+_ONE_HOT = (
+    "y should be a 1d array, or 2d with one column an output; it has several numbers at every step "
+    "of a sequence. If they are one-hot, or probabilities, take the labels: y.argmax(axis=-1). For "
+    "one label a step use SequenceTagger."
+)
+
+
 def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
     """Return class labels as an array of shape (n,) or (n, n_outputs).
 
@@ -62,6 +69,20 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
     with np.errstate(invalid="ignore"):  # of numbers too large for integers
         check_classification_targets(checked)
     return np.asarray(checked)
+
+
+def check_classes(classes: Any) -> Any:
+    """Return the `classes` of partial_fit, or refuse those among which one is missing."""
+    classes = unmasked(classes)
+    for label in classes:
+        nested = isinstance(label, (list, tuple, np.ndarray))
+        for one in label if nested else [label]:
+            if is_missing(one) or (isinstance(one, (float, np.floating)) and np.isinf(one)):
+                raise ValueError(
+                    f"classes contains {one}; no label is NaN, None, masked or infinite. Leave it "
+                    "out."
+                )
+    return classes
 
 
 def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
@@ -172,6 +193,15 @@ def refuse_dated_y(y: Any) -> None:
     refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, "y", remedy=_DATED_Y)
 
 
+def refuse_masked(y: Any, sample_weight: Any = None) -> None:
+    """Raise where a target, or a weight, to score by is masked: scikit-learn's scores read it."""
+    plain = unmasked(y)
+    if plain is not y:
+        _refuse_nan(plain)
+    if unmasked(sample_weight) is not sample_weight:
+        check_weights(sample_weight, len(sample_weight))
+
+
 def _refuse_nan(y: Any) -> None:
     """Raise where a target is NaN, or masked, and name its row."""
     kind = getattr(getattr(y, "dtype", None), "kind", "")
@@ -201,6 +231,8 @@ def _is_number(text: str) -> bool:
 
 def _refuse_odd_labels(y: Any) -> None:
     """Raise where labels are sets, or one is missing, which would only fail further on."""
+    if getattr(y, "ndim", 1) == 3:
+        raise ValueError(_ONE_HOT)
     kind = getattr(getattr(y, "dtype", None), "kind", "O")  # numbers are checked elsewhere
     if getattr(y, "ndim", 1) != 1 or (kind != "O" and not hasattr(y, "isna")):
         return
@@ -209,6 +241,8 @@ def _refuse_odd_labels(y: Any) -> None:
     labels = y.to_list() if hasattr(y, "to_list") else list(y)
     sets = [isinstance(label, (set, frozenset)) for label in labels]
     rows = [isinstance(label, (list, tuple)) for label in labels]
+    if any(label.ndim == 2 for label in labels if isinstance(label, np.ndarray)):
+        raise ValueError(_ONE_HOT)
     if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
         raise ValueError(
             "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and "

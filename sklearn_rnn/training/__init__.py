@@ -29,6 +29,7 @@ from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
 from ._statistics import StepStatistics, step_statistics, width_statistics
+from ._weights import load_weights
 
 __all__ = [
     "LARGEST_RATE",
@@ -60,6 +61,7 @@ __all__ = [
     "configure",
     "copied_net",
     "cpu_threads",
+    "load_weights",
     "long_rows",
     "make_net",
     "prediction_batches",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..sequences._memory import is_out_of_memory, not_enough
+from ._device import cpu_threads
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 # What a user may bring along; torch's own errors come from there.
@@ -18,12 +19,16 @@ class NetworkError(ValueError, RuntimeError):
 
 
 def names_parameters(method: Method) -> Method:
-    """Let a method of an estimator name parameters where torch and NumPy would name none."""
+    """Let a method of an estimator name parameters where torch and NumPy would name none.
+
+    Torch has one thread in it; see `cpu_threads`.
+    """
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, *args, **kwargs)
+            with cpu_threads(1):
+                return method(self, *args, **kwargs)
         except Exception as error:
             torchs = isinstance(error, RuntimeError) and not isinstance(error, ValueError)
             if not torchs and not is_out_of_memory(error):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences, SequenceTagger
 
@@ -94,6 +95,41 @@ def test_a_pickled_stream_keeps_what_its_n_grams_need():
     thawed = pickle.loads(pickle.dumps(stream))
     thawed.push(tokens[1][5:])
     np.testing.assert_allclose(thawed.predict_proba(), model.predict_proba(data)[1], atol=1e-5)
+
+
+def test_tokens_with_ngrams_as_predict_says_and_through_a_pickle():
+    rng = np.random.default_rng(0)
+    tokens = [rng.integers(0, 30, size=rng.integers(4, 20)) for _ in range(80)]
+    data = Sequences.from_list(tokens, vocabulary_size=30)
+    model = fitted(X=data, y=[t[0] % 2 for t in tokens], ngrams=True, share=0.25)
+    stream = model.stream()
+    for stop, token in enumerate(tokens[1], 1):
+        stream.push(int(token))
+        so_far = Sequences.from_list([tokens[1][:stop]], vocabulary_size=30)
+        expected = model.predict_proba(so_far)
+        np.testing.assert_allclose(stream.predict_proba(), expected[0], atol=1e-5)
+        if stop == 3:
+            stream = pickle.loads(pickle.dumps(stream))
+
+
+def test_torch_uses_one_thread_in_a_push(monkeypatch):
+    """Several threads wait for each other: a push took five times as long, and far more beside."""
+    stream = fitted().stream()
+    found, threads = [], torch.get_num_threads()
+    push = stream._stream.push
+
+    def watched(x):
+        found.append(torch.get_num_threads())
+        push(x)
+
+    monkeypatch.setattr(stream._stream, "push", watched)
+    torch.set_num_threads(2)
+    try:
+        stream.push(X[0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert found == [1]
 
 
 def test_missing_values_and_what_is_refused():

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn import ReservoirRegressor, RNNClassifier, RNNRegressor, SequenceForecaster
+from sklearn_rnn import (
+    ReservoirClassifier,
+    ReservoirRegressor,
+    ReservoirTransformer,
+    RNNClassifier,
+    RNNRegressor,
+    SequenceForecaster,
+)
+from sklearn_rnn.estimators import _base, _reservoir_features
 from sklearn_rnn.exceptions import NotEnoughMemoryError
 from sklearn_rnn.preprocessing import SequenceResampler
 
@@ -180,3 +188,21 @@ def test_prediction_names_them_too():
     model = RNNRegressor(**{**TINY, "cell": FailsLater}).fit(X, X.sum(axis=1))
     with pytest.raises(ValueError, match="cell=FailsLater.*not any more"):
         model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("full"), RuntimeError("can't allocate memory: 5 TB")]
+)
+@pytest.mark.parametrize("kind", [ReservoirClassifier, ReservoirTransformer, RNNClassifier])
+def test_too_large_a_model_names_the_parameters_that_there_are(kind, error, monkeypatch):
+    def full(*args, **kwargs):
+        raise error
+
+    y = np.arange(12) % 3
+    model = kind(hidden_size=4, random_state=0).fit(X, y)
+    before = model.transform(X)
+    monkeypatch.setattr(_reservoir_features, "Reservoir", full)
+    monkeypatch.setattr(_base, "build_network", full)
+    with pytest.raises(ValueError, match=f"{kind.__name__} needs more memory.*hidden_size=900"):
+        model.set_params(hidden_size=900).fit(X, y)
+    np.testing.assert_array_equal(model.transform(X), before)

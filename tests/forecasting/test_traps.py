@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from series import daily, panel, quick, weekly
+from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit, cross_val_score
+
+from sklearn_rnn import SequenceForecaster
+from sklearn_rnn.metrics import ForecastScorer
 
 Y = daily()
 TRAIN, TEST = Y[:-14], Y[-14:]
@@ -178,3 +182,25 @@ def test_forecast_warns_of_past_values_after_the_cutoff(columns):
     forecaster = quick(past_covariates=["rain"]).fit(X[:30], weekly(30))
     with pytest.warns(UserWarning, match="'rain' is a past-only covariate"):
         forecaster.forecast(2, X[30:])
+
+
+def test_what_is_masked_is_missing():
+    y = np.sin(np.arange(60) / 3)
+    gone = np.arange(60) == 50
+    masked = np.ma.masked_array(np.where(gone, 1e6, y), mask=gone)
+    X = np.ma.masked_array(np.arange(60.0)[:, None], mask=gone[:, None])
+    model = SequenceForecaster(linear="only", horizon=3, season_length=1)
+    plain = clone(model).fit(None, np.where(gone, np.nan, y)).forecast(3)["forecast"]
+    assert np.allclose(clone(model).fit(None, masked).forecast(3)["forecast"], plain)
+    with pytest.raises(ValueError, match="contains NaN.*row 50, column 0"):
+        clone(model).fit(np.ma.column_stack([X, X**2 % 7]), y)
+    fitted = clone(model).fit(np.arange(40.0)[:, None], y[:40])
+    ahead = np.arange(40.0, 60.0)[:, None]
+    score = fitted.score(ahead, np.where(gone, np.nan, y)[40:])
+    assert fitted.score(ahead, masked[40:]) == score == fitted.score(ahead, list(masked[40:]))
+    with pytest.raises(ValueError, match="row 10 has no weight"):
+        fitted.score(ahead, y[40:], np.ma.masked_array(np.ones(20), mask=gone[40:]))
+    scorer = ForecastScorer("smape")
+    assert scorer(fitted, ahead, masked[40:]) == scorer(
+        fitted, ahead, np.where(gone, np.nan, y)[40:]
+    )
