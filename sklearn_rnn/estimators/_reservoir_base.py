@@ -281,6 +281,20 @@ class ReservoirPredictor(BaseReservoir):
     def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
         """Look at y and return how it is to be learned; set ``classes_`` and the like."""
 
+    def _check_alpha(self) -> None:
+        """Refuse penalties that are no positive numbers, or none at all."""
+        if isinstance(self.alpha, str):
+            return
+        try:
+            values = np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
+        except (TypeError, ValueError):
+            values = np.zeros(0)
+        if values.ndim != 1 or not len(values) or not ((values > 0) & (values < np.inf)).all():
+            raise ValueError(
+                "alpha must be 'auto', a number in the range (0, inf) or one or several of them "
+                f"in a list; got {self.alpha!r}."
+            )
+
     def _weigh(
         self, y: Any, weights: np.ndarray | None, sequences: Sequences
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -357,7 +371,7 @@ class ReservoirPredictor(BaseReservoir):
             f"{unit}, each left out in turn",
             left_out_of=float(weights.sum()),
         )
-        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=8)
 
     @names_parameters
     def _add(
@@ -370,6 +384,7 @@ class ReservoirPredictor(BaseReservoir):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         refuse_long_table(X, y)
+        self._check_alpha()
         sequences = self._read(X, reset=reset)
         y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)

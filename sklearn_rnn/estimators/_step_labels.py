@@ -64,7 +64,8 @@ class StepLabelTarget(LabelTarget):
 
 def _joined(y: Any, sequences: Sequences) -> np.ndarray:
     """Join the labels of all sequences, once they have the lengths of X."""
-    rows = [np.asarray(unmasked(row)).reshape(len(row), -1)[:, 0] for row in y]
+    rows = [np.asarray(unmasked(row)) for row in y]
+    rows = [row.reshape(len(row), -1)[:, 0] if len(row) else row for row in rows]
     for row, labels in enumerate(rows):
         if labels.dtype.kind in "fO" and any(map(is_missing, labels)):
             raise no_label(row, labels)

@@ -213,7 +213,8 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
         flat = True
     if checked.ndim > 2 or checked.shape[1:] == (0,):
         raise ValueError(f"y should be of shape (n,) or (n, n_targets); got {checked.shape}.")
-    values = np.asarray(checked, dtype=np.float64).reshape(len(checked), -1)
+    width = 1 if checked.ndim == 1 else checked.shape[1]
+    values = np.asarray(checked, dtype=np.float64).reshape(len(checked), width)
     if n_rows is not None and len(values) != n_rows:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: X has "

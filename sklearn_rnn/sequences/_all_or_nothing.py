@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ..exceptions import NotEnoughMemoryError
 from ._memory import is_out_of_memory, not_enough
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -39,7 +38,7 @@ def all_or_nothing(method: Method) -> Method:
             after, self.__dict__ = self.__dict__, before
             if getattr(error, "leaves_a_model", False) and not _is_fitted(self):
                 self.__dict__ = after
-            if is_out_of_memory(error) and not isinstance(error, NotEnoughMemoryError):
+            if is_out_of_memory(error):
                 raise not_enough(self) from error
             raise
 

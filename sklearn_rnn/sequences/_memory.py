@@ -59,6 +59,8 @@ def require_memory(estimator: Any, needed: int, lower: str = "") -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ended, or that a size is beyond all memory."""
+    if isinstance(error, NotEnoughMemoryError):
+        return False  # which is told already
     if isinstance(error, (MemoryError, OverflowError)):
         return True
     if isinstance(error, RuntimeError):
@@ -81,7 +83,7 @@ def names_sizes(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except Exception as error:
-            if isinstance(error, NotEnoughMemoryError) or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise not_enough(self) from error
 

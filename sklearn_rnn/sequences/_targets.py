@@ -63,7 +63,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
     y = unmasked(as_table(y))
     _refuse_odd_labels(y)
     _refuse_nan(y)
-    checked = check_array(
+    checked = _checked(
         y,
         accept_sparse="csr",
         ensure_2d=False,
@@ -77,7 +77,8 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
     checked = _flatten_column(checked)
     _check_n(len(checked), n)
     _refuse_mixed(checked, y)
-    check_classification_targets(checked)
+    with np.errstate(invalid="ignore"):  # of numbers too large for integers
+        check_classification_targets(checked)
     return np.asarray(checked)
 
 
@@ -397,6 +398,32 @@ def _cut_to(dense: Array, X: FlatSequences) -> Sequences:
     return Sequences(values, offsets)
 
 
+def _checked(y: Any, **options: Any) -> Any:
+    """Check y as scikit-learn does; name the row where the rows make no array together."""
+    try:
+        return check_array(y, **options)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error) and "array element" not in str(error):
+            raise
+        shapes = [np.shape(row) if _is_even(row) else None for row in y]
+        odd = next((i for i, shape in enumerate(shapes) if shape is None or shape != shapes[0]), 0)
+        raise ValueError(
+            f"Row {odd} of y is not like row 0: every sequence needs as many targets as all "
+            "others. One target for each step of ragged sequences is learned by RNNRegressor, "
+            "ReservoirRegressor, ReservoirClassifier and SequenceTagger, as a list with one array "
+            "or list a row, as long as the row of X."
+        ) from error
+
+
+def _is_even(row: Any) -> bool:
+    """Tell whether a row of y is a scalar or an array."""
+    try:
+        np.shape(row)
+    except ValueError:
+        return False
+    return True
+
+
 def check_weights(sample_weight: Any, n: int) -> Array | None:
     """Return sample weights as float64 of shape (n,), or None.
 
@@ -418,13 +445,20 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
                 f"Input sample_weight contains NaN: row {gone[0]} has no weight (NaN, None or "
                 "masked). Give it one; 0 leaves the row out."
             )
-    checked: Array = _check_sample_weight(
-        sample_weight,
-        np.empty(n),
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
+    try:
+        checked: Array = _check_sample_weight(
+            sample_weight,
+            np.empty(n),
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=False,
+        )
+    except (TypeError, ValueError) as error:
+        if "sample_weight" in str(error).lower() or "Sample weights" in str(error):
+            raise
+        raise ValueError(
+            f"sample_weight must hold one number a sample; got {str(sample_weight)[:60]}."
+        ) from error
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
     return bounded_weights(checked, "sample_weight")

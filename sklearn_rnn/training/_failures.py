@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..sequences._memory import is_out_of_memory, names_sizes, not_enough
+from ..sequences._memory import is_out_of_memory, not_enough
 from ._device import cpu_threads
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -24,15 +24,14 @@ def names_parameters(method: Method) -> Method:
     Torch has one thread in it; see `cpu_threads`.
     """
 
-    told = names_sizes(method)
-
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             with cpu_threads(1):
-                return told(self, *args, **kwargs)
-        except RuntimeError as error:
-            if isinstance(error, ValueError):
+                return method(self, *args, **kwargs)
+        except Exception as error:
+            torchs = isinstance(error, RuntimeError) and not isinstance(error, ValueError)
+            if not torchs and not is_out_of_memory(error):
                 raise
             raise explained(self, error) from error
 
