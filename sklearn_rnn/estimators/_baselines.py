@@ -52,15 +52,14 @@ class Baselines:
         left_out: bool = False,
     ) -> dict[bytes, np.ndarray]:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
-        wanted = wanted_columns(self.target, encoded)
         each = np.ones(len(sequences)) if weights is None else weights
         places = _places(sequences, rows, self.target)
         by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
-        self.level = np.average(wanted[places], axis=0, weights=by_target)
+        self.level = _mean_columns(self.target, encoded[places], by_target)
         self.is_fitted = True
         if sequences.is_tokens:
-            return self._fit_tokens(sequences, rows, wanted, each, left_out=left_out)
-        return self._fit_numbers(sequences, rows, wanted, each, left_out=left_out)
+            return self._fit_tokens(sequences, rows, encoded, each, left_out=left_out)
+        return self._fit_numbers(sequences, rows, encoded, each, left_out=left_out)
 
     @property
     def _steps(self) -> bool:
@@ -70,7 +69,7 @@ class Baselines:
         self,
         sequences: Sequences,
         rows: np.ndarray,
-        wanted: np.ndarray,
+        encoded: np.ndarray,
         each: np.ndarray,
         *,
         left_out: bool,
@@ -88,13 +87,15 @@ class Baselines:
                 self.scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
                 size = features.shape[1]
                 dual = 0 if self._steps else min(size, 1000)
-                sums = NormalEquations(size, wanted.shape[1], max_rows=dual, n_kept=_LEFT_OUT)
+                sums = NormalEquations(size, len(self.level), max_rows=dual, n_kept=_LEFT_OUT)
             places = _places(sequences, here, self.target)
             names, by_target, sizes = keys(sequences, here), each[here], None
             if self._steps:
                 by_target = np.repeat(by_target, sequences.lengths[here])
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
-            sums.add(names, self._standard(features), wanted[places], by_target, sizes)
+            # Where there are many labels, those of all rows as columns would fill the memory.
+            wanted = wanted_columns(self.target, encoded[places])
+            sums.add(names, self._standard(features), wanted, by_target, sizes)
         assert sums is not None, "there is at least one row"
         solution = sums.solve(_squared_error)
         self.weight, self.bias = solution.weight, solution.bias
@@ -108,7 +109,7 @@ class Baselines:
         self,
         sequences: Sequences,
         rows: np.ndarray,
-        wanted: np.ndarray,
+        encoded: np.ndarray,
         each: np.ndarray,
         *,
         left_out: bool,
@@ -121,7 +122,7 @@ class Baselines:
         places = _places(sequences, rows, self.target)
         by_target = np.repeat(each[rows], sequences.lengths[rows]) if self._steps else each[rows]
         model = Ridge(alpha=1.0, solver="sparse_cg")
-        targets = wanted[places]
+        targets = wanted_columns(self.target, encoded[places])
         model.fit(counts, targets, sample_weight=by_target)
         self.weight = model.coef_.reshape(targets.shape[1], -1).T
         self.bias = np.atleast_1d(model.intercept_)
@@ -155,6 +156,15 @@ def wanted_columns(target: Target, encoded: np.ndarray) -> np.ndarray:
     if target.head == "continuous":
         return np.asarray(encoded, dtype=np.float64).reshape(len(encoded), -1)
     return 2.0 * proportions(target, encoded) - 1.0
+
+
+def _mean_columns(target: Target, encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of encoded targets as columns."""
+    if target.head != "multiclass":
+        return np.asarray(np.average(wanted_columns(target, encoded), axis=0, weights=weights))
+    assert isinstance(target.n_outputs, int)
+    counts = np.bincount(encoded, weights=weights, minlength=target.n_outputs)
+    return np.asarray((2.0 * counts - weights.sum()) / weights.sum())
 
 
 def agreement(

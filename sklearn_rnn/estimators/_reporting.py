@@ -54,7 +54,7 @@ class ReportMixin:
                 name = "training sequences that the recurrence has not seen"
             self.report_ = judged(
                 baselines,
-                wanted_columns(self._target, data.encoded)[both],
+                wanted_columns(self._target, data.encoded[both]),
                 np.stack([unseen[row] for row in both]),
                 np.concatenate([found[names[row]] for row in both]),
                 np.ones(len(both)) if weights is None else weights[both],
@@ -81,7 +81,7 @@ class ReportMixin:
         unseen = self._unseen(closed, kept)
         return judged(
             baselines,
-            wanted_columns(self._target, data.encoded)[kept],
+            wanted_columns(self._target, data.encoded[kept]),
             np.stack([unseen[row] for row in kept.tolist()]),
             baselines.predict(data.sequences[kept]),
             np.ones(len(kept)) if weights is None else weights[kept],
