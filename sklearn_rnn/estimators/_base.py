@@ -48,7 +48,7 @@ from ._fit_data import PURPOSES, FitData
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
-from ._paths import FEWEST, MIXING, MOST, PathsMixin
+from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._report import warn_of_baseline
@@ -177,6 +177,8 @@ class BaseRNN(
             self._finish_solved(data, closed)
             return self
         self._start_share(data, storage, weigh=one_epoch)
+        if closed is not None and self._is_settled(data, closed):
+            recipe = replace(recipe, max_epochs=-(-recipe.max_epochs // SETTLED))
         batches = TrainingBatches(
             storage,
             data.rows,
