@@ -1,13 +1,13 @@
-"""The checks of y and sample weights; imports narwhals, the container and _sklearn."""
+"""The checks of y and sample weights; imports the container and _sklearn."""
 
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from ._alignment import open_distinct
 from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
@@ -139,8 +139,8 @@ def refuse_strings(y: Any) -> None:
 
 def _text_columns(y: Any) -> list[tuple[str, Any]]:
     """Return the columns of y that may hold strings, and how a message names each."""
-    if is_frame(y):
-        frame = nw.from_native(y, eager_only=True)
+    frame = open_distinct(y)
+    if frame is not None:
         return [
             (f" in column {name!r}", frame.get_column(name).to_list())
             for name in frame.columns
@@ -170,7 +170,8 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     texts = np.array([[isinstance(cell, str) for cell in row] for row in columns], dtype=bool)
     if texts.all() or not texts.any():
         return
-    names = list(nw.from_native(y, eager_only=True).columns) if is_frame(y) else None
+    frame = open_distinct(y)
+    names = None if frame is None else list(frame.columns)
     places = [np.argwhere(texts)[0], np.argwhere(~texts)[0]]
     text, other = (
         f"{columns[row, column]!r} in row {row}"
