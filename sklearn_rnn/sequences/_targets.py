@@ -60,9 +60,10 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(as_table(y))
+    y = _as_array(unmasked(as_table(y)))
     _refuse_odd_labels(y)
-    _refuse_nan(y)
+    if isinstance(y, np.ndarray) or is_frame(y):
+        _refuse_nan(y)
     checked = _checked(
         y,
         accept_sparse="csr",
@@ -109,7 +110,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(as_table(y))
+    y = _as_array(unmasked(as_table(y)))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -117,6 +118,17 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
     checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
     return np.asarray(checked)
+
+
+def _as_array(y: Any) -> Any:
+    """Return lists of numbers as an array, which is looked at at once; leave the rest."""
+    if not isinstance(y, (list, tuple)):
+        return y
+    try:
+        array = np.asarray(y)
+    except ValueError:  # ragged
+        return y
+    return array if array.dtype.kind in "biuf" and array.ndim in (1, 2) else y
 
 
 def _refuse_missing(y: Any, estimator: Any) -> None:
