@@ -132,3 +132,13 @@ def test_many_penalties_are_searched_coarse_to_fine(problem, monkeypatch):
     every = [sums.solve(error, alpha=a * mean) for a in module.PENALTIES]
     best = min(every, key=lambda s: error(s.left_out, s.targets, s.weights))
     assert found.alpha == pytest.approx(best.alpha)
+
+
+@pytest.mark.parametrize("max_rows", [0, 100])
+def test_a_penalty_below_all_numbers_is_the_least_that_tells(problem, max_rows):
+    keys, features, targets, weights = problem
+    sums = NormalEquations(features.shape[1], targets.shape[1], max_rows=max_rows)
+    sums.add(keys, np.c_[features, features][:, : features.shape[1]], targets, weights)
+    found = sums.solve(error, alpha=1e-320)
+    assert np.isfinite(found.weight).all()
+    assert np.isfinite(found.left_out).all()
