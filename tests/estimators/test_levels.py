@@ -14,6 +14,8 @@ from sklearn_rnn import (
     SequenceTagger,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
+
 # Factors and offsets; numbers are multiples of 1/256, so that double precision holds them.
 MOVED = [(1.0, 1e9), (1.0, -1e12), (1e-30, 0.0), (1e30, 0.0)]
 N = 40
