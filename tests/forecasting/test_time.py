@@ -12,7 +12,7 @@ MONTHS = ["MS", "ME", "BME", "BMS", "QS", "QE", "QE-JAN", "YS", "YE", "2MS"]
 def split(index):
     """Return training and test part of a series on an index."""
     series = pd.Series(weekly(len(index)), index=index)
-    return series[:-14], series[-14:]
+    return series.iloc[:-14], series.iloc[-14:]
 
 
 def check(train, test, **keywords):
