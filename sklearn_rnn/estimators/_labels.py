@@ -13,7 +13,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, align_targets, check_classification_y, check_consistent
+from ..sequences import (
+    Sequences,
+    align_targets,
+    check_classes,
+    check_classification_y,
+    check_consistent,
+    refuse_masked,
+)
 from ._log_odds import label_log_odds, log_odds
 from ._targets import JointTarget, LabelTarget, MultilabelTarget, Target
 
@@ -34,6 +41,7 @@ class LabelsMixin(ClassifierMixin):
 
     def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
         """Choose the encoding by the kind of y and set ``classes_``."""
+        classes = None if classes is None else check_classes(classes)
         kind = type_of_target(y, input_name="y")
         by_output = classes is not None and all(np.ndim(part) == 1 for part in classes)
         if by_output and y.ndim == 2:
@@ -60,6 +68,7 @@ class LabelsMixin(ClassifierMixin):
 
     def _are_known(self, classes: Any) -> bool:
         """Tell whether these are the classes that the model has, in whatever order."""
+        classes = check_classes(classes)
         if isinstance(self._target, JointTarget):
             known: list[Any] = [part.classes for part in self._target.parts]
             return len(known) == len(classes) and all(
@@ -164,6 +173,7 @@ class LabelsMixin(ClassifierMixin):
         """
         check_is_fitted(self)
         y, sample_weight = align_targets(X, y, sample_weight)
+        refuse_masked(y, sample_weight)
         if isinstance(self._target, JointTarget):
             right = (self.predict(X) == np.asarray(y)).all(axis=1)
             return float(np.average(right, weights=sample_weight))

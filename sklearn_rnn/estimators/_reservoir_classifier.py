@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
+from ..sequences._values import unmasked
+from ._class_weight import times_class_weight
 from ._labels import LabelsMixin
 from ._log_odds import log_odds
 from ._reservoir_base import ReservoirPredictor
@@ -139,6 +140,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
 
     def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
         """Check the labels; those of steps become a list of arrays."""
+        y = unmasked(y)
         if is_step_labels(y, sequences):
             return list(y)
         return super()._prepare_y(y, sequences)
@@ -160,8 +162,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             return each, by_target
         if self._target.per_step:
             labels = np.concatenate([np.asarray(row).reshape(-1) for row in y])
-            return each, by_target * compute_sample_weight(self.class_weight, labels)
-        by_target = by_target * compute_sample_weight(self.class_weight, y)
+            return each, times_class_weight(by_target, self.class_weight, labels)
+        by_target = times_class_weight(by_target, self.class_weight, y)
         # A class of weight zero teaches nothing.
         return np.where(by_target > 0, each, 0.0), by_target
 
@@ -197,7 +199,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         ------
         ValueError
             If the model was fitted by `fit` and then saved: only models that began with
-            `partial_fit` are saved with their sums.
+            `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
+            features and targets, from which the readout and its penalty are solved anew.
         """
         if self.class_weight == "balanced":
             raise ValueError(

@@ -147,7 +147,8 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
         ------
         ValueError
             If the model was fitted by `fit` and then saved: only models that began with
-            `partial_fit` are saved with their sums.
+            `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
+            features and targets, from which the readout and its penalty are solved anew.
         """
         self._add(X, y, sample_weight, reset=not self.__sklearn_is_fitted__())
         return self

@@ -146,12 +146,13 @@ def _factors(
     n = len(error)
     if n < 2:
         return found
+    least = 1e-12 * (float(np.abs(error).max()) or 1.0)
     for column, level in enumerate(levels):
         if abs(level - 0.5) < 1e-9:
             continue
         distance = (quantiles[..., column] - point)[known]
         side = 1.0 if level > 0.5 else -1.0
-        distance = np.maximum(side * distance, 1e-12)
+        distance = np.maximum(side * distance, least)
         ratio = side * error / distance
         share = max(level, 1 - level)
         # The finite-sample correction of split conformal prediction.

@@ -56,8 +56,11 @@ class _Columns:
             values = np.asarray(values, dtype=np.float64)
             values = np.where(np.isnan(values).all(axis=0), 0.0, values)
             self.mean = np.nanmean(values, axis=0)
+            # Sums of large numbers round; those of what is left do not.
+            self.mean = self.mean + np.nanmean(values - self.mean, axis=0)
             scale = np.nanstd(values, axis=0)
-            self.scale = np.where(scale > 1e-12 * (1 + np.abs(self.mean)), scale, 1.0)
+            rounding = 16 * np.finfo(np.float64).eps * np.abs(self.mean)
+            self.scale = np.where(scale > rounding, scale, 1.0)
 
     def __call__(self, values: np.ndarray | None, n: int) -> np.ndarray:
         if values is None or not self.cardinalities:

@@ -3,7 +3,7 @@
 A *lane* is one target of one series. All lanes lie behind one another in flat arrays, so that a
 window is a stretch of indices and a batch of windows one gather. Everything at a row is computed
 from rows up to it, and statistics from the rows before a lane's limit: nothing sees the future.
-Imports NumPy and SciPy.
+Imports NumPy, SciPy and layer 0.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from ..sequences import origin_of
 from ._effects import Effects
 from ._smoothing import LEVELS as SMOOTHED_LEVELS
 from ._smoothing import smooth
 
 #: Smoothed numbers a row: levels and a slope.
 N_SMOOTHED = len(SMOOTHED_LEVELS) + 1
+# Spreads outside of these are brought to about one, so that no square leaves single precision.
+_SMALL = 2.0**-40
+# Values that vary by less than this share of the least of them lie on a line under any transform.
+_LINE = 1e-5
+_TINY = float(np.finfo(np.float64).tiny)
 _BOX_COX = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
@@ -38,10 +44,13 @@ class Lanes:
         Box-Cox power: 1 leaves values as they are, 0 is the logarithm.
     centre : ndarray of shape (n_lanes,)
         What was subtracted after the transform.
+    stretch : ndarray of shape (n_lanes,)
+        What was then divided by: 1, but for lanes so large or small that single precision could
+        not hold their squares.
     scale : ndarray of shape (n_lanes,)
         Mean absolute seasonal difference in the user's units: the scale of MASE.
     unit : ndarray of shape (n_lanes,)
-        Smallest spread of a window that is taken for real, in transformed units.
+        Smallest spread of a window that is taken for real, in units of ``x``.
     season : int
         Steps of a season.
     profile : ndarray of shape (L,), float32, or None
@@ -64,12 +73,13 @@ class Lanes:
     profile: np.ndarray | None
     smoothed: np.ndarray | None
     effect: np.ndarray | None = None
+    stretch: np.ndarray | float = 1.0
 
     def to_user(self, values: np.ndarray, lanes: np.ndarray) -> np.ndarray:
         """Turn transformed numbers (B, ...) of some lanes into the user's units."""
         tail = (slice(None),) + (None,) * (values.ndim - 1)
         power = self.power[lanes][tail]
-        values = values + self.centre[lanes][tail]
+        values = values * self._stretch(lanes)[tail] + self.centre[lanes][tail]
         log = power == 0
         with np.errstate(over="ignore"):
             grown = np.exp(np.minimum(np.where(log, values, 0.0), 700.0))
@@ -80,8 +90,17 @@ class Lanes:
     def slope(self, levels: np.ndarray, lanes: np.ndarray) -> np.ndarray:
         """Return how much the user's units move with the transformed ones at a level (B,)."""
         power = self.power[lanes]
-        value = np.maximum(self.to_user(levels, lanes), 1e-12)
-        return np.where(power == 1, 1.0, value ** (1 - np.where(power == 1, 0.0, power)))
+        value = np.maximum(self.to_user(levels, lanes), _TINY)
+        bend = np.where(power == 1, 1.0, value ** (1 - np.where(power == 1, 0.0, power)))
+        return self._stretch(lanes) * bend
+
+    def units(self, lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return centre and stretch of some lanes."""
+        return self.centre[lanes], self._stretch(lanes)
+
+    def _stretch(self, lanes: np.ndarray) -> np.ndarray:
+        """Return the stretch of some lanes."""
+        return np.broadcast_to(self.stretch, self.centre.shape)[lanes]
 
 
 def make_lanes(
@@ -127,6 +146,7 @@ def make_lanes(
 
     start, power = first.copy(), np.ones(n_lanes)
     centre, scale, unit = np.zeros(n_lanes), np.ones(n_lanes), np.ones(n_lanes)
+    stretch = np.ones(n_lanes)
     x = np.zeros(len(raw))
     effect = None if effects is None else np.zeros(len(raw))
     for lane, (low, high) in enumerate(zip(first, end, strict=True)):
@@ -140,11 +160,16 @@ def make_lanes(
         until = full[: max(1, low + lengths[lane] - start[lane])]
         present = until[np.isfinite(until)]
         scale[lane] = seasonal_scale(until, season)
-        if transform is not None and present.size and present.min() > 0:
+        base = 0.0
+        if transform is not None and _bends(present):
             power[lane] = 0.0 if transform == "log" else _best_power(present, season)
             full = np.maximum(full, 0.5 * present.min())
             present = _forward(present, power[lane])
             full = _forward(full, power[lane])
+        if present.size:
+            # Far from zero, differences keep their digits only when they are counted from there.
+            base = float(origin_of(present.mean(), present.std()))
+            full, present = full - base, present - base
         if effects is not None and effect is not None and known is not None:
             target, row = divmod(int(start[lane]), n_rows)
             rows = known[row : row + len(full)]
@@ -152,16 +177,20 @@ def make_lanes(
             full = full - effect[start[lane] : high]
             past = full[: len(until)]
             present = past[np.isfinite(past)]
-        centre[lane] = present.mean() if present.size else 0.0
-        unit[lane] = _smallest_unit(present)
-        filled = full - centre[lane]
+        middle = present.mean() if present.size else 0.0
+        centre[lane] = base + middle
+        stretch[lane] = _stretch_of(present)
+        unit[lane] = _smallest_unit(present, base) / stretch[lane]
+        filled = (full - middle) / stretch[lane]
+        if effect is not None:
+            effect[start[lane] : high] /= stretch[lane]
         x[start[lane] : high] = filled if seen.all() else fill_gaps(filled, season)
     profile = smoothed = None
     if seasonality:
         profile, smoothed = smooth(x, start, end, season)
     return Lanes(
         x.astype(np.float32), observed, start, end, power, centre, scale, unit, season,
-        profile, smoothed, effect,
+        profile, smoothed, effect, stretch,
     )  # fmt: skip
 
 
@@ -172,12 +201,27 @@ def _forward(values: np.ndarray, power: float) -> np.ndarray:
     return np.log(values) if power == 0 else (values**power - 1) / power
 
 
-def _smallest_unit(values: np.ndarray) -> float:
-    """Return what counts as no spread: a hundredth of the usual step, and of rounding, at least."""
+def _bends(values: np.ndarray) -> bool:
+    """Tell whether values are positive, and vary enough for a curve not to be a line there."""
+    least = values.min(initial=np.inf)
+    return bool(values.size and least > 0 and np.ptp(values) > _LINE * least)
+
+
+def _stretch_of(values: np.ndarray) -> float:
+    """Return a power of two near the spread of values, 1 where their squares are harmless."""
+    spread = float(values.std()) if values.size else 0.0
+    if _SMALL <= spread <= 1 / _SMALL or not spread > 0:
+        return 1.0
+    return float(2.0 ** np.round(np.log2(spread)))
+
+
+def _smallest_unit(values: np.ndarray, base: float) -> float:
+    """Return what counts as no spread: a tenth of the usual step, and rounding, at least."""
     steps = np.abs(np.diff(values))
     usual = float(steps.mean()) if steps.size else 0.0
-    rounding = 1e-6 * max(float(np.abs(values).max(initial=0.0)), 1e-6)
-    return max(0.1 * usual, rounding)
+    size = float(np.abs(values).max(initial=0.0))
+    rounding = max(1e-6 * size, 4 * np.finfo(np.float64).eps * abs(base))
+    return max(0.1 * usual, rounding) or 1.0
 
 
 def _best_power(values: np.ndarray, season: int) -> float:

@@ -76,7 +76,7 @@ def _scale(panel: Panel, series: int, cut: int) -> Array:
     seen = panel.values[begin : begin + cut]
     scale = naive_scale(seen, panel.season_length)
     size = np.nanmax(np.abs(seen), axis=0, initial=0.0, where=~np.isnan(seen))
-    return np.where(scale > 1e-9 * size, scale, np.nan)
+    return np.where(scale > 16 * np.finfo(np.float64).eps * size, scale, np.nan)
 
 
 def warn_if_beaten(report: dict[str, dict], kind: str) -> None:

@@ -77,7 +77,7 @@ def train_network(
     DivergenceError
         When loss or weights are not finite any more, or the loss exploded.
     """
-    factory, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay)
+    factory, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay, grouped=True)
     optimizer = factory(_groups(network, recipe, keywords), lr=recipe.learning_rate, **keywords)
     unit, cut = windows
     size = min(windows_an_epoch, len(unit))
@@ -168,7 +168,11 @@ def _loss(
         raw = network(inputs, target)
     level, scale = (v.reshape(*shape[:2], 1) for v in (found.level, found.scale))
     if network.head.needs_counts:
-        level = level + torch.from_numpy(data.lanes.centre).float()[lane].reshape(level.shape)
+        centre, stretch = (
+            torch.from_numpy(part).float().to(level.device).reshape(level.shape)
+            for part in data.lanes.units(lane.cpu().numpy())
+        )
+        level, scale = level * stretch + centre, scale * stretch
     each = network.head.loss(raw.float(), target, level, scale, steps)
     weight = seen
     if not network.head.likelihood:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     all_or_nothing,
     check_X,
     describe_kind,
@@ -22,14 +23,19 @@ from ..sequences import (
     require_in_step,
 )
 from ..sequences._door import InputSchema
+from ..sequences._frames import as_table
+from ..sequences._memory import names_sizes
 from ..sequences._sklearn import _check_feature_names_in, _get_output_config
 from ..sequences._values import Array
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
 
 
-class Documented:
-    """Link the HTML representation of a transformer to its page in our reference."""
+class Documented(Versioned):
+    """Link the HTML representation of a transformer to its page in our reference.
+
+    What is saved of it names our version.
+    """
 
     _doc_link_module = "sklearn_rnn"
     _doc_link_template = DOC_LINK_TEMPLATE
@@ -52,7 +58,7 @@ def with_fit_task(fit: Callable) -> Callable:
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
-        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+        if y is not None and isinstance(self, SequenceTransformer) and self._loses_labels(X):
             require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -113,6 +119,7 @@ class SequenceTransformer(
         """
         return self.fit(X, y).transform(X)
 
+    @names_sizes
     def transform(self, X: Any) -> Any:
         """Transform sequences.
 
@@ -136,6 +143,7 @@ class SequenceTransformer(
             When X does not fit what was seen in `fit`; the message names the row or column.
         """
         check_is_fitted(self)
+        X = as_table(X)  # a lazy frame is collected once
         return self._give_back(self._transform(self._read(X, reset=False)), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -198,6 +206,7 @@ class SequenceTransformer(
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
         """Check X at the door and remember, on reset, how its columns were named."""
+        X = as_table(X)
         sequences = check_X(self, X, reset=reset)
         if reset:
             self._form_in = Form.of(X)

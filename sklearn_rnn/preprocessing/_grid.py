@@ -1,9 +1,11 @@
-"""Values of sequences at other times: nearest, linear, mean of a bin; imports NumPy only."""
+"""Values of sequences at other times: nearest, linear, mean of a bin; imports NumPy and layer 0."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..sequences import origin_of
 
 Array = NDArray[Any]
 
@@ -77,11 +79,14 @@ class Source:
         result = self.linear(rows, middles)
         seen = ~np.isnan(self.values)
         for channel in range(self.values.shape[1]):
-            observed = np.where(seen[:, channel], self.values[:, channel], 0.0)
+            known = self.values[seen[:, channel], channel]
+            # Far from zero sums would round; counted from nearby they do not.
+            origin = float(origin_of(known.mean(), known.std())) if len(known) else 0.0
+            observed = np.where(seen[:, channel], self.values[:, channel] - origin, 0.0)
             sums = np.bincount(bins, weights=observed, minlength=len(rows))
             counts = np.bincount(bins, weights=seen[:, channel], minlength=len(rows))
             with np.errstate(invalid="ignore"):
-                means = sums / np.where(counts > 0, counts, np.nan)
+                means = origin + sums / np.where(counts > 0, counts, np.nan)
             holds_steps = np.bincount(bins, minlength=len(rows)) > 0
             result[:, channel] = np.where(holds_steps, means, result[:, channel])
         return result

@@ -39,7 +39,7 @@ def cut_windows(series: Sequences, rows: Array, starts: Array, sizes: Array) -> 
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     begin = series.offsets[rows] + starts
     values = np.empty((offsets[-1], series.n_channels), dtype=series.dtype)
-    times = None if series.times is None else np.empty(offsets[-1])
+    times = None if series.times is None else np.empty(offsets[-1], dtype=series.times.dtype)
     for first, last in row_blocks(offsets, series.n_channels):
         steps = window_steps(begin[first:last], sizes[first:last])
         values[offsets[first] : offsets[last]] = series.values[steps]

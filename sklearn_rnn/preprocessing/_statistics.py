@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..sequences import iter_chunks
+from ..sequences import iter_chunks, origin_of
 from ..sequences._values import Array
 
 EPS = float(np.finfo(np.float64).eps)
@@ -12,21 +12,30 @@ BLOCK_VALUES = 2**21
 
 
 class Moments:
-    """Count, mean and variance of every channel, merged chunk by chunk (Chan et al. 1979)."""
+    """Count, mean and variance of every channel, merged chunk by chunk (Chan et al. 1979).
+
+    They are counted from an origin, which the first values of a channel say: where it is far from
+    zero, sums of its values would round.
+    """
 
     def __init__(self, n_channels: int) -> None:
         self.count = np.zeros(n_channels, dtype=np.int64)
+        self.origin = np.zeros(n_channels)
         self.mean = np.zeros(n_channels)
         self.squares = np.zeros(n_channels)
 
     def update(self, values: Array) -> None:
         """Merge the steps of `values`, shape (n_steps, n_channels)."""
         for _, _, chunk in iter_chunks(values):
-            wide = chunk.astype(np.float64)
+            wide = chunk - self.origin
             seen = ~np.isnan(wide)
             count = seen.sum(axis=0)
-            mean = np.where(seen, wide, 0.0).sum(axis=0) / np.maximum(count, 1)
-            squares = np.where(seen, (wide - mean) ** 2, 0.0).sum(axis=0)
+            mean, squares = _moments(wide, seen, np.maximum(count, 1))
+            scale = np.sqrt(squares / np.maximum(count, 1))
+            fresh = np.where(self.count == 0, origin_of(mean, scale), 0.0)
+            if fresh.any():
+                self.origin = self.origin + fresh
+                mean, squares = _moments(wide - fresh, seen, np.maximum(count, 1))
             total = self.count + count
             shift = mean - self.mean
             share = count / np.maximum(total, 1)
@@ -37,7 +46,14 @@ class Moments:
     def center_scale(self) -> tuple[Array, Array]:
         """Return mean and standard deviation; NaN where nothing was observed."""
         count = np.where(self.count, self.count, np.nan)
-        return np.where(self.count, self.mean, np.nan), np.sqrt(self.squares / count)
+        mean = self.origin + self.mean
+        return np.where(self.count, mean, np.nan), np.sqrt(self.squares / count)
+
+
+def _moments(values: Array, seen: Array, count: Array) -> tuple[Array, Array]:
+    """Return mean and summed squared deviations of the values of every channel that were seen."""
+    mean = np.where(seen, values, 0.0).sum(axis=0) / count
+    return mean, np.where(seen, (values - mean) ** 2, 0.0).sum(axis=0)
 
 
 class Extremes:
@@ -161,7 +177,10 @@ def sequence_moments(values: Array, offsets: Array) -> tuple[Array, Array]:
     count[count == 0] = np.nan
     mean = np.add.reduceat(np.where(seen, values, 0.0), starts, axis=0) / count
     deviation = np.where(seen, values - np.repeat(mean, lengths, axis=0), 0.0)
-    return mean, np.sqrt(np.add.reduceat(deviation**2, starts, axis=0) / count)
+    scale = np.sqrt(np.add.reduceat(deviation**2, starts, axis=0) / count)
+    # Far from zero the sum has rounded; what is off shows in the deviations' mean.
+    far = origin_of(mean, scale) != 0
+    return np.where(far, mean + np.add.reduceat(deviation, starts, axis=0) / count, mean), scale
 
 
 def sequence_extremes(values: Array, offsets: Array) -> tuple[Array, Array]:

@@ -13,6 +13,10 @@ from ._dates import dates_to_seconds, has_dates, is_date, no_number, refuse_date
 Array = NDArray[Any]
 
 CHUNK_BYTES = 16 * 2**20
+# Whole numbers up to this are exact in float64.
+_FLOAT64_WHOLE, _INT64_MAX = 2**53, 2**63 - 1
+# Times that are told apart no better than this deserve a word when they repeat.
+_COARSE = 1e-6
 _MASKED = (np.ma.MaskedArray, np.ma.core.MaskedConstant)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 TOKENIZER_HINT = (
@@ -61,10 +65,13 @@ def unmask(data: Any) -> Array:
     """Put NaN where a masked array is masked, None where it holds other things than numbers."""
     plain: Array = data.data
     mask = np.ma.getmaskarray(data)
+    if not mask.any():
+        return plain
     if plain.dtype.kind in "biuf":
         return np.where(mask, np.nan, plain)
-    if plain.dtype.kind in "OUS" and mask.any():
-        return np.where(mask, None, plain.astype(object))
+    if plain.dtype.kind in "OUS":
+        plain = plain.astype(object)
+        plain[mask] = None
     return plain
 
 
@@ -108,6 +115,11 @@ def _objects_to_float(data: Array, where: str) -> Array:
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
         if is_date(item):
             raise no_number(where, type(item).__name__)
+        if isinstance(item, dict):
+            raise TypeError(
+                f"{where} holds dictionaries ({item!r:.60}); a step is a number, or an "
+                "array with one number a channel: [[step[name] for name in names] for step in row]."
+            )
     if data.ndim == 1 and len(data) and all(isinstance(item, np.ndarray) for item in data):
         # A cell (n_steps, n_channels) of a pandas column, as Arrow hands it over.
         if len({item.shape for item in data}) > 1:
@@ -144,6 +156,12 @@ def as_float(values: Array) -> Array:
 
 def as_tokens(values: Array, vocabulary_size: int, offsets: Array) -> Array:
     """Check that `values` are ints in [0, vocabulary_size); int32 and int64 are not copied."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        step = int(np.argmax(np.isnan(values).any(axis=1)))
+        raise ValueError(
+            f"Row {row_of(step, offsets)} has a token that is missing (NaN or masked): give what "
+            "is missing a token of its own, or drop the step."
+        )
     if values.dtype.kind not in "iu":
         raise ValueError(
             f"Tokens must be integers because vocabulary_size={vocabulary_size} is set; got dtype "
@@ -235,8 +253,15 @@ def as_times(data: Any, where: str) -> Array:
 
 
 def check_times(times: Any, offsets: Array) -> Array:
-    """Return times as float64 after checking that they are finite and increase in each row."""
-    checked = as_times(times, "times").astype(np.float64, copy=False)
+    """Return times as float64 after checking that they are finite and increase in each row.
+
+    Whole numbers that float64 does not hold exactly, nanoseconds since 1970 for instance, are
+    kept as int64.
+    """
+    numbers = as_times(times, "times")
+    whole = numbers.dtype.kind in "iu" and numbers.size and numbers.max() <= _INT64_MAX
+    exact = whole and max(-int(numbers.min()), int(numbers.max())) > _FLOAT64_WHOLE
+    checked = numbers.astype(np.int64 if exact else np.float64, copy=False)
     if checked.shape == (int(offsets[-1]), 1):
         checked = checked[:, 0]
     if checked.shape != (int(offsets[-1]),):
@@ -250,9 +275,16 @@ def check_times(times: Any, offsets: Array) -> Array:
     if (steps[inner] <= 0).any():
         step = int(np.flatnonzero(inner & (steps <= 0))[0])
         what = "repeats" if steps[step] == 0 else "falls after"
+        remedy = "Sort the steps by time and drop duplicates."
+        resolved = 0.0 if exact else float(np.spacing(np.abs(checked[step])))
+        if steps[step] == 0 and resolved > _COARSE:
+            remedy += (
+                f" At this size float64 tells times apart only {resolved:g} from each other: "
+                "count them from a later start, or pass whole numbers (int64) of a smaller unit."
+            )
         raise ValueError(
             f"times must increase within each sequence; row {row_of(step, offsets)} {what} "
-            f"{checked[step]}. Sort the steps by time and drop duplicates."
+            f"{checked[step]}. {remedy}"
         )
     return checked
 

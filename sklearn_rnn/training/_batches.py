@@ -233,8 +233,8 @@ def time_deltas(sequences: Sequences) -> np.ndarray | None:
     """Return log(1 + time since the step before) for every step (0 at a start), or None."""
     if sequences.times is None:
         return None
-    times = np.asarray(sequences.times, dtype=np.float64)
-    deltas = np.diff(times, prepend=times[:1])
+    times = np.asarray(sequences.times)
+    deltas = np.diff(times, prepend=times[:1]).astype(np.float64)
     deltas[np.asarray(sequences.offsets[:-1])] = 0.0
     return np.log1p(deltas).astype(np.float32)
 

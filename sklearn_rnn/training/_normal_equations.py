@@ -254,8 +254,6 @@ class NormalEquations:
         """
         if self.products is not None:
             self._drop()
-            # Never in place: whoever holds a readout holds these.
-            self.sums = self._folded()
         order = sorted(self.blocks)
         blocks = [self.blocks[key] for key in order]
         features = np.concatenate([f for f, _, _ in blocks])
@@ -267,7 +265,11 @@ class NormalEquations:
             assert (sizes == 1).all() or self.max_rows == 0, "rows are kept one a block"
             form = _Dual(features, targets, weights, emphasis)
         else:
-            form = _Primal(self.sums, self.origin, features, targets, weights, sizes, emphasis)
+            # What waits goes on waiting, so that solving in between changes no later digit.
+            folded = self._folded()
+            if folded is self.sums:
+                folded = replace(folded, products=self.products.copy(order="F"))
+            form = _Primal(folded, self.origin, features, targets, weights, sizes, emphasis)
         given = PENALTIES * weights.mean() if alpha is None else np.atleast_1d(alpha)
         candidates = np.sort(np.asarray(given, dtype=np.float64)).tolist()
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
@@ -284,7 +286,7 @@ class NormalEquations:
         bias = form.level - form.centre @ coefficients
         keys = list(zip(order, sizes.tolist(), strict=True))
         block = np.repeat(np.arange(len(sizes)), sizes)
-        mass = None if self.products is None else self.sums.mass
+        mass = form.mass if isinstance(form, _Primal) else None
         levelled = at_level_of_all(left_out, targets, weights, block, mass)
         return RidgeReadout(
             coefficients, bias, float(chosen), left_out, levelled, targets, weights, keys
@@ -325,6 +327,19 @@ def _factors(variance: np.ndarray, emphasis: np.ndarray | None) -> np.ndarray:
     return factors if emphasis is None else factors * emphasis
 
 
+def _smallest_penalty(gram: np.ndarray) -> float:
+    """Return the penalty below which rounding in a Gram matrix decides, and not the penalty."""
+    return float(np.finfo(np.float64).eps * np.trace(gram))
+
+
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve; where some samples outweigh all others nothing is known without them."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=1e-12)[0])
+
+
 class _Dual:
     """One unknown a sample: for fewer samples than features."""
 
@@ -354,6 +369,7 @@ class _Dual:
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the dual solution and the left-out predictions."""
+        alpha = max(alpha, _smallest_penalty(self.gram))
         if self.values is not None:
             inverse = 1 / (self.values + alpha)
             dual = (self.vectors * inverse) @ self.projected
@@ -375,7 +391,10 @@ class _Dual:
 
 
 class _Primal:
-    """One unknown a feature, from sums of products, with kept samples to leave out."""
+    """One unknown a feature, from sums of products, with kept samples to leave out.
+
+    The products are changed in place.
+    """
 
     def __init__(
         self,
@@ -392,7 +411,7 @@ class _Primal:
         mean = sums.x / sums.mass
         self.centre = origin + mean
         self.level = sums.y / sums.mass
-        self.gram = sums.products.copy(order="F")
+        self.gram = sums.products
         for column in range(len(mean)):
             self.gram[column:, column] -= sums.mass * mean[column] * mean[column:]
         self.factors = _factors(np.diag(self.gram) / sums.mass, emphasis)
@@ -411,6 +430,7 @@ class _Primal:
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the coefficients of standardised features and the left-out predictions."""
+        alpha = max(alpha, _smallest_penalty(self.gram))
         alone = len(self.bounds) == len(self.targets) + 1
         if self.values is not None:
             inverse = 1 / (self.values + alpha)
@@ -433,7 +453,7 @@ class _Primal:
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             here = slice(start, stop)
             hat = (half[here] @ half[here].T + 1 / self.mass) * self.weights[here]
-            without = np.linalg.solve(np.eye(stop - start) - hat, residual[here])
+            without = _solved(np.eye(stop - start) - hat, residual[here])
             left_out[here] = self.targets[here] - without
         return solved, left_out
 
