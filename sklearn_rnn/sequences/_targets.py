@@ -205,7 +205,7 @@ def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
     if is_frame(y):
         refuse_dated_columns(y, f" of {name}", remedy)
         for column in string_columns(y):
-            cells = nw.from_native(y, eager_only=True).get_column(column).to_list()
+            cells = open_distinct(y).get_column(column).to_list()
             texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
             if texts:
                 raise ValueError(
@@ -237,7 +237,7 @@ def refuse_masked(y: Any, sample_weight: Any = None) -> None:
 def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
     if is_frame(y):
-        frame = nw.from_native(y, eager_only=True)
+        frame = open_distinct(y)
         for name in frame.columns:
             _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
         return
