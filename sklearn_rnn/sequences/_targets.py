@@ -62,7 +62,7 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
     _refuse_missing(y, estimator)
     y = _as_array(unmasked(as_table(y)))
     _refuse_odd_labels(y)
-    if isinstance(y, np.ndarray) or is_frame(y):
+    if not isinstance(y, (list, tuple)):
         _refuse_nan(y)
     checked = _checked(
         y,
@@ -202,10 +202,11 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
 
 def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
     """Raise where targets, or weights, that should be numbers are dates or durations."""
-    if is_frame(y):
+    frame = open_distinct(y)
+    if frame is not None:
         refuse_dated_columns(y, f" of {name}", remedy)
         for column in string_columns(y):
-            cells = open_distinct(y).get_column(column).to_list()
+            cells = frame.get_column(column).to_list()
             texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
             if texts:
                 raise ValueError(
@@ -236,8 +237,8 @@ def refuse_masked(y: Any, sample_weight: Any = None) -> None:
 
 def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
-    if is_frame(y):
-        frame = open_distinct(y)
+    frame = open_distinct(y)
+    if frame is not None:
         for name in frame.columns:
             _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
         return
