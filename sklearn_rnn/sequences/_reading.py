@@ -181,7 +181,7 @@ def _resolve_array(X: Array) -> tuple[str, Any]:
             "or (n, n_steps, n_channels)."
         )
     if X.ndim == 1 and X.dtype.kind in "USO":
-        return "list", list(X)
+        return ("list", list(X)) if len(X) else _resolve_list([])
     if X.dtype.kind == "O" and X.ndim == 2:
         return "array_2d", _without_na(X)
     return "array_2d", X

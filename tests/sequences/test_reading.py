@@ -289,3 +289,8 @@ def test_reading_does_not_change_its_input():
     masked = np.ma.array([1.0, 2.0], mask=[True, False])
     read_sequences([masked])
     assert masked.data.tolist() == [1, 2]
+
+
+def test_an_empty_array_of_strings_holds_no_sequences():
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        read_sequences(np.array([], dtype="<U2"))
