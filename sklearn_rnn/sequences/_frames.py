@@ -134,12 +134,13 @@ def refuse_dated_columns(
 ) -> None:
     """Refuse a frame of numbers with a column of dates, by name."""
     wrapped = _open_frame(frame)
-    kinds = wrapped.schema
+    # Columns of objects are looked into where they have failed to become numbers.
+    kinds = wrapped.schema if roles is None else {}
     for name, role in (frame_roles(frame) if roles is None else roles).items():
         if role == "time":
             what = _kind_of_dates(wrapped.get_column(name))
             raise no_number(f"Column {name!r}{of}", what, remedy)
-        if kinds[name] == nw.Object:
+        if kinds.get(name) == nw.Object:
             column = wrapped.get_column(name)
             refuse_dates(column.to_numpy(), f"Column {name!r}{of}", remedy=remedy)
             refuse_mixed(column, f"Column {name!r}{of}")
