@@ -123,6 +123,23 @@ def column_role(series: "nw.Series[Any]") -> str:
     )
 
 
+def cells_of_lists(y: Any) -> Any:
+    """Return the cells of a column of lists, alone or the only one of a frame; leave the rest."""
+    y = as_table(y)
+    if isinstance(y, (list, tuple, np.ndarray)):
+        return y
+    if is_frame(y):
+        wrapped = _open_frame(y)
+        if len(wrapped.columns) != 1:
+            return y
+        series = wrapped.get_column(wrapped.columns[0])
+    elif is_series(y):
+        series = as_series(y)
+    else:
+        return y
+    return series.to_list() if column_role(series) == "list" else y
+
+
 def frame_roles(frame: Any) -> dict[Any, str]:
     """Return the role of every column of a native frame."""
     wrapped = _open_frame(frame)
