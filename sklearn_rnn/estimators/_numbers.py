@@ -21,6 +21,7 @@ from ..sequences import (
     is_step_y,
     refuse_masked,
 )
+from ..sequences._frames import cells_of_lists
 from ._targets import ContinuousTarget, StepTarget, Target
 
 
@@ -33,6 +34,7 @@ class NumbersMixin(RegressorMixin):
 
     def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
         """Check the targets: one a step stays ragged, others become float64."""
+        y = cells_of_lists(y)
         if is_step_y(y, sequences):
             whole = isinstance(y, Sequences) or getattr(y, "ndim", None) == 3
             return y if whole else list(y)

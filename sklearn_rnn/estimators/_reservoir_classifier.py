@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
+from ..sequences._frames import cells_of_lists
 from ..sequences._sklearn import StrOptions, _fit_context
 from ..sequences._values import unmasked
 from ._class_weight import times_class_weight
@@ -140,7 +141,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
 
     def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
         """Check the labels; those of steps become a list of arrays."""
-        y = unmasked(y)
+        y = unmasked(cells_of_lists(y))
         if is_step_labels(y, sequences):
             return list(y)
         return super()._prepare_y(y, sequences)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Sequences, check_classes, check_classification_y
+from ..sequences._frames import cells_of_lists
 from ..sequences._values import is_missing, unmasked
 from ._tags import no_label, refuse_ignored
 from ._targets import LabelTarget
@@ -64,7 +65,7 @@ class StepLabelTarget(LabelTarget):
 
 def _joined(y: Any, sequences: Sequences) -> np.ndarray:
     """Join the labels of all sequences, once they have the lengths of X."""
-    rows = [np.asarray(unmasked(row)) for row in y]
+    rows = [np.asarray(unmasked(row)) for row in cells_of_lists(y)]
     rows = [row.reshape(len(row), -1)[:, 0] if len(row) else row for row in rows]
     for row, labels in enumerate(rows):
         if labels.dtype.kind in "fO" and any(map(is_missing, labels)):

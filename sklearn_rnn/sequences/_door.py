@@ -208,7 +208,7 @@ def _check_dense(estimator: Any, X: Any, *, reset: bool, fitted: InputSchema | N
             dtype=[np.float64, np.float32],
             ensure_all_finite=finite_check(X),
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise with_hint(error, X) from error
     except OverflowError as error:
         raise too_large(error) from error

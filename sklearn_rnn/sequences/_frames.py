@@ -124,6 +124,23 @@ def column_role(series: "nw.Series[Any]") -> str:
     )
 
 
+def cells_of_lists(y: Any) -> Any:
+    """Return the cells of a column of lists, alone or the only one of a frame; leave the rest."""
+    y = as_table(y)
+    if isinstance(y, (list, tuple, np.ndarray)):
+        return y
+    if is_frame(y):
+        wrapped = _open_frame(y)
+        if len(wrapped.columns) != 1:
+            return y
+        series = wrapped.get_column(wrapped.columns[0])
+    elif is_series(y):
+        series = as_series(y)
+    else:
+        return y
+    return series.to_list() if column_role(series) == "list" else y
+
+
 def frame_roles(frame: Any) -> dict[Any, str]:
     """Return the role of every column of a native frame."""
     wrapped = _open_frame(frame)
@@ -135,12 +152,13 @@ def refuse_dated_columns(
 ) -> None:
     """Refuse a frame of numbers with a column of dates, by name."""
     wrapped = _open_frame(frame)
-    kinds = wrapped.schema
+    # Columns of objects are looked into where they have failed to become numbers.
+    kinds = wrapped.schema if roles is None else {}
     for name, role in (frame_roles(frame) if roles is None else roles).items():
         if role == "time":
             what = _kind_of_dates(wrapped.get_column(name))
             raise no_number(f"Column {name!r}{of}", what, remedy)
-        if kinds[name] == nw.Object:
+        if kinds.get(name) == nw.Object:
             column = wrapped.get_column(name)
             refuse_dates(column.to_numpy(), f"Column {name!r}{of}", remedy=remedy)
             refuse_mixed(column, f"Column {name!r}{of}")

@@ -260,7 +260,7 @@ def check_dense(X: Any) -> Array:
             ensure_all_finite=finite_check(X),
             input_name="X",
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise with_hint(error, X) from error
     except OverflowError as error:
         raise too_large(error) from error
@@ -289,8 +289,10 @@ def refuse_strings(X: Any) -> None:
         raise ValueError(f"{where}: could not convert string to float; {TOKENIZER_HINT}.")
 
 
-def with_hint(error: ValueError, X: Any) -> ValueError:
+def with_hint(error: ValueError | TypeError, X: Any) -> ValueError | TypeError:
     """Add our remedy to an error of scikit-learn's."""
+    if is_frame(X):
+        refuse_dated_columns(X)
     text = str(error)
     if "Reshape your data" in text and getattr(X, "ndim", 1) == 1:
         return ValueError(f"{text} For one sequence of many steps, pass [X].")

@@ -122,7 +122,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
 
 def _as_array(y: Any) -> Any:
     """Return lists of numbers as an array, which is looked at at once; leave the rest."""
-    if not isinstance(y, (list, tuple)):
+    if not isinstance(y, (list, tuple)) or (len(y) and isinstance(y[0], str)):
         return y
     try:
         array = np.asarray(y)
@@ -281,7 +281,8 @@ def _refuse_odd_labels(y: Any) -> None:
     labels = y.to_list() if hasattr(y, "to_list") else list(y)
     sets = [isinstance(label, (set, frozenset)) for label in labels]
     rows = [isinstance(label, (list, tuple)) for label in labels]
-    if any(label.ndim == 2 for label in labels if isinstance(label, np.ndarray)):
+    arrays = np.ndarray in set(map(type, labels))
+    if arrays and any(isinstance(label, np.ndarray) and label.ndim == 2 for label in labels):
         raise ValueError(_ONE_HOT)
     if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
         raise ValueError(

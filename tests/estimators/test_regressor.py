@@ -1,13 +1,16 @@
 """RNNRegressor: one and many outputs, targets per step, losses, and what it refuses."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_predict
 
-from sklearn_rnn import ReservoirRegressor, RNNRegressor, Sequences
+from sklearn_rnn import ReservoirClassifier, ReservoirRegressor, RNNRegressor, Sequences
 
 TINY = {"hidden_size": 16, "max_epochs": 50, "learning_rate": 0.02, "random_state": 0}
 
@@ -268,3 +271,21 @@ def test_predictions_of_steps_go_through_cross_validation(model):
     # As before where all sequences have one length: an array of them all.
     even = [row[:6] for row in X], [row[:6] for row in y]
     assert cross_val_predict(model, *even, cv=3).shape == (24, 6)
+
+
+def test_targets_of_steps_in_columns_of_lists():
+    X, y = stepwise(12)
+    cells = [row.tolist() for row in y]
+    labels = [[int(value > 0) for value in row] for row in cells]
+    for model, rows in ((STEPWISE[1], cells), (ReservoirClassifier(5, random_state=0), labels)):
+        wanted = clone(model).fit(X, rows).score(X, rows)
+        for column in (
+            pd.Series(rows),
+            pd.DataFrame({"t": rows}),
+            pl.Series(rows),
+            pl.DataFrame({"t": rows}),
+            pl.DataFrame({"t": rows}).lazy(),
+            pa.array(rows),
+            pa.table({"t": rows}),
+        ):
+            assert np.isclose(clone(model).fit(X, column).score(X, column), wanted)
