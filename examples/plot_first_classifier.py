@@ -38,8 +38,9 @@ for column, speaker in enumerate([0, 3, 7]):
 # Fit and score
 # -------------
 # The data need no scaling, padding or shuffling first: the estimator does what is needed. Passing a
-# validation set scores it after every epoch, for us to look at. ``early_stopping=True`` would also
-# act on it. What a notebook shows of the fitted estimator is scikit-learn's diagram, with the
+# validation set scores it after every epoch, for us to look at; the scores are the recurrence's, and
+# ``reservoir=False`` says that there is nothing beside it. ``early_stopping=True`` would also act on
+# them. What a notebook shows of the fitted estimator is scikit-learn's diagram, with the
 # network below it: what goes in, the recurrence, what comes out.
 
 from sklearn.model_selection import train_test_split
@@ -49,7 +50,7 @@ from sklearn_rnn import RNNClassifier
 X_fit, X_val, y_fit, y_val = train_test_split(
     X_train, y_train, test_size=0.2, stratify=y_train, random_state=0
 )
-classifier = RNNClassifier(max_epochs=30, random_state=0)
+classifier = RNNClassifier(max_epochs=30, reservoir=False, random_state=0)
 classifier.fit(X_fit, y_fit, X_val=X_val, y_val=y_val)
 
 # %%
@@ -70,7 +71,7 @@ TrainingCurveDisplay.from_estimator(classifier, learning_rate=True)
 from sklearn.base import clone
 from sklearn.metrics import ConfusionMatrixDisplay
 
-final = clone(classifier).fit(X_train, y_train)
+final = clone(classifier).set_params(reservoir="auto").fit(X_train, y_train)
 print("the network:", final.core_)
 print("share of the trained recurrence:", final.recurrence_share_)
 print(f"test accuracy: {final.score(X_test, y_test):.3f}")

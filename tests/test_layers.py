@@ -18,7 +18,7 @@ BELOW_ESTIMATORS = {"sequences", "nn", "training", "exceptions"}
 ALLOWED = {
     "_version": set(),
     "exceptions": set(),
-    "sequences": set(),
+    "sequences": {"_version", "exceptions"},
     "nn": set(),
     "training": {"sequences", "nn"},
     "estimators": {*BELOW_ESTIMATORS, "metrics"},

@@ -29,10 +29,10 @@ class AttributionMixin:
     def token_attributions(self, X: Any, *, target: Any = None, n_steps: int = 64) -> Sequences:
         """Return how much each token adds to the evidence for a label.
 
-        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens (with
-        times, the time since the token before goes from its mean, and is the token's part); in the
-        n-grams exactly, each one's part divided among its tokens. The numbers of a text sum to
-        the raw output for it less that for a text of blanks.
+        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens (and
+        from the mean time since the token before, where there are times); in the n-grams exactly,
+        each one's part divided among its tokens. The numbers of a text sum to the raw output for it
+        less that for a text of blanks.
 
         Parameters
         ----------

@@ -16,6 +16,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from ..nn import NetworkConfig, build_network
+from ..nn._sizes import network_size
 from ..sequences import (
     Sequences,
     align_targets,
@@ -23,7 +24,9 @@ from ..sequences import (
     check_missing,
     check_weights,
     kept_if_interrupted,
+    refuse_long_table,
 )
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
@@ -45,7 +48,7 @@ from ._fit_data import PURPOSES, FitData
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
-from ._paths import FEWEST, MIXING, MOST, PathsMixin
+from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._report import warn_of_baseline
@@ -121,7 +124,10 @@ class BaseRNN(
         ------
         ValueError
             If an input or a parameter cannot be used; the message names it. Also when training
-            diverges, with the remedy.
+            diverges, with the remedy. Whatever is raised, a model that was there stays as it was.
+        KeyboardInterrupt
+            When interrupted. Where there was no model yet and training has begun, what it came to
+            is kept: the estimator is fitted.
         """
         going_on = self.warm_start and hasattr(self, "net_")
         if (X_val is None) != (y_val is None):
@@ -171,6 +177,8 @@ class BaseRNN(
             self._finish_solved(data, closed)
             return self
         self._start_share(data, storage, weigh=one_epoch)
+        if closed is not None and self._is_settled(data, closed):
+            recipe = replace(recipe, max_epochs=-(-recipe.max_epochs // SETTLED))
         batches = TrainingBatches(
             storage,
             data.rows,
@@ -211,6 +219,7 @@ class BaseRNN(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
@@ -280,7 +289,7 @@ class BaseRNN(
         self, sequences: Sequences, n_rows: int, *, one_epoch: bool
     ) -> tuple[Recipe, int]:
         """Return how to train on so many rows of the sequences, and the batch size."""
-        batch_size = int(self.batch_size) if self.batch_size != "auto" else 0
+        batch_size = min(int(self.batch_size), n_rows) if self.batch_size != "auto" else 0
         batch_size = batch_size or self._auto_batch_size(n_rows, tokens=sequences.is_tokens)
         max_epochs = int(self.max_epochs) if self.max_epochs != "auto" else 0
         n_windows = n_rows * self._windows(sequences)
@@ -330,6 +339,8 @@ class BaseRNN(
         )
         if self._path_alone:
             self._config = replace(self._config, n_members=1)
+        # Weights, their gradients and what the optimizer keeps of each.
+        require_memory(self, 16 * network_size(self._config))
         generator = torch.Generator().manual_seed(data.seed("weights"))
         network: Any = build_network(self._config, generator, initial_scale=self.initial_scale)
         for member in network.members():

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..nn import NetworkConfig
+from ..sequences import Versioned
 from ..training import EpochRecord, Recipe, TrainingNet
 from ._state import pack_net, unpack_net
 
 
-class FittedNetMixin:
+class FittedNetMixin(Versioned):
     """The history of training as fitted attributes; pickling without torch objects or devices."""
 
     net_: TrainingNet
@@ -50,7 +51,7 @@ class FittedNetMixin:
         return "net_" in self.__dict__
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        state: dict[str, Any] = dict(super().__getstate__())
         if "net_" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
             for key in [k for k in state if "callback" in k]:
@@ -61,7 +62,6 @@ class FittedNetMixin:
         return state
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        state = dict(state)
+        super().__setstate__(state)
         if isinstance(state.get("net_"), dict):
-            state["net_"] = unpack_net(state["net_"], state["device"], state["precision"])
-        super().__setstate__(state)  # type: ignore[misc]
+            self.net_ = unpack_net(state["net_"], state["device"], state["precision"])

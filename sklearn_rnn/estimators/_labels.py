@@ -13,7 +13,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, align_targets, check_classification_y, check_consistent
+from ..sequences import (
+    Sequences,
+    align_targets,
+    check_classes,
+    check_classification_y,
+    check_consistent,
+    refuse_masked,
+)
+from ._log_odds import label_log_odds, log_odds
 from ._targets import JointTarget, LabelTarget, MultilabelTarget, Target
 
 
@@ -33,6 +41,7 @@ class LabelsMixin(ClassifierMixin):
 
     def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
         """Choose the encoding by the kind of y and set ``classes_``."""
+        classes = None if classes is None else check_classes(classes)
         kind = type_of_target(y, input_name="y")
         by_output = classes is not None and all(np.ndim(part) == 1 for part in classes)
         if by_output and y.ndim == 2:
@@ -59,6 +68,7 @@ class LabelsMixin(ClassifierMixin):
 
     def _are_known(self, classes: Any) -> bool:
         """Tell whether these are the classes that the model has, in whatever order."""
+        classes = check_classes(classes)
         if isinstance(self._target, JointTarget):
             known: list[Any] = [part.classes for part in self._target.parts]
             return len(known) == len(classes) and all(
@@ -120,6 +130,30 @@ class LabelsMixin(ClassifierMixin):
                 return [np.log(p) for p in probabilities]
             return np.log(probabilities)
 
+    def decision_function(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the log odds of the classes, from which `predict` decides.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
+            log(p / (1 - p)) of the probabilities p. Of two classes those of ``classes_[1]``, which
+            is predicted above 0; of more, one column a class, in the order of ``classes_``, the
+            largest of which is predicted. For multilabel y, one column a label, which is given
+            from 0 on: where its threshold is not 0.5, its log odds are counted from there. For
+            several outputs a list with one array each.
+        """
+        probabilities = self.predict_proba(X)
+        if isinstance(probabilities, list):
+            return [log_odds(part) for part in probabilities]
+        if isinstance(self._target, MultilabelTarget):
+            return label_log_odds(probabilities, self._target.thresholds)
+        return log_odds(probabilities)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: of labels, of whole label sets, or of all outputs at once.
 
@@ -139,6 +173,7 @@ class LabelsMixin(ClassifierMixin):
         """
         check_is_fitted(self)
         y, sample_weight = align_targets(X, y, sample_weight)
+        refuse_masked(y, sample_weight)
         if isinstance(self._target, JointTarget):
             right = (self.predict(X) == np.asarray(y)).all(axis=1)
             return float(np.average(right, weights=sample_weight))

@@ -13,7 +13,14 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, align_targets, check_regression_y, check_weights, is_step_y
+from ..sequences import (
+    Sequences,
+    align_targets,
+    check_regression_y,
+    check_weights,
+    is_step_y,
+    refuse_masked,
+)
 from ._targets import ContinuousTarget, StepTarget, Target
 
 
@@ -75,6 +82,7 @@ class NumbersMixin(RegressorMixin):
         check_is_fitted(self)
         y, sample_weight = align_targets(X, y, sample_weight)
         if not self._target.per_step:
+            refuse_masked(y, sample_weight)
             return super().score(X, y, sample_weight)
         sequences = self._read_for_prediction(X)
         weights = check_weights(sample_weight, len(sequences))

@@ -15,7 +15,15 @@ from sklearn.base import BaseEstimator
 
 from ..sequences import Sequences, check_X
 from ..sequences._sklearn import Interval, StrOptions
-from ..training import OPTIMIZERS, SCHEDULES, auto_batch_size, auto_epochs
+from ..training import (
+    LARGEST_RATE,
+    MOST_EPOCHS,
+    MOST_LAYERS,
+    OPTIMIZERS,
+    SCHEDULES,
+    auto_batch_size,
+    auto_epochs,
+)
 from ._targets import Target
 from ._threads import n_threads
 from ._tokens import token_dropout, vector_size
@@ -29,7 +37,7 @@ class ParametersMixin(BaseEstimator, ABC):
     _parameter_constraints: dict[str, list] = {
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "cell": [StrOptions(_CELLS), type],
-        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "bidirectional": ["boolean"],
         "nonlinearity": [StrOptions({"tanh", "relu", "sigmoid"})],
         "pooling": [str, tuple, list],
@@ -38,7 +46,7 @@ class ParametersMixin(BaseEstimator, ABC):
         "layer_norm": ["boolean"],
         "weight_dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
-        "initial_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "initial_scale": [Interval(Real, 0, LARGEST_RATE, closed="right"), None],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "variational": ["boolean"],
@@ -46,11 +54,11 @@ class ParametersMixin(BaseEstimator, ABC):
         "ngrams": [StrOptions({"auto", "only"}), "boolean"],
         "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
+        "weight_decay": [Interval(Real, 0, LARGEST_RATE, closed="both")],
         "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, MOST_EPOCHS, closed="both"), StrOptions({"auto"})],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
         "tbptt_steps": [Interval(Integral, 1, None, closed="left"), None],
         "gradient_checkpointing": [StrOptions({"auto"}), "boolean"],

@@ -5,6 +5,7 @@ Imports layers 0 to 2.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..exceptions import ClosedFormWarning
 from ..nn import NetworkConfig
 from ..sequences import Sequences, kept_if_interrupted
 from ..training import FlatStorage
@@ -25,6 +27,8 @@ from ._targets import Target
 MIXING: dict[str | None, float] = {"reservoir": 0.2, "ngrams": 0.1}
 MOST: dict[str | None, float] = {"reservoir": 1000.0, "ngrams": np.inf}
 FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
+#: Where no recurrence could get a share, it trains for one in so many of the epochs.
+SETTLED = 10
 
 
 class PathsMixin:
@@ -33,6 +37,8 @@ class PathsMixin:
     reservoir: str | bool
     ngrams: str | bool
     loss: Any
+    max_epochs: int | str
+    warm_start: bool
     _target: Target
     _path_alone: bool
     net_: Any
@@ -65,14 +71,35 @@ class PathsMixin:
 
         `watched` says that the user watches validation scores.
         """
-        setting = self.reservoir
-        if setting == "auto" and watched:
-            setting = False
         n_grams = wants_ngrams(self.ngrams, sequences, self._target, self.loss)
-        wanted, recordings = plan_path(setting, sequences, self._target, self.loss, rows)
+        wanted, recordings = plan_path(self.reservoir, sequences, self._target, self.loss, rows)
+        if wanted and self.reservoir == "auto" and watched:
+            keeping = "reservoir=True keeps it, beside a recurrence that is watched alone; "
+            self._warn_left_out("reservoir", "validation scores are watched", keeping)
+            wanted = False
+        elif not wanted and not n_grams and self.loss not in ("log_loss", "squared_error"):
+            setting = "ngrams" if sequences.is_tokens else "reservoir"
+            if getattr(self, setting) == "auto" and self._usually_solved(sequences, rows):
+                self._warn_left_out(setting, "it is solved for the default loss only", "")
         if wanted:
             return "reservoir", recordings
         return ("ngrams" if n_grams else None), None
+
+    def _usually_solved(self, sequences: Sequences, rows: np.ndarray) -> bool:
+        """Tell whether these data get a closed form with the default loss."""
+        if sequences.is_tokens:
+            return wants_ngrams("auto", sequences, self._target, "log_loss")
+        return plan_path("auto", sequences, self._target, "log_loss", rows)[0]
+
+    def _warn_left_out(self, setting: str, why: str, keeping: str) -> None:
+        """Say that these data would have got a closed form."""
+        warnings.warn(
+            f"{type(self).__name__} leaves out the closed form that it would solve for these data "
+            f"beside the recurrence, because {why}: the model is another one. {keeping}"
+            f"{setting}=False leaves it out without this warning.",
+            ClosedFormWarning,
+            stacklevel=9,
+        )
 
     def _solve_path(self, data: FitData, storage: FlatStorage) -> ClosedForm | None:
         """Solve the readout of the path, if the network has one."""
@@ -117,6 +144,17 @@ class PathsMixin:
             weighing = self._form(data, storage)
             share = weighing.share_from_set(data.sequences, data.encoded, data.weights)
         self.net_.module_.recurrence_share.fill_(share)
+
+    def _is_settled(self, data: FitData, closed: ClosedForm) -> bool:
+        """Tell before it trains that the recurrence gets no share, whatever it learns."""
+        return (
+            data.path == "reservoir"
+            and self.max_epochs == "auto"
+            and not self.warm_start
+            and data.held_out is None
+            and data.kept is not None
+            and closed.leaves_nothing(data.kept)
+        )
 
     def _weigh_paths(self, data: FitData, closed: ClosedForm | None) -> None:
         """Decide the share of the recurrence on what it has not seen."""

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
 from ..sequences import Sequences, check_missing, require_in_step
+from ..sequences._alignment import labels_as_parts
 from ..training import (
     Batch,
     FlatStorage,
@@ -218,7 +219,7 @@ class PredictionMixin(TransformerMixin):
             return (torch.cat([output[0].float() for output in piece], 1) for piece in pieces)
 
         states = self._run_over(sequences, call, call_long, per_step=True)
-        return Sequences(states, sequences.offsets)
+        return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
     def attention_weights(self, X: Any) -> Sequences:
         """Return how much each step counts in the attention pooling.
@@ -274,4 +275,5 @@ class PredictionMixin(TransformerMixin):
             return iter([weights[0][:, None].float()])
 
         weights = self._run_over(sequences, call, call_long, per_step=True)
-        return Sequences(weights, sequences.offsets, channel_names=["attention"])
+        answer = Sequences(weights, sequences.offsets, channel_names=["attention"])
+        return answer._with(**labels_as_parts(sequences))

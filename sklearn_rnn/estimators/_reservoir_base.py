@@ -20,6 +20,7 @@ from ..nn._reservoir import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     align_targets,
     all_or_nothing,
     check_missing,
@@ -27,8 +28,11 @@ from ..sequences import (
     check_X,
     kept_if_interrupted,
     public_module,
+    refuse_long_table,
     require_in_step,
 )
+from ..sequences._alignment import labels_as_parts
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
@@ -45,7 +49,11 @@ _PORTION = 512
 
 
 class BaseReservoir(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
 
@@ -135,6 +143,7 @@ class BaseReservoir(
             poolings=tuple(poolings),
             bidirectional=bool(self.bidirectional),
         )
+        require_memory(self, config.size(len(rows)))
         seed = int(private_stream(self.random_state).randint(0, 2**31 - 1))
         features = ReservoirFeatures(config, resolve_device(self.device))
         features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
@@ -206,7 +215,7 @@ class BaseReservoir(
             sequences, None, n_threads(self.n_jobs)
         ):
             states[_places(sequences, rows, start, mask)] = features[mask][:, :size].cpu().numpy()
-        return Sequences(states, sequences.offsets)
+        return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
     def _report_fit(self, X: Any, y: Any) -> None:
         """Tell scikit-learn's callbacks that a fit is done."""
@@ -272,6 +281,20 @@ class ReservoirPredictor(BaseReservoir):
     def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
         """Look at y and return how it is to be learned; set ``classes_`` and the like."""
 
+    def _check_alpha(self) -> None:
+        """Refuse penalties that are no positive numbers, or none at all."""
+        if isinstance(self.alpha, str):
+            return
+        try:
+            values = np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
+        except (TypeError, ValueError):
+            values = np.zeros(0)
+        if values.ndim != 1 or not len(values) or not ((values > 0) & (values < np.inf)).all():
+            raise ValueError(
+                "alpha must be 'auto', a number in the range (0, inf) or one or several of them "
+                f"in a list; got {self.alpha!r}."
+            )
+
     def _weigh(
         self, y: Any, weights: np.ndarray | None, sequences: Sequences
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -316,6 +339,7 @@ class ReservoirPredictor(BaseReservoir):
         self._report_fit(X, align_targets(X, y)[0])
         return self
 
+    @names_parameters
     def _set_report(
         self,
         sequences: Sequences,
@@ -347,7 +371,7 @@ class ReservoirPredictor(BaseReservoir):
             f"{unit}, each left out in turn",
             left_out_of=float(weights.sum()),
         )
-        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=7)
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=8)
 
     @names_parameters
     def _add(
@@ -359,6 +383,8 @@ class ReservoirPredictor(BaseReservoir):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
+        self._check_alpha()
         sequences = self._read(X, reset=reset)
         y, sample_weight = align_targets(X, y, sample_weight)
         prepared = self._prepare_y(y, sequences)

@@ -10,8 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
+from ..sequences._values import unmasked
 from ._class_weight import times_class_weight
 from ._labels import LabelsMixin
+from ._log_odds import log_odds
 from ._reservoir_base import ReservoirPredictor
 from ._step_labels import StepLabelTarget, is_step_labels
 from ._targets import Target
@@ -72,7 +74,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
     report_ : Report
         Left-out predictions beside those of simple baselines; see :doc:`/guide/report`.
     n_features_in_ : int
-        Steps of a 2-D X, list columns of a frame, channels of any other X.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
 
@@ -138,6 +140,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
 
     def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
         """Check the labels; those of steps become a list of arrays."""
+        y = unmasked(y)
         if is_step_labels(y, sequences):
             return list(y)
         return super()._prepare_y(y, sequences)
@@ -196,7 +199,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         ------
         ValueError
             If the model was fitted by `fit` and then saved: only models that began with
-            `partial_fit` are saved with their sums.
+            `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
+            features and targets, from which the readout and its penalty are solved anew.
         """
         if self.class_weight == "balanced":
             raise ValueError(
@@ -274,6 +278,30 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         probabilities = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return Sequences._trusted(np.log(probabilities.values), probabilities.offsets)
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the log odds of the classes, from which `predict` decides.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,) or (n_samples, n_classes), list, or Sequences
+            log(p / (1 - p)) of the probabilities p. Of two classes those of ``classes_[1]``, which
+            is predicted above 0; of more, one column a class, in the order of ``classes_``, the
+            largest of which is predicted. For multilabel y, one column a label, which is given
+            from 0 on. For several outputs a list with one array each; for labels of steps
+            `Sequences`, of one channel for two classes.
+        """
+        if not getattr(self, "_target", None) or not self._target.per_step:
+            return super().decision_function(X)
+        probabilities = self.predict_proba(X)
+        values = log_odds(probabilities.values)
+        values = values[:, None] if values.ndim == 1 else values
+        return Sequences._trusted(values, probabilities.offsets)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: of labels, of whole label sets, of all outputs at once, of steps.

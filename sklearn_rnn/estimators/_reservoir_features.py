@@ -20,6 +20,7 @@ from ..training import (
     Origins,
     StepStatistics,
     cpu_threads,
+    load_weights,
     prediction_batches,
     resolve_device,
 )
@@ -46,6 +47,14 @@ class ReservoirConfig:
     poolings: tuple[str, ...]
     bidirectional: bool
     timed: bool = False
+
+    def size(self, n_rows: int) -> int:
+        """Return about how many bytes the reservoir takes, with the features of so many rows."""
+        blocks = len(self.time_scales) * (2 if self.bidirectional else 1)
+        inputs = 2 * (self.n_channels if self.vocabulary_size is None else _TOKEN_SIZE)
+        features = blocks * self.units * len(self.poolings)
+        # Weights are drawn and their eigenvalues found beside them.
+        return 8 * (3 * blocks * self.units * (self.units + inputs) + features * n_rows)
 
 
 class ReservoirFeatures:
@@ -165,11 +174,18 @@ class ReservoirFeatures:
                 x = self.input(batch.x)
                 mask = length_mask(batch.lengths, x.shape[1])
                 known = [part[:, None] for part in self._known(batch)]
-                for start, states in reservoir_states(self.reservoir, x, batch.lengths):
+            pieces = reservoir_states(self.reservoir, x, batch.lengths)
+            while True:
+                # What is handed on is used outside: an error there must not leave the mode on.
+                with torch.inference_mode(), cpu_threads(n):
+                    start, states = next(pieces, (0, None))
+                    if states is None:
+                        break
                     here = slice(start, start + states.shape[1])
                     parts = [states, x[:, here]]
                     parts += [part.expand(-1, states.shape[1], -1) for part in known]
-                    yield batch.rows, start, torch.cat(parts, 2), mask[:, here]
+                    features = torch.cat(parts, 2)
+                yield batch.rows, start, features, mask[:, here]
 
     def _known(self, batch: Batch) -> list[torch.Tensor]:
         """Return the static features of a batch, if there are any."""
@@ -192,6 +208,7 @@ class ReservoirFeatures:
             "origins": self.origins,
         }
 
+    @cpu_threads(1)
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         try:
             device = resolve_device(state["device"])
@@ -200,5 +217,4 @@ class ReservoirFeatures:
         self.__init__(state["config"], device)  # type: ignore[misc]
         self.origins = state.get("origins", (None, None))
         for name, part in self._parts().items():
-            arrays = state["weights"][name]
-            part.load_state_dict({key: torch.tensor(value) for key, value in arrays.items()})
+            load_weights(part, state["weights"][name])

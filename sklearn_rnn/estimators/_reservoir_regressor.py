@@ -62,7 +62,7 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
     report_ : Report
         Left-out predictions beside those of simple baselines; see :doc:`/guide/report`.
     n_features_in_ : int
-        Steps of a 2-D X, list columns of a frame, channels of any other X.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
 
@@ -147,7 +147,8 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
         ------
         ValueError
             If the model was fitted by `fit` and then saved: only models that began with
-            `partial_fit` are saved with their sums.
+            `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
+            features and targets, from which the readout and its penalty are solved anew.
         """
         self._add(X, y, sample_weight, reset=not self.__sklearn_is_fitted__())
         return self

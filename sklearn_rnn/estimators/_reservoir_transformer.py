@@ -54,7 +54,7 @@ class ReservoirTransformer(BaseReservoir):
     Attributes
     ----------
     n_features_in_ : int
-        Steps of a 2-D X, list columns of a frame, channels of any other X.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
 

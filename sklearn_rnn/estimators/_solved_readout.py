@@ -6,6 +6,7 @@ Imports layers 1 and 2.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,4 +151,9 @@ class SolvedReadout:
         if not self.keeps_sums:
             _ = self.solution
             state = {**self.__dict__, "sums": None}
+        if self._solution is not None:
+            # Solving is over: what was left out, whose it was and its targets are of no more use.
+            none = np.zeros((0, len(self._solution.bias)))
+            samples = {"left_out": none, "levelled": none, "targets": none, "weights": none[:, 0]}
+            state["_solution"] = replace(self._solution, **samples, keys=[])
         return state

@@ -16,6 +16,8 @@ from ..training import (
     Compute,
     Recipe,
     TrainingNet,
+    cpu_threads,
+    load_weights,
     make_net,
     resolve_compute,
     seeded_globals,
@@ -34,6 +36,7 @@ def pack_net(net: TrainingNet, config: NetworkConfig, recipe: Recipe, *, resumab
     }
 
 
+@cpu_threads(1)
 def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
     """Build the net again, on the wanted device or, where that is missing, on the CPU."""
     try:
@@ -42,7 +45,7 @@ def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
         compute = Compute(torch.device("cpu"))
     with seeded_globals(0):
         network = build_network(packed["config"])
-    network.load_state_dict(_tensors(packed["weights"]))
+    load_weights(network, packed["weights"])
     network.to(compute.device)
     net = make_net(network, packed["recipe"], compute)
     if packed["optimizer"] is not None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences import Sequences, check_classification_y
+from ..sequences import Sequences, check_classes, check_classification_y
+from ..sequences._values import is_missing, unmasked
+from ._tags import no_label, refuse_ignored
 from ._targets import LabelTarget
 
 
@@ -40,7 +42,11 @@ class StepLabelTarget(LabelTarget):
 
     def __init__(self, y: Any, sequences: Sequences, classes: Any = None) -> None:
         found = np.unique(check_classification_y(_joined(y, sequences)))
-        super().__init__(found if classes is None else np.unique(classes))
+        refuse_ignored(
+            found,
+            "SequenceTagger(ignore_label=-100) leaves such steps out; or cut them off.",
+        )
+        super().__init__(found if classes is None else np.unique(check_classes(classes)))
         if len(self.classes) < 2:
             raise ValueError(
                 "Classification needs at least 2 classes; y contains only one class: "
@@ -58,7 +64,11 @@ class StepLabelTarget(LabelTarget):
 
 def _joined(y: Any, sequences: Sequences) -> np.ndarray:
     """Join the labels of all sequences, once they have the lengths of X."""
-    rows = [np.asarray(row).reshape(len(row), -1)[:, 0] for row in y]
+    rows = [np.asarray(unmasked(row)) for row in y]
+    rows = [row.reshape(len(row), -1)[:, 0] if len(row) else row for row in rows]
+    for row, labels in enumerate(rows):
+        if labels.dtype.kind in "fO" and any(map(is_missing, labels)):
+            raise no_label(row, labels)
     if len(rows) != len(sequences):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "

@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
+from ..sequences._dates import refuse_dates
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
-from ..training import TrainingNet
+from ..training import TrainingNet, cpu_threads
 from ._state import _plain, _tensors
 from ._targets import (
     ContinuousTarget,
@@ -25,7 +26,7 @@ from ._targets import (
     StepTarget,
     Target,
 )
-from ._torch_errors import NetworkError, explain
+from ._torch_errors import explained
 
 _STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.
@@ -93,7 +94,8 @@ class SequenceStream:
     """One sequence on its way through a fitted model; made by an estimator's ``stream()``.
 
     It holds what the steps so far came to, and not the steps. It can be pickled, together with
-    the model, and goes on where it was. Fitting the estimator anew does not change it.
+    the model, and goes on where it was. It holds what it began with: whatever the estimator learns
+    afterwards, by ``fit``, a warm start or ``partial_fit``, does not change it.
 
     Parameters
     ----------
@@ -109,12 +111,13 @@ class SequenceStream:
     """
 
     def __init__(self, model: Any, static: Any = None) -> None:
-        # A model that is fitted on gets another net; this keeps the one of now.
+        # A model that goes on learning works on copies; this keeps the objects of now.
         self._model = object.__new__(type(model))
         self._model.__dict__.update(model.__dict__)
         self._static = self._read_static(static)
         self._start()
 
+    @cpu_threads(1)
     def _start(self) -> None:
         """Begin a sequence."""
         model = self._model
@@ -124,6 +127,7 @@ class SequenceStream:
         self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
         self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
         self._per_step: bool = model._target.per_step
+        self._threads: int = model._n_threads()
         static = None
         if self._static is not None:
             known, origin = self._static, model._origins[1]
@@ -193,6 +197,7 @@ class SequenceStream:
         self._start()
         return self
 
+    @cpu_threads(1)
     def copy(self) -> SequenceStream:
         """Return a stream that goes on from here by itself: what if these steps came next?
 
@@ -318,6 +323,7 @@ class SequenceStream:
                 )
             static = [static[key] for key in names]
         values = list(np.asarray(static, dtype=object).ravel())
+        refuse_dates(np.array(values, dtype=object), "static")
         if len(values) != size:
             raise ValueError(f"static must have {size} entries; got {len(values)}.")
         categories = schema.static_categories or (None,) * size
@@ -333,7 +339,7 @@ class SequenceStream:
         except RuntimeError as error:
             if isinstance(error, ValueError):
                 raise
-            raise NetworkError(explain(self._model, error)) from error
+            raise explained(self._model, error) from error
 
     def _run(self, x: torch.Tensor) -> np.ndarray:
         """Return the decoded answer after the pushed steps."""
@@ -341,6 +347,8 @@ class SequenceStream:
         pieces = x.split(_PIECE, dim=1) if self._network.stem is None else (x,)
         with (
             torch.inference_mode(),
+            # Threads that wait for each other cost a push many times what it computes.
+            cpu_threads(self._threads),
             model.net_.run.compute.autocast_context(),
             model._guarded(),
         ):
@@ -365,6 +373,7 @@ class SequenceStream:
             "single": self._single,
         }
 
+    @cpu_threads(1)
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._model, self._static = state["model"], state["static"]
         self._start()

@@ -13,13 +13,14 @@ import torch
 
 from ..metrics import entity_f1_score, token_accuracy_score
 from ..metrics._tagging import scheme_of
-from ..sequences import Sequences, align_targets, check_X
+from ..sequences import Sequences, align_targets, check_weights, check_X
 from ..sequences._sklearn import Interval, StrOptions
 from ..sequences._word_rows import read_words
 from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
 from ._step_lists import StepLists
-from ._tags import TagRows, TagTarget, allowed_transitions, read_tags
+from ._tags import TagRows, TagTarget, allowed_transitions, is_label, read_tags
+from ._targets import weigh_observed
 from ._word_encoder import WordEncoder
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
@@ -76,6 +77,10 @@ class SequenceTagger(BaseRNN):
         Whether a CRF forbids what the labels' scheme forbids, such as ``I-PER`` after ``B-LOC``.
         ``"auto"`` does so when all labels are of the scheme BIO or BIOES (BILOU, BMES and BMEWO
         are the latter in other letters), with types or without, and no training row breaks it.
+    ignore_label : label, default=None
+        A label in y that says that a step has none, such as -100 where labels were prepared for
+        torch. Such steps are read, and predicted, but teach nothing and do not count in scores; a
+        CRF sums over all tags that they may have.
     stem : {"conv", None}, default=None
         ``"conv"`` puts a small convolution over time before the recurrence.
     dropout : float, default=0.3
@@ -147,7 +152,7 @@ class SequenceTagger(BaseRNN):
     scheme_ : {"BIO", "BIOES"} or None
         The scheme whose rules the CRF keeps.
     n_features_in_ : int
-        Columns of words and of what stands beside them; otherwise as in `RNNClassifier`.
+        Columns of a frame; otherwise as in `RNNClassifier`.
     feature_names_in_ : ndarray of str
         Column names, when X was a frame.
     n_iter_ : int
@@ -209,6 +214,7 @@ class SequenceTagger(BaseRNN):
         },
         "decoder": [StrOptions({"auto", "crf", "softmax"})],
         "constraints": [StrOptions({"auto"}), None],
+        "ignore_label": [object],
         "character_size": [Interval(Integral, 0, None, closed="left")],
         "word_dropout": [Interval(Real, 0, 1, closed="left")],
         "scoring": [_TagScores({"token_accuracy", "entity_f1"})],
@@ -236,6 +242,7 @@ class SequenceTagger(BaseRNN):
         nonlinearity: str = "tanh",
         decoder: str = "auto",
         constraints: str | None = "auto",
+        ignore_label: Any = None,
         stem: str | None = None,
         dropout: float = 0.3,
         layer_norm: bool = False,
@@ -271,6 +278,7 @@ class SequenceTagger(BaseRNN):
         self.nonlinearity = nonlinearity
         self.decoder = decoder
         self.constraints = constraints
+        self.ignore_label = ignore_label
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
@@ -317,10 +325,10 @@ class SequenceTagger(BaseRNN):
             return check_X(self, X, reset=reset)
         assert self._words is not None, "there are vocabularies for words"
         if reset:
-            self.n_features_in_ = 1 + len(rows.categories) + len(rows.numbers)
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
             if rows.names is not None:
+                self.n_features_in_ = len(rows.names)
                 self.feature_names_in_ = np.array(rows.names, dtype=object)
         return self._words.encode(rows)
 
@@ -328,11 +336,11 @@ class SequenceTagger(BaseRNN):
         return read_tags(y, sequences)
 
     def _make_target(self, y: TagRows, sequences: Sequences, classes: Any = None) -> TagTarget:
-        target = TagTarget(y, classes)
+        target = TagTarget(y, classes, self.ignore_label)
         self.classes_ = target.tags.classes
         self.sequence_classes_ = None if target.labels is None else target.labels.classes
         wanted = scheme_of(self.classes_) if self.constraints == "auto" else None
-        rows = [target.tags.encode(row[1] if y.joint else row, sequences) for row in y]
+        rows = [target.encode_tags(row[1] if y.joint else row, sequences) for row in y]
         self._allowed = allowed_transitions(self.classes_.tolist(), rows, wanted)
         self.scheme_ = wanted if self._allowed is not None and self._crf(sequences) else None
         return target
@@ -397,6 +405,7 @@ class SequenceTagger(BaseRNN):
         )
         return torch.from_numpy(found)
 
+    @cpu_threads(1)
     def _decode(
         self, sequences: Sequences, what: str, raw: torch.Tensor | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -503,6 +512,7 @@ class SequenceTagger(BaseRNN):
         """Return what a metric says of the predicted tags; scorers call it too."""
         sequences = self._read_for_prediction(X)
         y, sample_weight = align_targets(X, y, sample_weight)
+        sample_weight = check_weights(sample_weight, len(sequences))
         rows, tags = read_tags(y, sequences), self._decode(sequences, "tags")[0]
         return self._score(sequences, rows, tags, sample_weight, metric)
 
@@ -515,9 +525,15 @@ class SequenceTagger(BaseRNN):
         metric: Callable[..., Any],
     ) -> float:
         """Return the score of tags, flat by step."""
-        true = [(row[1] if y.joint else row).tolist() for row in y]
+        true = [row[1] if y.joint else row for row in y]
         found = np.split(self.classes_[tags], np.asarray(sequences.offsets)[1:-1])
-        return float(metric(true, [row.tolist() for row in found], sample_weight=weights))
+        ignored = self._target.ignore_label
+        if ignored is not None:
+            kept = [~is_label(row, ignored) for row in true]
+            true = [row[k] for row, k in zip(true, kept, strict=True)]
+            found = [row[k] for row, k in zip(found, kept, strict=True)]
+        rows = [[row.tolist() for row in both] for both in (true, found)]
+        return float(metric(*rows, sample_weight=weights))
 
     def _score_sequences(
         self, sequences: Sequences, y: Any, weights: np.ndarray | None
@@ -531,6 +547,9 @@ class SequenceTagger(BaseRNN):
         own = encoded if encoded.ndim == 1 else encoded[:, 0]
         chosen = probabilities[np.arange(len(own)), own]
         each = None if weights is None else np.repeat(weights, sequences.lengths)
+        each = weigh_observed(each, self._target.observed(encoded), len(own))
+        if each is not None and not each.any():
+            return score, 0.0
         return score, float(np.average(-np.log(np.clip(chosen, 1e-12, 1)), weights=each))
 
     def __sklearn_tags__(self) -> Any:

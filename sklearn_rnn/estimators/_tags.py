@@ -11,7 +11,8 @@ import numpy as np
 
 from ..metrics._tagging import split_label
 from ..sequences import Sequences
-from ..sequences._values import is_missing
+from ..sequences._frames import as_table, is_frame
+from ..sequences._values import is_missing, unmasked
 from ._targets import LabelTarget, Target
 
 _LISTS = (list, tuple, np.ndarray)
@@ -27,6 +28,30 @@ class TagRows(list):
         picked = TagRows(self[i] for i in rows)
         picked.joint = self.joint
         return picked
+
+
+# What torch's losses leave out, and so do many who prepare labels for them.
+_TORCH_IGNORES = -100
+
+
+def refuse_ignored(classes: np.ndarray, remedy: str) -> None:
+    """Refuse torch's mark of steps without a label among labels that are otherwise usual."""
+    others = [label for label in classes.tolist() if label != _TORCH_IGNORES]
+    marked = len(others) < len(classes) and all(
+        isinstance(label, (int, float)) and label >= 0 for label in others
+    )
+    if marked or str(_TORCH_IGNORES) in others:
+        raise ValueError(
+            f"y holds the label {_TORCH_IGNORES}, by which torch's losses mark a step that is to "
+            f"be left out; here it would be a class like any other. {remedy}"
+        )
+
+
+def is_label(tags: np.ndarray, label: Any) -> np.ndarray:
+    """Tell which tags are a label; of a list that mixes types, NumPy has made strings."""
+    if tags.dtype.kind in "UO":
+        return np.isin(tags.astype(str), [str(label)])
+    return np.isin(tags, [label])
 
 
 def read_tags(y: Any, sequences: Sequences) -> TagRows:
@@ -60,36 +85,52 @@ def read_tags(y: Any, sequences: Sequences) -> TagRows:
                 f"Row {number}: y should be a list with one label for each step; got {row!r:.60}. "
                 "For one label a sequence use RNNClassifier."
             )
+        row = unmasked(row)
         if isinstance(row, (list, tuple)) and any(map(is_missing, row)):
-            raise ValueError(f"Row {number}: the label of a step is missing (None or NaN).")
+            raise no_label(number, row)
         tags = np.asarray(row)
         if tags.ndim == 2 and tags.shape[1] == 1:
             tags = tags[:, 0]
         if tags.ndim != 1 or len(tags) != length:
+            hint = "give every step of X one label."
+            if tags.ndim == 2 and len(tags) == length:
+                hint = (
+                    f"but each is {tags.shape[1]} numbers. If they are one-hot, or probabilities, "
+                    "pass y.argmax(axis=-1), or the labels themselves: a step has one label."
+                )
+                raise ValueError(f"Row {number}: y has a label for each of {length} steps, {hint}")
             raise ValueError(
-                f"Row {number}: y has {len(tags)} labels, but X has {length} steps; give every "
-                "step of X one label."
+                f"Row {number}: y has {len(tags)} labels, but X has {length} steps; {hint}"
             )
-        if tags.dtype.kind == "f" and not np.isfinite(tags).all():
-            raise ValueError(f"Input y contains NaN: row {number}.")
-        if tags.dtype.kind == "O" and any(map(is_missing, tags)):
-            raise ValueError(f"Row {number}: the label of a step is missing (None or NaN).")
+        if tags.dtype.kind == "f" and np.isinf(tags).any():
+            raise ValueError(f"Input y contains infinity: row {number}.")
+        if tags.dtype.kind in "fO" and any(map(is_missing, tags)):
+            raise no_label(number, tags)
         found.append((label, tags) if found.joint else tags)
     return found
+
+
+def no_label(number: int, row: Any) -> ValueError:
+    """Make the error for a step without a label."""
+    step = next(step for step, label in enumerate(row) if is_missing(label))
+    return ValueError(
+        f"Row {number}: the label of a step is missing, of step {step}: y contains NaN, None or a "
+        "masked label. Give it one of its own; SequenceTagger(ignore_label=) leaves such "
+        "steps out."
+    )
 
 
 def _rows(y: Any) -> list[Any]:
     """Return the rows of y, whatever holds them."""
     if isinstance(y, Sequences) or isinstance(y, np.ndarray):
         return list(y)
-    if hasattr(y, "columns") and len(y.columns) in (1, 2) and not hasattr(y, "to_pylist"):
+    y = as_table(y)
+    if is_frame(y) and len(y.columns) in (1, 2):
         import narwhals as nw
 
         frame = nw.from_native(y, eager_only=True)
-        if len(frame.columns) == 1:
-            return list(frame[frame.columns[0]].to_list())
-        first, second = (frame[name].to_list() for name in frame.columns)
-        return list(zip(first, second, strict=True))
+        columns = [frame.get_column(name).to_list() for name in frame.columns]
+        return list(columns[0] if len(columns) == 1 else zip(*columns, strict=True))
     for name in ("to_pylist", "to_list", "tolist"):
         if not isinstance(y, (list, tuple)) and hasattr(y, name):
             return list(getattr(y, name)())
@@ -144,16 +185,27 @@ class TagTarget(Target):
         The training targets.
     classes : array-like, default=None
         All tags that will ever come; None takes those in y.
+    ignore_label : label, default=None
+        Of steps that have none; they are encoded as -1.
     """
 
     head = "tags"
     per_step = True
 
-    def __init__(self, y: TagRows, classes: Any = None) -> None:
-        tags = [row[1] if y.joint else row for row in y]
-        self.tags = LabelTarget(
-            _distinct(_flat(tags), "y") if classes is None else np.unique(classes)
-        )
+    ignore_label: Any = None
+
+    def __init__(self, y: TagRows, classes: Any = None, ignore_label: Any = None) -> None:
+        tags = _flat([row[1] if y.joint else row for row in y])
+        if ignore_label is not None:
+            tags = tags[~is_label(tags, ignore_label)]
+            if not len(tags):
+                raise ValueError(f"Every step of y has ignore_label={ignore_label!r}.")
+        self.tags = LabelTarget(_distinct(tags, "y") if classes is None else np.unique(classes))
+        if ignore_label is None:
+            refuse_ignored(
+                self.tags.classes, f"Pass SequenceTagger(ignore_label={_TORCH_IGNORES})."
+            )
+        self.ignore_label = ignore_label
         self.labels = None
         if y.joint:
             labels = np.asarray([row[0] for row in y])
@@ -172,11 +224,25 @@ class TagTarget(Target):
                 "y must hold pairs of a label and labels of steps if, and only if, the model was "
                 "fitted on such."
             )
-        tags = self.tags.encode(_flat([row[1] if y.joint else row for row in y]), sequences)
+        tags = self.encode_tags(_flat([row[1] if y.joint else row for row in y]), sequences)
         if self.labels is None:
             return tags
         labels = self.labels.encode(np.asarray([row[0] for row in y]), sequences)
         return np.stack([tags, np.repeat(labels, sequences.lengths)], axis=1)
+
+    def encode_tags(self, tags: np.ndarray, sequences: Sequences) -> np.ndarray:
+        """Return class indices of tags, -1 for those to be ignored."""
+        if self.ignore_label is None:
+            return self.tags.encode(tags, sequences)
+        found = np.full(len(tags), -1, dtype=np.int64)
+        labelled = ~is_label(tags, self.ignore_label)
+        found[labelled] = self.tags.encode(tags[labelled], sequences)
+        return found
+
+    def observed(self, encoded: np.ndarray) -> np.ndarray | None:
+        """Return which steps have a tag."""
+        seen = (encoded if encoded.ndim == 1 else encoded[:, 0]) >= 0
+        return None if seen.all() else seen
 
 
 def allowed_transitions(
@@ -189,7 +255,7 @@ def allowed_transitions(
     classes : list
         The tags.
     rows : list of ndarray of int
-        Indices of the tags of the training rows.
+        Indices of the tags of the training rows, -1 where there is none.
     scheme : {"BIO", "BIOES"} or None
     """
     if scheme is None:
@@ -208,6 +274,9 @@ def allowed_transitions(
     first = np.array([part[0] not in "IE" for part in parts])
     last = np.array([ends_by_itself or part[0] not in "BI" for part in parts])
     for row in rows:
-        if not (first[row[0]] and last[row[-1]] and allowed[row[:-1], row[1:]].all()):
+        both = (row[:-1] >= 0) & (row[1:] >= 0)
+        # Index -1 is the last tag's: what it says of a step without one is not looked at.
+        right = allowed[row[:-1], row[1:]] | ~both
+        if not ((row[0] < 0 or first[row[0]]) and (row[-1] < 0 or last[row[-1]]) and right.all()):
             return None
     return allowed, first, last

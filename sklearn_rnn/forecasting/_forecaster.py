@@ -19,13 +19,19 @@ from sklearn.utils import check_random_state
 
 from ..sequences import (
     DOC_LINK_TEMPLATE,
+    Versioned,
     all_or_nothing,
     kept_if_interrupted,
     public_module,
 )
+from ..sequences._frames import as_table
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
 from ..training import (
+    LARGEST_RATE,
+    MOST_EPOCHS,
+    MOST_LAYERS,
     OPTIMIZERS,
     SCHEDULES,
     DivergenceError,
@@ -33,6 +39,7 @@ from ..training import (
     Progress,
     resolve_compute,
 )
+from ..training._failures import names_parameters
 from ._bounds import check_range, transform_of_counts
 from ._history import begin, places_of
 from ._levels import check_levels
@@ -42,13 +49,21 @@ from ._outputs import ForecastOutputMixin
 from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
+from ._selection import needed_bytes
 from ._unusual import warn_of_constant, warn_of_targets
 
+# Seasons of up to so many steps are taken whatever the length of the series.
+_ANY_SEASON = 400
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class SequenceForecaster(
-    ForecastOutputMixin, FitRecordMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator
+    ForecastOutputMixin,
+    FitRecordMixin,
+    CallbackSupportMixin,
+    RegressorMixin,
+    Versioned,
+    BaseEstimator,
 ):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
@@ -232,7 +247,7 @@ class SequenceForecaster(
         "decoder": [StrOptions(set(DECODERS))],
         "cell": [StrOptions(_CELLS), type],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "segment_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "linear": ["boolean", StrOptions({"only"})],
@@ -247,9 +262,9 @@ class SequenceForecaster(
         "refit": ["boolean"],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, MOST_EPOCHS, closed="both"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
+        "weight_decay": [Interval(Real, 0, LARGEST_RATE, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "schedule": [StrOptions(set(SCHEDULES))],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
@@ -392,6 +407,7 @@ class SequenceForecaster(
             history = begin(without(table, clock.column), values, **options)
             history.clock = clock
         panel = history.panel
+        self._check_season(int(panel.lengths.max(initial=0)))
         if len(panel.values) < 2:
             raise ValueError(
                 f"Found array with 1 sample(s) while a minimum of 2 is required by "
@@ -445,15 +461,26 @@ class SequenceForecaster(
             series, cuts, forecasts = model.validation_
             self._report = make_report(panel, series, cuts, forecasts.point)
             warn_if_beaten(self._report, type(self).__name__)
+            # The forecasts of the tail have told what they can: they are most of a panel's model.
+            model.validation_ = None
         with kept_if_interrupted():
             context.call_on_fit_task_end(
                 estimator=self, X=rows, y=targets, reconstruction_attributes=lambda: fitted(model)
             )
         return self
 
+    def _check_season(self, longest: int) -> None:
+        """Refuse a season that no series can show, and that takes the square of it in memory."""
+        most = max(longest, _ANY_SEASON)
+        if self.season_length != "auto" and self.season_length > most:
+            raise ValueError(
+                f"season_length must be in the range [1, {most}] here, where the longest series "
+                f"has {longest} steps; got {self.season_length}."
+            )
+
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
         """Read X and y; return the table, the targets, and whether X was a bare array."""
-        given = X
+        X = given = as_table(X)
         if X is None and y is not None:
             X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
         bare = False
@@ -491,6 +518,7 @@ class SequenceForecaster(
         if columns and all(isinstance(name, str) for name in columns):
             self.feature_names_in_ = np.asarray(columns, dtype=object)
 
+    @names_parameters
     def _train(
         self,
         panel: Any,
@@ -505,7 +533,9 @@ class SequenceForecaster(
         transform = transform_of_counts(self.target_transform, self.distribution)
         own |= {"transform": transform, "horizon": horizon}
         chosen = {f.name: own[f.name] for f in fields(ForecastOptions) if f.name in own}
-        model = ForecastModel(ForecastOptions(**chosen))
+        options = ForecastOptions(**chosen)
+        require_memory(self, needed_bytes(panel, options))
+        model = ForecastModel(options)
         if self.warm_start and hasattr(self, "model_"):
             model.earlier_ = self.model_.networks_
         progress = Progress(0, type(self).__name__, show=bool(self.verbose))
@@ -514,7 +544,8 @@ class SequenceForecaster(
             progress.update(record)
             return after_epoch(model)
 
-        tail = None if self.validation_horizon == "auto" else int(self.validation_horizon)
+        tail = self.validation_horizon
+        tail = None if tail == "auto" else min(int(tail), int(panel.lengths.max()))
         try:
             return model.fit(
                 panel, validation_horizon=tail, seed=seed, compute=compute,

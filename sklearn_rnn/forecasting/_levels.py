@@ -32,7 +32,10 @@ def at_levels(quantiles: Array, stated: Any, wanted: Any) -> Array:
 
 def check_levels(levels: Any, name: str = "quantiles") -> tuple[float, ...]:
     """Return levels as floats; refuse those that are not within (0, 1)."""
-    found = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    try:
+        found = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.zeros(0)
     if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
         raise ValueError(f"{name} must be levels between 0 and 1, both excluded; got {levels!r}.")
     return tuple(float(level) for level in found)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..nn import ForecastNetwork
-from ..training import Compute, EpochRecord, Recipe, cpu_threads, seeded_globals
+from ..training import Compute, EpochRecord, Recipe, cpu_threads, load_weights, seeded_globals
 from ._blocks import ENOUGH, left_out
 from ._building import WINDOWS_AN_EPOCH, network_config, training_budget
 from ._calibration import Calibration, ordered, proven
@@ -66,6 +66,7 @@ class ForecastModel:
 
     # Fitting.
 
+    @cpu_threads(1)
     def fit(
         self,
         panel: Panel,
@@ -539,12 +540,13 @@ class ForecastModel:
         state.pop("compute", None)
         return state
 
+    @cpu_threads(1)
     def __setstate__(self, state: dict[str, Any]) -> None:
         networks = []
         for config, weights in state["networks_"]:
             with seeded_globals(0):
                 network = ForecastNetwork(config)
-            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+            load_weights(network, weights)
             networks.append(network.eval())
         self.__dict__.update(state)
         self.networks_ = networks

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import all_or_nothing
+from ..sequences import Versioned, all_or_nothing
+from ..sequences._frames import as_table
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ..sequences._values import unmasked
@@ -22,6 +23,7 @@ from ._reading import is_table
 
 class KeepTime(
     TransformerMixin,
+    Versioned,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
 ):
@@ -116,6 +118,8 @@ class KeepTime(
         covariates, kept = self._split(X)
         if covariates is None:
             return X
+        if set(covariates.columns) == set(self._covariates):
+            covariates = covariates[self._covariates]  # names are there: the order is free
         return self._put_back(self.transformer_.transform(covariates), covariates, kept)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -152,7 +156,9 @@ class KeepTime(
 
     def _begin(self, X: Any) -> tuple[Any, Any]:
         """Make the transformer, note the columns, and split X."""
+        X = as_table(X)
         covariates, kept = self._split(X)
+        self._covariates = [] if covariates is None else list(covariates.columns)
         self.transformer_ = clone(self.transformer)
         if hasattr(self.transformer_, "set_output"):
             self.transformer_.set_output(transform="pandas")
@@ -183,7 +189,7 @@ class KeepTime(
         """Return covariates (or None) and the columns of id and time (or None) as frames."""
         import pandas as pd
 
-        X = unmasked(X)
+        X = unmasked(as_table(X))
         if X is None or isinstance(X, pd.Index):
             return None, None
         if not is_table(X):
@@ -217,6 +223,31 @@ class ForecastPipeline(Pipeline):
     Beside what scikit-learn's pipeline has, it hands the methods of its last step through, with the
     covariates transformed first.
     """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> ForecastPipeline:
+        """Fit the transformers and the forecaster: all of them, or none.
+
+        Parameters
+        ----------
+        X : frame, pandas index, array or None
+            As for :meth:`SequenceForecaster.fit`.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            The targets.
+        **params : dict
+            Handed on, as :meth:`sklearn.pipeline.Pipeline.fit` does.
+
+        Returns
+        -------
+        self : ForecastPipeline
+            The fitted pipeline.
+        """
+        before = [(step, step.__dict__.copy()) for _, step in self.steps]
+        try:
+            return super().fit(X, y, **params)
+        except BaseException:
+            for step, known in before:
+                step.__dict__ = known
+            raise
 
     def _prepared(self, X: Any) -> Any:
         """Transform covariates, where there are any to transform."""

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..nn._sizes import recurrence_size
 from ._blocks import ENOUGH, left_out
 from ._closed_form import PENALTIES, ClosedForm, batches, priors
 from ._dataset import ForecastData
 from ._design import Design
 from ._effects import Effects, estimate_effects
-from ._lanes import Lanes, make_lanes
+from ._lanes import N_SMOOTHED, Lanes, make_lanes
 from ._options import ForecastOptions
 from ._panel import Panel
 
@@ -127,6 +128,25 @@ class Choice:
 def first_cut(window: int, season: int) -> int:
     """Return how many rows must lie before the first window that is learned from."""
     return min(window, max(2, season // 2))
+
+
+def needed_bytes(panel: Panel, options: ForecastOptions) -> int:
+    """Return about how many bytes fitting and forecasting will take, told by the sizes alone."""
+    lengths = np.diff(panel.offsets)
+    season, horizon = max(1, int(panel.season_length)), int(options.horizon)
+    window = max(_windows(options.window, lengths, horizon, season))
+    profile = season if season > 1 and options.seasonality is not False else 0
+    features, hidden = window + profile + N_SMOOTHED, int(options.hidden_size)
+    raw = panel.n_targets * max(13, 3 * int(options.n_components))
+    trained = hidden * (features + horizon * raw) + features * horizon
+    trained += recurrence_size(options.cell, hidden, hidden, int(options.num_layers), False)
+    paths = int(options.n_samples) if options.decoder == "recursive" else 13
+    rows = len(lengths) * panel.n_targets
+    return (
+        (8 * (3 * features**2 + 8 * features * horizon) if options.linear else 0)
+        + (16 * int(options.n_estimators) * trained if options.trains else 0)
+        + 8 * rows * (window + horizon * paths)
+    )
 
 
 def choose(

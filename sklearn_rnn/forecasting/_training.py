@@ -77,7 +77,7 @@ def train_network(
     DivergenceError
         When loss or weights are not finite any more, or the loss exploded.
     """
-    factory, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay)
+    factory, keywords = resolve_optimizer(recipe.optimizer, recipe.weight_decay, grouped=True)
     optimizer = factory(_groups(network, recipe, keywords), lr=recipe.learning_rate, **keywords)
     unit, cut = windows
     size = min(windows_an_epoch, len(unit))

@@ -1,4 +1,4 @@
-"""Rows to series: who a row belongs to, and averages of series or of rows. Imports NumPy only."""
+"""Rows to series: who a row belongs to, and averages of series or of rows. Imports layer 0."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sequences._values import unmasked
+
 Array = NDArray[Any]
 AVERAGES = ("series", "pooled", None)
 
 
 def as_columns(values: Any, name: str, n_rows: int | None = None) -> Array:
     """Return values as float64 of shape (n_rows, n_targets)."""
-    found = np.asarray(values, dtype=np.float64)
+    found = np.asarray(unmasked(values), dtype=np.float64)
     if found.ndim not in (1, 2):
         raise ValueError(f"{name} must have shape (n,) or (n, n_targets); got {found.shape}.")
     found = found.reshape(len(found), -1)
@@ -61,9 +63,14 @@ def average_of(
     """
     if average not in AVERAGES:
         raise ValueError(f"average must be one of {list(AVERAGES)}; got {average!r}.")
-    weights = np.ones(len(errors)) if sample_weight is None else np.asarray(sample_weight, float)
+    weights = np.ones(len(errors))
+    if sample_weight is not None:
+        weights = np.asarray(unmasked(sample_weight), dtype=np.float64)
     if weights.shape != (len(errors),):
         raise ValueError(f"sample_weight must have shape ({len(errors)},); got {weights.shape}.")
+    if np.isnan(weights).any():
+        row = int(np.argmax(np.isnan(weights)))
+        raise ValueError(f"sample_weight contains NaN: row {row} has no weight (NaN or masked).")
     finish = finish or (lambda value: value)
     seen = ~np.isnan(errors)
     loads = np.where(seen, weights[:, None], 0.0)

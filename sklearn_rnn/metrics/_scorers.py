@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..sequences._values import unmasked
 from ._groups import Array
 from ._point import (
     mean_absolute_percentage_error,
@@ -117,7 +118,7 @@ class ForecastScorer:
                 f"{type(forecaster).__name__} has no training_scale: this scorer is for "
                 "SequenceForecaster, alone or in a pipeline. Use the function of the same metric."
             )
-        y = np.asarray(y, dtype=np.float64)
+        y = np.asarray(unmasked(y), dtype=np.float64)
         options: dict[str, Any] = {"sample_weight": sample_weight}
         if self.average != "auto":
             options["average"] = self.average

@@ -12,6 +12,7 @@ from ..metrics._unwrap import parameter, unwrap
 from ..sequences._frames import is_frame, is_series
 from ..sequences._sklearn import _safe_indexing
 from ..sequences._step_table import read_step_table, rows_of_targets
+from ..sequences._values import unmasked
 
 
 def backtest(
@@ -109,8 +110,7 @@ def backtest(
 
 def _targets(y: Any) -> Any:
     """Return targets as float64 of shape (n, K), NaN allowed."""
-    if is_frame(y) or is_series(y):
-        y = np.asarray(y)
+    y = np.asarray(y) if is_frame(y) or is_series(y) else unmasked(y)
     found = check_array(y, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
     return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
 

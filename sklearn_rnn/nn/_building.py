@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,6 +217,9 @@ def _make_ngrams(config: NetworkConfig, head: Head, static: StaticInput | None) 
 
 #: Held by whoever sets torch's global random state for a while, so that threads take turns.
 global_random_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # Who held it in the parent does not give it back in a child.
+    os.register_at_fork(after_in_child=global_random_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 @contextmanager

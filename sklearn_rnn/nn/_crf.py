@@ -247,11 +247,19 @@ class LinearChainCRF(nn.Module):
     ) -> Tensor:
         """Return the log-probability of one path a row; parameters as for :meth:`score`.
 
+        Where a tag is -1, it is that of all paths which have the other tags.
+
         Returns
         -------
         Tensor of shape (B,)
         """
-        return self.score(emissions, tags, lengths) - self.log_partition(emissions, lengths)
+        total = self.log_partition(emissions, lengths)
+        free = tags < 0
+        if not bool(free.any()):
+            return self.score(emissions, tags, lengths) - total
+        known = torch.nn.functional.one_hot(tags.long().clamp_min(0), self.n_tags) > 0
+        possible = torch.where(known | free.unsqueeze(2), emissions, _FORBIDDEN)
+        return self.log_partition(possible, lengths) - total
 
     def marginals(self, emissions: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the probability of each tag at each step, over all paths.

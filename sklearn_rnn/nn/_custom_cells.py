@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from ._contracts import ContractError, broken, is_told
 
 State = Tensor | tuple[Tensor, ...]
 CellLike = str | type[nn.Module]
@@ -23,7 +24,7 @@ CELLS: dict[str, Callable[[int, int], nn.Module]] = {
     "minlstm": MinLSTM,
 }
 
-_FORMS = (
+FORMS = (
     "A cell class is a torch.nn.Module in one of two forms. Step form, as torch.nn.GRUCell: "
     "__init__(input_size, hidden_size) and forward(x_t, state) -> state, with x_t of shape "
     "(batch, input_size), state None at the first step, and the new state a tensor "
@@ -73,16 +74,23 @@ class StepLoop(nn.Module):
         self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
         outputs = []
-        for t, x_t in enumerate(x.unbind(1)):
-            new = self.cell(x_t, state)
-            if t == 0:
-                self._check(new, x)
-            if lengths is not None and state is not None:
-                new = _hold(new, state, lengths > t)
-            state = new
-            outputs.append(new if isinstance(new, Tensor) else new[0])
-        assert state is not None
-        return torch.stack(outputs, 1), state
+        x_t = x[:, 0]
+        try:
+            for t, x_t in enumerate(x.unbind(1)):
+                new = self.cell(x_t, state)
+                if t == 0:
+                    self._check(new, x)
+                if lengths is not None and state is not None:
+                    new = _hold(new, state, lengths > t)
+                state = new
+                outputs.append(new if isinstance(new, Tensor) else new[0])
+            assert state is not None
+            return torch.stack(outputs, 1), state
+        except Exception as error:
+            if is_told(error):
+                raise
+            name = f"cell={type(self.cell).__name__}: forward"
+            raise broken(name, {"x_t": x_t, "state": state}, error, FORMS) from error
 
     def _check(self, state: object, x: Tensor) -> None:
         """Refuse a cell that does not return a state."""
@@ -90,9 +98,9 @@ class StepLoop(nn.Module):
         expected = (x.shape[0], self.hidden_size)
         if not isinstance(output, Tensor) or tuple(output.shape) != expected:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise TypeError(
-                f"{type(self.cell).__name__}.forward must return the new state, of shape "
-                f"{expected}; got {got}. {_FORMS}"
+            raise ContractError(
+                f"cell={type(self.cell).__name__}: forward must return the new state, of shape "
+                f"{expected}; got {got}. {FORMS}"
             )
 
 
@@ -151,11 +159,16 @@ def make_layer(
             return RNN(input_size, hidden_size, nonlinearity)
         return CELLS[cell](input_size, hidden_size)
     if not (isinstance(cell, type) and issubclass(cell, nn.Module)):
-        raise TypeError(f"cell must be a name or a class; got {cell!r}. {_FORMS}")
+        raise TypeError(f"cell must be a name or a class; got {cell!r}. {FORMS}")
     make: Callable[..., nn.Module] = cell
     try:
         if _is_whole_sequence(cell):
             return make(input_size, hidden_size, batch_first=True)
         return StepLoop(make(input_size, hidden_size), hidden_size)
-    except (TypeError, AssertionError) as error:
-        raise TypeError(f"{cell.__name__} cannot be built as a cell: {error}. {_FORMS}") from error
+    except Exception as error:
+        if is_told(error):
+            raise
+        raise ContractError(
+            f"{cell.__name__} cannot be built as a cell, with input_size={input_size} and "
+            f"hidden_size={hidden_size}: {error}. {FORMS}"
+        ) from error

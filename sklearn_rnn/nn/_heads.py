@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._input import _as_statistics
-from ._losses import CONTINUOUS, Loss, element_wise, per_sample, weighted_mean
+from ._losses import CONTINUOUS, Loss, element_wise, of_user, per_sample, weighted_mean
 
 
 class Head(nn.Module):
@@ -56,7 +56,7 @@ class Head(nn.Module):
         raw, target = self._aligned(raw, target)
         if self.custom_loss is None:
             return weighted_mean(self._losses(raw, target), weight)
-        values = self.custom_loss(raw, target)
+        values = of_user(self.custom_loss, raw, target)
         each = per_sample(values, raw.shape[0])
         if each is not None:
             return weighted_mean(each, weight)
@@ -233,7 +233,7 @@ class JointHead(Head):
             return F.cross_entropy(
                 raw, target, reduction="none", label_smoothing=self.label_smoothing
             )
-        each = per_sample(self.target_loss(raw, target), raw.shape[0])
+        each = per_sample(of_user(self.target_loss, raw, target), raw.shape[0])
         if each is None:
             raise ValueError("With several targets the loss must return a number a sample.")
         return each

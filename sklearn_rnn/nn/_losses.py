@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._contracts import ContractError, broken, is_told, name_of
+
 Loss = str | Callable[..., Any]
 
 
@@ -38,6 +40,12 @@ CONTINUOUS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "quantile": _quantile,
 }
 
+_CONTRACT = (
+    "A loss is called as loss(outputs, targets) with the raw outputs and the encoded targets of a "
+    "batch, and returns a tensor that depends on the outputs: a number for each sample, or one for "
+    "the batch."
+)
+
 _PROBABILITIES = {
     nn.NLLLoss: "torch.nn.CrossEntropyLoss",
     nn.BCELoss: "torch.nn.BCEWithLogitsLoss",
@@ -53,13 +61,44 @@ def element_wise(loss: Loss) -> Callable[..., Any]:
                 f"use {instead}."
             )
     if isinstance(loss, type):
-        loss = loss()
+        try:
+            loss = loss()
+        except Exception as error:
+            raise ContractError(f"loss={loss.__name__} cannot be made: {error}.") from error
     if not callable(loss):
         raise ValueError(f"loss must be a name, a torch loss or a callable; got {loss!r}.")
     if hasattr(loss, "reduction"):
         loss = copy.deepcopy(loss)
         loss.reduction = "none"
     return loss
+
+
+def of_user(loss: Callable[..., Any], raw: Tensor, target: Tensor) -> Any:
+    """Call a loss of the user's own, and say what it was given where it fails or learns nothing."""
+    name, given = f"loss={name_of(loss)}", {"outputs": raw, "targets": target}
+    try:
+        values = loss(raw, target)
+    except Exception as error:
+        if is_told(error):
+            raise
+        raise broken(name, given, error, _CONTRACT) from error
+    if not isinstance(values, Tensor):
+        raise ContractError(
+            f"{name} must return a tensor; got {type(values).__name__}. {_CONTRACT}"
+        )
+    if not values.is_floating_point():
+        raise ContractError(f"{name} must return floating numbers; got {values.dtype}. {_CONTRACT}")
+    if raw.requires_grad and not values.requires_grad:
+        raise ContractError(
+            f"{name} returned numbers that do not depend on the outputs, so that nothing can be "
+            f"learned from them. {_CONTRACT}"
+        )
+    if values.ndim and values.shape[0] != raw.shape[0]:
+        raise ContractError(
+            f"{name} must return one number for the batch or one for each of its {raw.shape[0]} "
+            f"samples; got shape {tuple(values.shape)}."
+        )
+    return values
 
 
 def per_sample(values: Any, n_samples: int) -> Tensor | None:

@@ -7,6 +7,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from ._compiled import count_above
 from ._masking import blank_padding, length_mask, ragged_lengths
 
 #: Steps that a kernel reads, a dilation apart.
@@ -20,6 +21,8 @@ _MIXES = 12
 _WIDTH_OF_DEVIATION, _WIDTH_OF_SIZE = 1e-3, 1e-5
 # Numbers of convolved steps that are held at once.
 _CHUNK = 2**22
+# Numbers behind a row that compiled code reads and does not count.
+_SLACK = 16
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -174,8 +177,10 @@ class RandomConvolutions(nn.Module):
         Before x and behind it there are zeros. The result is for :meth:`shares`.
         """
         rows, longest, _ = x.shape
-        size = max(KERNEL_SIZE, _CHUNK // (self.n_kernels * rows))
         found = x.new_zeros(N_SCALES, rows, self.n_kernels, N_LEVELS)
+        if self._above_compiled(x, slope, start, stop, lengths, found):
+            return found
+        size = max(KERNEL_SIZE, _CHUNK // (self.n_kernels * rows))
         mask = None if lengths is None else length_mask(lengths, longest)
         for scale in range(N_SCALES):
             for first in range(start, stop, size):
@@ -189,6 +194,35 @@ class RandomConvolutions(nn.Module):
                     found[scale, :, :, k] += over.mul_(slope).add_(0.5).clamp_(0, 1).sum(2)
         return found
 
+    def _above_compiled(
+        self,
+        x: Tensor,
+        slope: Tensor,
+        start: int,
+        stop: int,
+        lengths: Tensor | None,
+        found: Tensor,
+    ) -> bool:
+        """Do the same by compiled code, where there is some; tell whether it was."""
+        rows = x.shape[0]
+        steps = torch.full((rows,), stop - start) if lengths is None else lengths - start
+        counted = steps.clamp(0, stop - start).tolist()
+        # Mixes of so many rows are held at once.
+        most = max(1, _CHUNK // (self.n_mixes * (stop - start + 2 * self.reach)))
+        taps = self.kernels.gt(0).nonzero()[:, 1].view(-1, 3)
+        for scale in range(N_SCALES):
+            chosen, level = taps[self.order[scale]], self.level[scale].to(x)
+            dilation = int(self.dilation[scale])
+            for first in range(0, rows, most):
+                here = slice(first, first + most)
+                mixed = self._mixed(x[here], scale, start, stop, behind=_SLACK)
+                if not count_above(
+                    mixed, counted[here], dilation, chosen, level, slope[here, 0, 0],
+                    found[scale, here],
+                ):  # fmt: skip
+                    return False
+        return True
+
     def shares(self, above: Tensor, counted: Tensor) -> Tensor:
         """Return features (B, output_size) from counts above the levels and of steps (B, 1)."""
         shares = (above / counted[:, :, None]).permute(1, 0, 2, 3).flatten(1)
@@ -196,17 +230,23 @@ class RandomConvolutions(nn.Module):
 
     def _convolve(self, x: Tensor, scale: int, start: int, stop: int) -> Tensor:
         """Return what the kernels make of the steps from start to stop, (B, kernels, steps)."""
-        dilation = int(self.dilation[scale])
-        reach = dilation * (KERNEL_SIZE // 2)
-        low, high = max(0, start - reach), min(x.shape[1], stop + reach)
-        mixed = (x[:, low:high] @ self.mixes[scale].to(x)).transpose(1, 2)
-        before, after = reach - (start - low), reach - (high - stop)
-        mixed = nn.functional.pad(mixed, (before, after))
-        size = stop - start
+        dilation, size = int(self.dilation[scale]), stop - start
+        mixed = self._mixed(x, scale, start, stop).transpose(0, 1)
         shifted = [mixed[:, :, i * dilation : i * dilation + size] for i in range(KERNEL_SIZE)]
         grouped = self.kernels.to(x)[self.order[scale]].view(self.n_mixes, -1, KERNEL_SIZE)
         convolved: Tensor = grouped @ torch.stack(shifted, 2)
         return convolved.flatten(1, 2)
+
+    def _mixed(self, x: Tensor, scale: int, start: int, stop: int, *, behind: int = 0) -> Tensor:
+        """Return what the kernels read for the steps from start to stop, (mixes, B, steps).
+
+        Before x and behind it there are zeros, `behind` more of them than the kernels reach.
+        """
+        reach = int(self.dilation[scale]) * (KERNEL_SIZE // 2)
+        low, high = max(0, start - reach), min(x.shape[1], stop + reach)
+        mixed = (x[:, low:high] @ self.mixes[scale].to(x)).permute(2, 0, 1)
+        before, after = reach - (start - low), reach - (high - stop)
+        return nn.functional.pad(mixed, (before, after + behind))
 
 
 def widened(x: Tensor) -> Tensor:

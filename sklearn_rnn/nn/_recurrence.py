@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._compiled import recur
-from ._custom_cells import CELLS, CellLike, StepLoop, make_layer
+from ._contracts import ContractError, broken, is_told
+from ._custom_cells import CELLS, FORMS, CellLike, StepLoop, make_layer
 from ._dropout import Dropout
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._segments import Segment, plan_segments, run_segments
@@ -36,7 +37,7 @@ def _run_by_length(layer: nn.Module, x: Tensor, state: Any, lengths: Tensor) -> 
     for length in lengths.unique().tolist():
         rows = (lengths == length).nonzero().flatten()
         before = None if state is None else _pick(state, rows)
-        part, part_state = layer(x[rows, :length], before)
+        part, part_state = _called(layer, x[rows, :length], before)
         if output is None:
             output = part.new_zeros(*x.shape[:2], part.shape[2])
             after = _blank(part_state, x.shape[0])
@@ -44,6 +45,19 @@ def _run_by_length(layer: nn.Module, x: Tensor, state: Any, lengths: Tensor) -> 
         after = _put(after, part_state, rows)
     assert output is not None
     return output, after
+
+
+def _called(layer: nn.Module, x: Tensor, state: Any) -> Any:
+    """Call a layer; say what it was given where one of the user's own fails."""
+    if type(layer).__module__.startswith(("torch.", "sklearn_rnn.")):
+        return layer(x, state)
+    try:
+        return layer(x, state)
+    except Exception as error:
+        if is_told(error):
+            raise
+        name = f"cell={type(layer).__name__}: forward"
+        raise broken(name, {"x": x, "state": state}, error, FORMS) from error
 
 
 def _pick(state: Any, rows: Tensor) -> Any:
@@ -309,7 +323,7 @@ class Recurrence(nn.Module):
         elif lengths is not None and return_state and not self._outputs_its_state(layer):
             return _run_by_length(layer, x, state, lengths)
         else:
-            output, after = self._checked(layer, x, layer(x, state))
+            output, after = self._checked(layer, x, _called(layer, x, state))
         if lengths is not None and return_state:
             after = last_step(output, lengths)[None]
         return output, after
@@ -324,13 +338,13 @@ class Recurrence(nn.Module):
         """Refuse what a user's whole-sequence class must not return."""
         expected = (*x.shape[:2], self.hidden_size)
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)):
-            raise TypeError(
-                f"{type(layer).__name__}.forward must return (output, state); "
-                f"got {type(result).__name__}."
+            raise ContractError(
+                f"cell={type(layer).__name__}: forward must return (output, state); "
+                f"got {type(result).__name__}. {FORMS}"
             )
         if tuple(result[0].shape) != expected:
-            raise TypeError(
-                f"{type(layer).__name__}.forward must return an output of shape {expected} "
-                f"(batch, time, hidden_size); got {tuple(result[0].shape)}."
+            raise ContractError(
+                f"cell={type(layer).__name__}: forward must return an output of shape {expected} "
+                f"(batch, time, hidden_size); got {tuple(result[0].shape)}. {FORMS}"
             )
         return result

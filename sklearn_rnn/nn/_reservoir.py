@@ -7,11 +7,13 @@ weights are solved elsewhere in closed form.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ._compiled import reservoir_call
 from ._masking import blank_padding, ragged_lengths, reverse_within
 
 #: (spectral radius, leak) of the reservoirs: from quick and forgetful to slow.
@@ -183,12 +185,22 @@ class ReservoirRun:
         self.state = reservoir.weight.new_zeros(blocks, rows, units)
         self.pooled = _Pooled(blocks, rows, units, self.state)
         self.begun = False
+        self._compiled = reservoir_call(
+            reservoir.weight_in, reservoir.weight, reservoir.bias, reservoir.leak
+        )
 
     def add(self, read: Sequence[Tensor], lengths: Tensor | None = None) -> None:
         """Go on by some steps (B, T, inputs), one tensor a direction, each in its own order.
 
         `lengths` (B,) says how many of them each row has; none at all is allowed.
         """
+        if self._compiled is not None:
+            self.state = self.state.contiguous()
+            arrays = {"state": self.state, **self.pooled.in_place()}
+            self._compiled.advance(read, lengths, arrays)
+            self.pooled.note(self.state, read[0].shape[1], lengths)
+            self.begun = True
+            return
         reservoir, longest = self.reservoir, read[0].shape[1]
         weights = reservoir.weight_in.split(len(reservoir.time_scales))
         state = self.state
@@ -215,9 +227,18 @@ class ReservoirRun:
             self.begun = True
         self.state = state
 
+    def copy(self) -> ReservoirRun:
+        """Return a run that goes on from here by itself, over the same reservoir."""
+        other = copy.copy(self)
+        other.state, other.pooled = self.state.clone(), copy.deepcopy(self.pooled)
+        return other
+
     def result(self) -> Tensor:
         """Return the pooled states (B, output_size) of the steps so far."""
         return self.pooled.result(self.reservoir.poolings)
+
+
+_IN_PLACE = ("mean", "squares", "positive", "variation", "largest", "count")
 
 
 class _Pooled:
@@ -260,6 +281,18 @@ class _Pooled:
         self.squares += (off * off).sum(0) + shift * shift * self.count * share
         self.mean = self.mean + shift * share
         self.count = total
+
+    def in_place(self) -> dict[str, Tensor]:
+        """Return what compiled code changes, and the count that it reads, without gaps."""
+        for name in _IN_PLACE:
+            setattr(self, name, getattr(self, name).contiguous())
+        return {name: getattr(self, name) for name in _IN_PLACE}
+
+    def note(self, state: Tensor, steps: int, lengths: Tensor | None) -> None:
+        """Count some steps that compiled code has added, after which the states are these."""
+        self.last = state
+        added = steps if lengths is None else lengths.clamp(0, steps).to(self.count)[None, :, None]
+        self.count = self.count + added
 
     def result(self, poolings: Sequence[str]) -> Tensor:
         """Return (B, features), the named poolings of each block beside each other."""

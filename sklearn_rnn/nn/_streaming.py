@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ._chunks import joined, reach
 from ._networks import SequenceNetwork, averaged
+from ._ngram_run import NGramRun
 from ._ngrams import NGramPath
 from ._pooling import EachStep
 from ._reservoir import ReservoirRun
@@ -74,8 +75,7 @@ class NetworkStream:
         self._previous: Tensor | None = None
         path = network.path if share < 1 else None
         self._run = ReservoirRun(path.reservoir, 1) if isinstance(path, ReservoirPath) else None
-        # N-grams need the tokens so far, which take little.
-        self._tokens: list[Tensor] | None = [] if isinstance(path, NGramPath) else None
+        self._ngrams = NGramRun(path) if isinstance(path, NGramPath) else None
         self.n_steps = 0
         others = network.members()[1:] if share > 0 else []
         self._others = [NetworkStream(other, static) for other in others]
@@ -94,8 +94,8 @@ class NetworkStream:
         self.n_steps += steps.shape[1]
         if self._run is not None:
             self._drive(steps)
-        if self._tokens is not None:
-            self._tokens.append(x)
+        if self._ngrams is not None:
+            self._ngrams.add(x)
         if self._share == 0:
             return
         if self.network.stem is not None:
@@ -118,14 +118,15 @@ class NetworkStream:
             assert self._running is not None, "there is a pooling"
             features = joined(network, self._running.result(self._current), self.static)
             total = self._share * self._averaged(network.head(features))
-        if self._tokens is not None:
-            seen = torch.cat(self._tokens, 1)
-            total = total + (1 - self._share) * network.solved(seen, None, self.static)
+        known = None
+        if network.static is not None and self.static is not None:
+            known = network.static.plain(self.static)
+        if self._ngrams is not None:
+            total = total + (1 - self._share) * self._ngrams.answer(known)
         if self._run is not None:
             assert isinstance(network.path, ReservoirPath), "there is a reservoir"
             solved = self._run.result()
-            if network.static is not None and self.static is not None:
-                known = network.static.plain(self.static)
+            if known is not None:
                 solved = torch.cat((solved, known.to(solved.dtype)), 1)
             with torch.autocast(solved.device.type, enabled=False):
                 total = total + (1 - self._share) * network.path.read_out(solved)
@@ -139,18 +140,19 @@ class NetworkStream:
     def copy(self) -> NetworkStream:
         """Return a stream that goes on from here by itself, over the same network."""
         other = copy.copy(self)
-        other._tokens = None if self._tokens is None else list(self._tokens)
+        other._ngrams = None if self._ngrams is None else self._ngrams.copy()
         other._states = list(self._states)
         other._others = [one.copy() for one in self._others]
         if self._run is not None:
-            kept = {id(self._run.reservoir): self._run.reservoir}
-            other._run = copy.deepcopy(self._run, kept)
+            other._run = self._run.copy()
         return other
 
     def state(self) -> dict[str, Any]:
         """Return what is kept of the steps so far: plain values and tensors."""
         kept = {key: self.__dict__[key] for key in _KEPT}
         kept["_others"] = [other.state() for other in self._others]
+        if self._ngrams is not None:
+            kept["_ngrams"] = self._ngrams.state()
         if self._run is not None:
             kept["_run"] = {"state": self._run.state, "begun": self._run.begun}
             kept["_run"]["pooled"] = dict(vars(self._run.pooled))
@@ -162,6 +164,8 @@ class NetworkStream:
         self.__dict__.update({key: state[key] for key in _KEPT})
         for other, known in zip(self._others, state["_others"], strict=True):
             other.restore(known)
+        if self._ngrams is not None:
+            self._ngrams.restore(state["_ngrams"])
         if run is not None and self._run is not None:
             self._run.state, self._run.begun = run["state"], run["begun"]
             self._run.pooled.__dict__.update(run["pooled"])

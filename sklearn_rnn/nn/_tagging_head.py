@@ -21,7 +21,8 @@ class TaggingHead(Head):
     the steps of what each step says of it.
 
     The target is the tag's index, (N,) for N steps in all, or (N, 2) with the label's index beside
-    it, repeated at every step.
+    it, repeated at every step. A step whose tag is -1 has none: it is left out of the loss, and a
+    CRF sums over all tags that it may have.
 
     Parameters
     ----------
@@ -82,6 +83,13 @@ class TaggingHead(Head):
         first = counts.cumsum(0) - counts
         tags = target if target.ndim == 1 else target[:, 0]
         emissions = raw[:, : self.n_tags]
+        of_rows_weight: Tensor | None = None if weight is None else weight[first]
+        labelled = tags >= 0
+        if not bool(labelled.all()):
+            if self.crf is None:
+                tags = tags.clamp_min(0)
+            weight = labelled.to(raw.dtype) if weight is None else weight * labelled
+            of_rows_weight = raw.new_ones(len(counts)) if of_rows_weight is None else of_rows_weight
         if self.crf is None:
             each = F.cross_entropy(
                 emissions, tags.long(), reduction="none", label_smoothing=self.label_smoothing
@@ -90,14 +98,15 @@ class TaggingHead(Head):
         else:
             padded, paths = pad(emissions, lengths), pad(tags, lengths)
             of_rows = -self.crf.log_likelihood(padded, paths, lengths)
-            if weight is None:
+            if weight is None or of_rows_weight is None:
                 total = of_rows.sum() / counts.sum()
             else:
-                total = (of_rows * weight[first]).sum() / weight.sum()
+                mass = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+                total = (of_rows * of_rows_weight).sum() / mass
         if self.n_labels:
             scores = self.label_scores(raw, lengths)
             of_labels = F.cross_entropy(scores, target[first, 1].long(), reduction="none")
-            total = total + weighted_mean(of_labels, None if weight is None else weight[first])
+            total = total + weighted_mean(of_labels, of_rows_weight)
         return total
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Sequences,
+    Versioned,
     all_or_nothing,
     check_X,
     describe_kind,
@@ -21,14 +22,20 @@ from ..sequences import (
     public_module,
     require_in_step,
 )
-from ..sequences._sklearn import _get_output_config
+from ..sequences._door import InputSchema
+from ..sequences._frames import as_table
+from ..sequences._memory import names_sizes
+from ..sequences._sklearn import _check_feature_names_in, _get_output_config
 from ..sequences._values import Array
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
 
 
-class Documented:
-    """Link the HTML representation of a transformer to its page in our reference."""
+class Documented(Versioned):
+    """Link the HTML representation of a transformer to its page in our reference.
+
+    What is saved of it names our version.
+    """
 
     _doc_link_module = "sklearn_rnn"
     _doc_link_template = DOC_LINK_TEMPLATE
@@ -51,7 +58,7 @@ def with_fit_task(fit: Callable) -> Callable:
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
-        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+        if y is not None and isinstance(self, SequenceTransformer) and self._loses_labels(X):
             require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -87,6 +94,7 @@ class SequenceTransformer(
     """
 
     _form_in: "Form"
+    _input_schema_: InputSchema
     _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
 
     @abstractmethod
@@ -111,6 +119,7 @@ class SequenceTransformer(
         """
         return self.fit(X, y).transform(X)
 
+    @names_sizes
     def transform(self, X: Any) -> Any:
         """Transform sequences.
 
@@ -134,6 +143,7 @@ class SequenceTransformer(
             When X does not fit what was seen in `fit`; the message names the row or column.
         """
         check_is_fitted(self)
+        X = as_table(X)  # a lazy frame is collected once
         return self._give_back(self._transform(self._read(X, reset=False)), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -149,7 +159,13 @@ class SequenceTransformer(
         ndarray of str objects
             One name a column of what `transform` returns as a frame.
         """
-        names = super().get_feature_names_out(input_features)
+        check_is_fitted(self, "_input_schema_")
+        names = _check_feature_names_in(self, input_features, generate_names=False)
+        count = getattr(self, "n_features_in_", self._input_schema_.n_channels)
+        if names is None:
+            names = [f"x{column}" for column in range(count)]
+        elif len(names) != count:
+            raise ValueError(f"input_features should have length {count}; got {len(names)}.")
         kind = self._form_in.kind
         if kind in FLAT_KINDS:
             out = self._channel_names_out(["x0"])
@@ -190,6 +206,7 @@ class SequenceTransformer(
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
         """Check X at the door and remember, on reset, how its columns were named."""
+        X = as_table(X)
         sequences = check_X(self, X, reset=reset)
         if reset:
             self._form_in = Form.of(X)

@@ -47,7 +47,7 @@ class SequenceImputer(SequenceTransformer):
     statistics_ : ndarray of shape (n_channels,)
         The value put where a sequence offers none.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 

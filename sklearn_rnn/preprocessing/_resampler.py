@@ -7,6 +7,7 @@ import numpy as np
 
 from ..sequences import Sequences, release_pages
 from ..sequences._alignment import labels_as_parts
+from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import SequenceTransformer, with_fit_task
@@ -42,7 +43,7 @@ class SequenceResampler(SequenceTransformer):
     length_ : int or None
         Number of steps of every result; None with a rate or step.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 
@@ -129,6 +130,9 @@ class SequenceResampler(SequenceTransformer):
         """Look every sequence up on its new grid, block by block."""
         self._check_method(sequences)
         lengths = self._new_lengths(sequences)
+        numbers = int(lengths.sum(dtype=np.float64)) * (sequences.n_channels + 2)
+        lower = f"rate={self.rate}" if self.step is None else f"1 / step, step={self.step}"
+        require_memory(self, 8 * numbers, f"length={self.length_}" if self.length_ else lower)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         values = np.empty((offsets[-1], sequences.n_channels), dtype=sequences.dtype)
         times = None if sequences.times is None else np.empty(offsets[-1])
@@ -208,5 +212,6 @@ class SequenceResampler(SequenceTransformer):
 
 def _slots(begin: Array, end: Array, spacing: Array | float) -> Array:
     """Return how many whole spacings fit between two times."""
-    fit = (end - begin) / spacing
+    with np.errstate(over="ignore"):
+        fit = np.minimum((end - begin) / spacing, 2.0**60)
     return np.floor(fit + np.minimum(slack(end, np.asarray(spacing)), 0.01)).astype(np.int64)

@@ -60,7 +60,7 @@ class SequenceScaler(SequenceTransformer):
     n_steps_seen_ : ndarray of int of shape (n_channels,)
         Number of observed values of each channel. Only with `per="channel"`.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 
@@ -149,7 +149,7 @@ class SequenceScaler(SequenceTransformer):
         self : SequenceScaler
             The scaler, fitted to everything seen so far.
         """
-        return self._learn(X, reset=not hasattr(self, "n_features_in_"))
+        return self._learn(X, reset=not hasattr(self, "_input_schema_"))
 
     def _learn(self, X: Any, *, reset: bool) -> Self:
         """Merge X into the statistics."""

@@ -21,8 +21,8 @@ from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
 from ._following import FollowingText
 from ._subwords import Subwords, train_subwords
-from ._texts import Row, Texts, read_texts
-from ._vocabulary import PAD, UNKNOWN, Vocabulary, join_rows
+from ._texts import Row, Texts, cut_times, join_rows, read_texts
+from ._vocabulary import PAD, UNKNOWN, Vocabulary
 from ._word_vectors import find_vectors
 from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
 
@@ -89,9 +89,8 @@ class TextTokenizer(
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
     times : column name, default=None
-        The column of a data frame that holds, beside lists of words or other events, lists with
-        their times: numbers, dates or durations. The estimator then knows how long ago the word
-        before was.
+        The column of a data frame that holds, beside lists of words, lists of their times: numbers,
+        dates or durations. The estimator then knows how long ago the word before was.
 
     Attributes
     ----------
@@ -104,7 +103,7 @@ class TextTokenizer(
     n_truncated_ : int
         How many of the training texts were cut.
     n_features_in_ : int
-        Columns of X: 1, unless X was a frame with more.
+        Columns of X, where it was a frame; otherwise not set.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 
@@ -250,9 +249,8 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
-            self._vocabulary = self._vocabulary.copy()
-            if self._character_vocabulary is not None:
-                self._character_vocabulary = self._character_vocabulary.copy()
+            known = {k: v.copy() for k, v in vars(self).items() if isinstance(v, Vocabulary)}
+            self.__dict__.update(known)
         self._streamed = True
         self._learn(texts)
         return self
@@ -274,10 +272,8 @@ empty.
                 "two for padding and unknown tokens."
             )
         alike = self.analyzer == "word" and self.unknown == "alike"
-        self._vocabulary: Vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
-        self._character_vocabulary: Vocabulary | None = (
-            Vocabulary((), 1, None) if self.characters else None
-        )
+        self._vocabulary = Vocabulary(special, int(self.min_count), size, alike=alike)
+        self._character_vocabulary = Vocabulary((), 1, None) if self.characters else None
         self._subwords: Subwords | None = None
         self._streamed = False
         self.n_truncated_ = 0
@@ -489,9 +485,10 @@ empty.
         texts = read_texts(X, self.column, self.times)
         self._column_in, self._static_in = texts.column, texts.static_names
         self._pretokenized = not isinstance(texts.rows[0], str)
-        self.n_features_in_ = 1 + len(texts.static_names or ()) + (texts.times is not None)
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+        if texts.columns is not None or getattr(X, "ndim", 1) == 2:
+            self.n_features_in_ = len(texts.columns or (0,))
         if texts.columns is not None:
             self.feature_names_in_ = np.array(texts.columns, dtype=object)
         self._check_form()
@@ -568,17 +565,8 @@ empty.
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
-            times=None if texts.times is None else self._cut_times(rows, texts.times),
+            times=cut_times(texts.times, rows, self.truncate),
         )
-
-    def _cut_times(self, rows: list[list[int]], times: list[Array]) -> Array:
-        """Join the times of what is left of each row; an empty one has its token at time 0."""
-        if self.truncate == "end":
-            kept = [clock[: len(row)] for row, clock in zip(rows, times, strict=True)]
-        else:
-            kept = [clock[len(clock) - len(row) :] for row, clock in zip(rows, times, strict=True)]
-        joined: Array = np.concatenate([clock if len(clock) else np.zeros(1) for clock in kept])
-        return joined
 
     def _words(self, texts: Texts) -> Iterator[list[str]]:
         """Yield the words of each row as `transform` sees them, one at least."""

@@ -56,8 +56,7 @@ class ToSequences(
     Attributes
     ----------
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame of list columns, of channels
-        otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame with one row a sequence.
 
@@ -68,8 +67,8 @@ class ToSequences(
     Notes
     -----
     A long frame has more rows than samples: y needs one value for each id, in the order in which
-    the ids first appear, and scikit-learn's splitters must not cut the frame. For
-    cross-validation build the `Sequences` first, with `Sequences.from_long`.
+    the ids first appear or with the ids as its index, and scikit-learn's splitters must not cut
+    the frame. For cross-validation build the `Sequences` first, with `Sequences.from_long`.
 
     `set_output` has no effect: the result is always `Sequences`.
 
@@ -194,8 +193,8 @@ tokenizer.
         ndarray of str objects
             One name a channel; "x0", "x1", ... where they have none.
         """
-        check_is_fitted(self, "n_features_in_")
-        _check_feature_names_in(self, input_features)
+        check_is_fitted(self, "_input_schema_")
+        _check_feature_names_in(self, input_features, generate_names=False)
         count = self._input_schema_.n_channels
         names = self._channels_in or [f"x{channel}" for channel in range(count)]
         return np.asarray(names, dtype=object)

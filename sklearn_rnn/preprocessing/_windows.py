@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align, read_sequences
 from ..sequences._long_tables import warn_of_long_table
+from ..sequences._memory import names_sizes
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._values import Array
 from ._base import FLAT_KINDS, Form, SequenceTransformer, with_fit_task
@@ -38,7 +39,7 @@ class SlidingWindows(SequenceTransformer):
     lengths_ : ndarray of int of shape (n_series,)
         Lengths of the series seen in `fit`, to which `inverse_transform` goes back.
     n_features_in_ : int
-        Number of steps of a 2-D array, of columns of a frame, of channels otherwise.
+        Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
         Names of the columns, where X was a frame.
 
@@ -128,6 +129,7 @@ class SlidingWindows(SequenceTransformer):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @names_sizes
     def split(self, X: Any, y: Any = None) -> tuple[Any, Array]:
         """Make a supervised problem: windows, and a target for each.
 
@@ -192,6 +194,7 @@ class SlidingWindows(SequenceTransformer):
         return self._give_windows(windows, form), targets
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @names_sizes
     def positions(self, X: Any) -> tuple[Array, Array]:
         """Return where the windows of `split` come from.
 
@@ -211,6 +214,7 @@ class SlidingWindows(SequenceTransformer):
         return self._place(series, horizon=self.horizon, form=form)[:2]
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @names_sizes
     def merge(self, predictions: Any, X: Any) -> Any:
         """Put predictions for the windows of `split` back onto the series.
 
@@ -261,6 +265,7 @@ class SlidingWindows(SequenceTransformer):
         values = values.reshape(len(rows) * self.horizon, -1)
         return _give_series(average(series, rows, starts + sizes, ahead, values), form)
 
+    @names_sizes
     def inverse_transform(self, X: Any) -> Any:
         """Put windows back together, averaging where they overlap.
 

@@ -1,6 +1,6 @@
 """Labels of rows, and y, weights and static tables in the order of X's; imports narwhals."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ def as_ids(labels: Iterable[Any]) -> Array:
     kind = getattr(getattr(labels, "dtype", None), "kind", "")
     if kind in ("i", "u"):
         return np.asarray(labels)
-    cells = list(labels)
+    cells = np.asarray(labels).tolist() if kind == "U" else list(labels)
     if cells and all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in cells):
         return np.asarray(cells)
     ids = np.empty(len(cells), dtype=object)
@@ -109,7 +109,7 @@ def align(X: Any, y: Any, what: str = "y") -> Any:
     ValueError
         When its labels are not those of X; the message names the first of them.
     """
-    labels = None if y is None else row_labels(X)
+    labels = None if y is None else _labels_for(X, y)
     if labels is None:
         return y
     y, own = _split_off(y, labels, what)
@@ -121,7 +121,7 @@ def align(X: Any, y: Any, what: str = "y") -> Any:
 
 def require_in_step(X: Any, y: Any, name: str) -> None:
     """Refuse a y in another order than X, where what is returned has no labels to go by."""
-    labels = None if y is None else row_labels(X)
+    labels = None if y is None else _labels_for(X, y)
     own = None if labels is None else _split_off(y, labels, "y")[1]
     if labels is None or own is None or _order(labels, own, "y") is None:
         return
@@ -129,6 +129,37 @@ def require_in_step(X: Any, y: Any, name: str) -> None:
         f"The rows of y are in another order than those of X, and {name} returns arrays, whose "
         f"rows have no labels to align y by. Pass y.loc[{labels.where}]."
     )
+
+
+def _labels_for(X: Any, y: Any) -> RowLabels | None:
+    """Return the labels of the rows of X that y is to be aligned by."""
+    labels = row_labels(X)
+    if labels is None or labels.ids is None:
+        return _shared_column(X, y) or labels
+    return labels
+
+
+def _shared_column(X: Any, y: Any) -> RowLabels | None:
+    """Return a column of X without gaps or repeats whose name and values a column of y has too."""
+    frames = nw.dependencies.is_into_dataframe
+    if not frames(X) or not frames(y):
+        return None
+    ours, theirs = (nw.from_native(frame, eager_only=True) for frame in (X, y))
+    if len(ours) != len(theirs) or len(theirs.columns) < 2:
+        return None
+    for name in theirs.columns:
+        kind = ours.schema.get(name)
+        if kind is None or kind.is_float() or isinstance(kind, (nw.List, nw.Array)):
+            continue
+        wanted, given = (frame.get_column(name).to_list() for frame in (ours, theirs))
+        if _hashable(wanted) and len(set(wanted)) == len(wanted) and set(wanted) == set(given):
+            return RowLabels(len(wanted), as_ids(wanted), name, where=f"X[{name!r}]")
+    return None
+
+
+def _hashable(cells: list[Any]) -> bool:
+    """Tell whether cells are numbers, strings or the like, and no lists."""
+    return all(isinstance(cell, Hashable) for cell in cells)
 
 
 def _is_pandas(data: Any) -> bool:
@@ -151,7 +182,9 @@ def _split_off(y: Any, labels: RowLabels, what: str) -> tuple[Any, _Own | None]:
     if labels.name is not None and nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
         if labels.name in frame.columns and len(frame.columns) > 1:
-            own = _Own(as_ids(frame[labels.name].to_list()), f"column {labels.name!r} of {what}")
+            own = _Own(
+                as_ids(frame.get_column(labels.name).to_list()), f"column {labels.name!r} of {what}"
+            )
             return _without(frame, labels.name), own
     if not _is_pandas(y):
         return y, None
@@ -165,7 +198,7 @@ def _without(frame: "nw.DataFrame[Any]", name: Any) -> Any:
     rest = [column for column in frame.columns if column != name]
     if len(rest) > 1:
         return frame.select(rest).to_native()
-    column = frame[rest[0]]
+    column = frame.get_column(rest[0])
     return column.to_numpy() if frame.implementation.is_pyarrow() else column.to_native()
 
 
@@ -183,7 +216,7 @@ def _order(labels: RowLabels, own: _Own, what: str) -> Array | None:
     ids, rows = labels.ids, labels.rows
     numbers = not own.named and own.ids.dtype.kind in "iu"
     if len(own.ids) != labels.n:
-        if ids is None or numbers:
+        if ids is None or (numbers and not set(own.ids.tolist()) & set(ids.tolist())):
             return None  # said by whoever counts the rows
         raise _mismatch(labels, own, what)
     if own.counts:
@@ -192,21 +225,24 @@ def _order(labels: RowLabels, own: _Own, what: str) -> Array | None:
         return None
     places = np.arange(labels.n) if rows is None else rows
     if numbers and np.array_equal(own.ids, places):
-        if rows is None and ids is not None and _same_set(ids, own.ids):
-            raise _ambiguous(ids, own, what, labels.where)
-        return None
+        whole = rows is None and ids is not None and _same_set(ids, own.ids)
+        return _places_of(ids, own.ids) if whole and ids is not None else None
     if numbers and rows is not None and _same_set(rows, own.ids):
-        given = "X.index" if labels.where == "X.index" else "the places that X was cut from"
-        raise _ambiguous(rows, own, what, given)
+        raise _ambiguous(rows, own, what, labels.where if labels.where == "X.index" else "")
     if ids is None or _equal(ids, own.ids):
         return None
-    index = {label: place for place, label in enumerate(own.ids.tolist())}
-    wanted = ids.tolist()
-    if len(index) == len(set(wanted)) == labels.n and index.keys() == set(wanted):
-        return np.array([index[label] for label in wanted], dtype=np.int64)
-    if numbers and ids.dtype.kind not in "iu" and index.keys().isdisjoint(wanted):
+    given, wanted = set(own.ids.tolist()), set(ids.tolist())
+    if len(given) == labels.n and given == wanted:
+        return _places_of(ids, own.ids)
+    if numbers and ids.dtype.kind not in "iu" and given.isdisjoint(wanted):
         return None
     raise _mismatch(labels, own, what)
+
+
+def _places_of(wanted: Array, given: Array) -> Array:
+    """Return where each of the wanted labels stands among those given."""
+    index = {label: place for place, label in enumerate(given.tolist())}
+    return np.array([index[label] for label in wanted.tolist()], dtype=np.int64)
 
 
 def _equal(left: Array, right: Array) -> bool:
@@ -223,12 +259,13 @@ def _same_set(left: Array, right: Array) -> bool:
 
 def _ambiguous(wanted: Array, own: _Own, what: str, given: str) -> ValueError:
     """Make the error for numbers that may be labels, or no more than places."""
-    reorder = f"{what}.loc[{given}]" if given in ("X.ids", "X.index") else "it as it was cut with X"
+    row = int(np.argmax(wanted != own.ids))
+    remedy = f"Pass {what}.loc[{given}] if they name rows" if given else f"Cut {what} along with X"
     return ValueError(
-        f"{_capital(own.where)} holds the same numbers as {given}, in another order: the first row "
-        f"of X is {wanted.tolist()[0]!r}, that of {what} is {own.ids.tolist()[0]!r}. Pass "
-        f"{reorder} if they name rows, or {what}.to_numpy() if the rows are in the same order "
-        "already."
+        f"{_capital(own.where)} holds the same numbers as {given or 'the rows of X'}, in another "
+        f"order: row {row} of X is {wanted.tolist()[row]!r}, that of {what} is "
+        f"{own.ids.tolist()[row]!r}. {remedy}, or pass {what}.to_numpy() if the rows are in the "
+        "same order already."
     )
 
 

@@ -1,4 +1,4 @@
-"""Learning that is done wholly or not at all. Imports scikit-learn's check only.
+"""Learning that is done wholly or not at all. Imports scikit-learn's check.
 
 What an estimator knows is a dict of attributes. A method that learns sets attributes and changes no
 object that was there before it: what goes on from an earlier fit works on copies. So putting the
@@ -14,11 +14,15 @@ from typing import Any, TypeVar
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from ._memory import is_out_of_memory, not_enough
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def all_or_nothing(method: Method) -> Method:
     """Let a method that learns leave its estimator as it was, whatever goes wrong in it.
+
+    Memory that ends is told by the parameters that took it.
 
     The outermost decorator. What :func:`kept_if_interrupted` lets through stays where there was no
     fitted model before.
@@ -34,6 +38,8 @@ def all_or_nothing(method: Method) -> Method:
             after, self.__dict__ = self.__dict__, before
             if getattr(error, "leaves_a_model", False) and not _is_fitted(self):
                 self.__dict__ = after
+            if is_out_of_memory(error):
+                raise not_enough(self) from error
             raise
 
     wholly.is_all_or_nothing = True  # type: ignore[attr-defined]

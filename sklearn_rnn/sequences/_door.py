@@ -76,8 +76,8 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     Parameters
     ----------
     estimator : estimator
-        With `reset`, gets `n_features_in_` (2-D input: steps; frame with list columns: columns;
-        else channels), `feature_names_in_` (frames with string columns only) and `_input_schema_`.
+        With `reset`, gets `n_features_in_` (2-D input: steps; frame: columns; else it has none),
+        `feature_names_in_` (frames with string columns only) and `_input_schema_`.
     X : any form that `read_sequences` takes
         2-D arrays and frames of scalars pass through scikit-learn's own `validate_data`.
     reset : bool
@@ -126,8 +126,12 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
         )
     if reset:
         schema = _schema(kind, data, read, n_steps)
-        if kind not in DENSE:
-            estimator.n_features_in_ = len(schema.columns or ()) or read.n_channels
+        if kind == "frame":
+            estimator.n_features_in_ = len(schema.columns or ())
+        elif kind not in DENSE:
+            # What is not two-dimensional has no `X.shape[1]`. Clients take the attribute for that
+            # number, and probe `predict(np.zeros((1, n_features_in_)))`.
+            estimator.__dict__.pop("n_features_in_", None)
         estimator._input_schema_ = schema
         return read
     if fitted is None:
@@ -159,7 +163,7 @@ def align_targets(
         When their labels are not those of X, or X is a long table, with one row a step, and there
         is one target for each of its series.
     """
-    refuse_long_table(X, y)
+    refuse_long_table(X, y)  # a fit has asked before, so that it warns of nothing that it refuses
     return align(X, y, names[0]), align(X, sample_weight, names[1])
 
 

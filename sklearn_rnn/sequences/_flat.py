@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._alignment import RowLabels, as_ids
+from ._alignment import RowLabels, align, as_ids
 from ._arrays import row_offsets, step_index
 from ._lexicon import Lexicon
 from ._rows import RowReader
@@ -82,6 +82,7 @@ class FlatSequences:
         self.id_name = None if ids is None else id_name
         self._rows = None
         self.times = None if times is None else check_times(times, self.offsets)
+        static = align(self, static, "static")
         self.static, self.static_names, self.static_categories = _check_static(
             static, static_names, static_categories, len(self)
         )
@@ -216,15 +217,16 @@ class FlatSequences:
         """
         rows = self._row_numbers(rows)
         offsets = row_offsets(rows, self.offsets)
-        places = rows if self._rows is None else self._rows[rows]
-        whole = self._rows is None and np.array_equal(rows, np.arange(len(self)))
+        places = self._rows
+        if len(rows) != len(self) or not np.array_equal(rows, np.arange(len(self))):
+            places = rows if places is None else places[rows]
         return self._with(
             values=self._take_steps(self.values, rows, offsets),
             offsets=offsets,
             times=None if self.times is None else self._take_steps(self.times, rows, offsets),
             static=None if self.static is None else self.static[rows],
             ids=None if self.ids is None else self.ids[rows],
-            _rows=None if whole else places,
+            _rows=places,
         )
 
     def _take_steps(self, flat: Array, rows: Array, offsets: Array) -> Array:

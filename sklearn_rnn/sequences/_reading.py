@@ -39,7 +39,8 @@ def read_sequences(X: Any) -> Sequences:
         - 3-D array (n, n_steps, n_channels). In dense arrays and scalar frames trailing steps at
           which every channel is NaN are padding and are cut, unless the whole row is NaN.
         - list, tuple or object array of arrays (n_steps_i,) or (n_steps_i, n_channels).
-        - pandas, polars or pyarrow frame with list columns: see `Sequences.from_frame`.
+        - pandas, polars or pyarrow frame with list columns: see `Sequences.from_frame`. A lazy
+          frame of polars is collected, a dataset of pyarrow read whole.
         - one column of lists: a Series of pandas or polars, or a pyarrow array.
         - Sequences: returned as it is.
 

@@ -12,7 +12,15 @@ from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
-from ._frames import as_series, column_role, is_frame, is_series, refuse_dated_columns
+from ._frames import (
+    as_series,
+    as_table,
+    column_role,
+    is_frame,
+    is_series,
+    refuse_dated_columns,
+    string_columns,
+)
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array, is_missing, unmasked
@@ -24,6 +32,13 @@ _DATED_Y = (
 
 # The largest weight lies between these; what weighs less than such a share of it counts as none.
 _LIGHTEST, _HEAVIEST = 1e-30, 1e30
+
+
+_ONE_HOT = (
+    "y should be a 1d array, or 2d with one column an output; it has several numbers at every step "
+    "of a sequence. If they are one-hot, or probabilities, take the labels: y.argmax(axis=-1). For "
+    "one label a step use SequenceTagger."
+)
 
 
 def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
@@ -45,10 +60,10 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     _refuse_odd_labels(y)
     _refuse_nan(y)
-    checked = check_array(
+    checked = _checked(
         y,
         accept_sparse="csr",
         ensure_2d=False,
@@ -62,8 +77,23 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
     checked = _flatten_column(checked)
     _check_n(len(checked), n)
     _refuse_mixed(checked, y)
-    check_classification_targets(checked)
+    with np.errstate(invalid="ignore"):  # of numbers too large for integers
+        check_classification_targets(checked)
     return np.asarray(checked)
+
+
+def check_classes(classes: Any) -> Any:
+    """Return the `classes` of partial_fit, or refuse those among which one is missing."""
+    classes = unmasked(classes)
+    for label in classes:
+        nested = isinstance(label, (list, tuple, np.ndarray))
+        for one in label if nested else [label]:
+            if is_missing(one) or (isinstance(one, (float, np.floating)) and np.isinf(one)):
+                raise ValueError(
+                    f"classes contains {one}; no label is NaN, None, masked or infinite. Leave it "
+                    "out."
+                )
+    return classes
 
 
 def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -> Array:
@@ -79,7 +109,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -100,7 +130,7 @@ def refuse_strings(y: Any) -> None:
     """Raise where a target that should be a number is a string, naming its column and row."""
     for column, cells in _text_columns(y):
         for row, cell in enumerate(cells):
-            if isinstance(cell, str) and not _is_number(cell):
+            if isinstance(cell, str) and not is_number(cell):
                 raise ValueError(
                     f"y holds strings{column} ({str(cell)!r:.40} in row {row}), which are no "
                     "numbers to predict. Convert them, or use a classifier if they are labels."
@@ -157,25 +187,49 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     )
 
 
-def refuse_dated_y(y: Any) -> None:
-    """Raise where targets that should be numbers are dates or durations."""
+def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
+    """Raise where targets, or weights, that should be numbers are dates or durations."""
     if is_frame(y):
-        refuse_dated_columns(y, " of y", _DATED_Y)
+        refuse_dated_columns(y, f" of {name}", remedy)
+        for column in string_columns(y):
+            cells = nw.from_native(y, eager_only=True).get_column(column).to_list()
+            texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
+            if texts:
+                raise ValueError(
+                    f"Column {column!r} of {name} holds strings ({texts[0]!r:.40} in row "
+                    f"{cells.index(texts[0])}), which are no numbers. Convert or drop it."
+                )
         return
     if is_series(y):
         series = as_series(y)
         if column_role(series) == "time":
-            raise no_number("y", series.dtype, _DATED_Y)
+            raise no_number(name, series.dtype, remedy)
     if isinstance(y, (list, tuple)):
         try:
             y = np.asarray(y)
         except ValueError:  # of steps, and ragged: told row by row
             return
-    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, "y", remedy=_DATED_Y)
+    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, name, remedy=remedy)
 
 
-def _refuse_nan(y: Any) -> None:
+def refuse_masked(y: Any, sample_weight: Any = None) -> None:
+    """Raise where a target, or a weight, to score by is masked: scikit-learn's scores read it."""
+    plain = unmasked(y)
+    if plain is not y:
+        _refuse_nan(plain)
+    if unmasked(sample_weight) is not sample_weight:
+        check_weights(sample_weight, len(sample_weight))
+
+
+def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
+    if is_frame(y):
+        frame = nw.from_native(y, eager_only=True)
+        for name in frame.columns:
+            _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
+        return
+    if is_series(y):
+        y = as_series(y).to_numpy()
     kind = getattr(getattr(y, "dtype", None), "kind", "")
     if isinstance(y, (list, tuple)):
         row = next((row for row, item in enumerate(y) if is_missing(item)), None)
@@ -187,12 +241,12 @@ def _refuse_nan(y: Any) -> None:
         return
     if row is not None:
         raise ValueError(
-            f"Input y contains NaN: row {row} has no target (NaN, None or masked). Drop the row "
-            "from X and y, or fill it."
+            f"Input y contains NaN: row {row}{column} has no target (NaN, None or masked). Drop "
+            "the row from X and y, or fill it."
         )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Tell whether a string is a number, which scikit-learn converts."""
     try:
         float(text)
@@ -203,6 +257,8 @@ def _is_number(text: str) -> bool:
 
 def _refuse_odd_labels(y: Any) -> None:
     """Raise where labels are sets, or one is missing, which would only fail further on."""
+    if getattr(y, "ndim", 1) == 3:
+        raise ValueError(_ONE_HOT)
     kind = getattr(getattr(y, "dtype", None), "kind", "O")  # numbers are checked elsewhere
     if getattr(y, "ndim", 1) != 1 or (kind != "O" and not hasattr(y, "isna")):
         return
@@ -211,6 +267,8 @@ def _refuse_odd_labels(y: Any) -> None:
     labels = y.to_list() if hasattr(y, "to_list") else list(y)
     sets = [isinstance(label, (set, frozenset)) for label in labels]
     rows = [isinstance(label, (list, tuple)) for label in labels]
+    if any(label.ndim == 2 for label in labels if isinstance(label, np.ndarray)):
+        raise ValueError(_ONE_HOT)
     if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
         raise ValueError(
             "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and "
@@ -340,6 +398,32 @@ def _cut_to(dense: Array, X: FlatSequences) -> Sequences:
     return Sequences(values, offsets)
 
 
+def _checked(y: Any, **options: Any) -> Any:
+    """Check y as scikit-learn does; name the row where the rows make no array together."""
+    try:
+        return check_array(y, **options)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error) and "array element" not in str(error):
+            raise
+        shapes = [np.shape(row) if _is_even(row) else None for row in y]
+        odd = next((i for i, shape in enumerate(shapes) if shape is None or shape != shapes[0]), 0)
+        raise ValueError(
+            f"Row {odd} of y is not like row 0: every sequence needs as many targets as all "
+            "others. One target for each step of ragged sequences is learned by RNNRegressor, "
+            "ReservoirRegressor, ReservoirClassifier and SequenceTagger, as a list with one array "
+            "or list a row, as long as the row of X."
+        ) from error
+
+
+def _is_even(row: Any) -> bool:
+    """Tell whether a row of y is a scalar or an array."""
+    try:
+        np.shape(row)
+    except ValueError:
+        return False
+    return True
+
+
 def check_weights(sample_weight: Any, n: int) -> Array | None:
     """Return sample weights as float64 of shape (n,), or None.
 
@@ -353,6 +437,7 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     if sample_weight is None:
         return None
     sample_weight = unmasked(sample_weight)
+    refuse_dated_y(sample_weight, "sample_weight", "a weight is a number, not negative")
     if isinstance(sample_weight, (list, tuple, np.ndarray)) and np.ndim(sample_weight) == 1:
         gone = [row for row, weight in enumerate(sample_weight) if is_missing(weight)]
         if gone:
@@ -360,13 +445,20 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
                 f"Input sample_weight contains NaN: row {gone[0]} has no weight (NaN, None or "
                 "masked). Give it one; 0 leaves the row out."
             )
-    checked: Array = _check_sample_weight(
-        sample_weight,
-        np.empty(n),
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
+    try:
+        checked: Array = _check_sample_weight(
+            sample_weight,
+            np.empty(n),
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=False,
+        )
+    except (TypeError, ValueError) as error:
+        if "sample_weight" in str(error).lower() or "Sample weights" in str(error):
+            raise
+        raise ValueError(
+            f"sample_weight must hold one number a sample; got {str(sample_weight)[:60]}."
+        ) from error
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
     return bounded_weights(checked, "sample_weight")

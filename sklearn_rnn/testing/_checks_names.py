@@ -20,7 +20,6 @@ from ._problems import Problem
 def check_feature_names_in(estimator: Any, problem: Problem) -> None:
     """Fit on a frame and on what has no names."""
     model = fitted(estimator, problem)
-    assert hasattr(model, "n_features_in_"), f"{name_of(model)} has no n_features_in_."
     if not problem.form.is_frame:
         named = hasattr(model, "feature_names_in_")
         assert not named, f"{name_of(model)} has feature_names_in_ for X without names."
@@ -28,6 +27,7 @@ def check_feature_names_in(estimator: Any, problem: Problem) -> None:
     names = list(nw.from_native(problem.X, eager_only=True).columns)
     found = list(getattr(model, "feature_names_in_", []))
     assert found == names, f"{name_of(model)}.feature_names_in_ is {found} and not {names}."
+    assert hasattr(model, "n_features_in_"), f"{name_of(model)} has no n_features_in_."
     assert model.n_features_in_ == len(names), (
         f"{name_of(model)}.n_features_in_ is {model.n_features_in_} for {len(names)} columns."
     )

@@ -10,7 +10,7 @@ from ._batches import (
     time_deltas,
 )
 from ._best import BestWeights
-from ._budget import auto_batch_size, auto_epochs
+from ._budget import LARGEST_RATE, MOST_EPOCHS, MOST_LAYERS, auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
 from ._inference import recurrence_bounds, run_rows, run_steps
 from ._long import long_rows, run_with_long
@@ -29,8 +29,12 @@ from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
 from ._statistics import StepStatistics, step_statistics, width_statistics
+from ._weights import load_weights
 
 __all__ = [
+    "LARGEST_RATE",
+    "MOST_EPOCHS",
+    "MOST_LAYERS",
     "OPTIMIZERS",
     "SCHEDULES",
     "Batch",
@@ -57,6 +61,7 @@ __all__ = [
     "configure",
     "copied_net",
     "cpu_threads",
+    "load_weights",
     "long_rows",
     "make_net",
     "prediction_batches",

@@ -8,6 +8,7 @@ take fifty times as long. And its last digits depend on their number, which a fi
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -64,3 +65,14 @@ def _leave(me: int) -> None:
             _changed.wait_for(lambda: not _inside)
             _before.restore_original_limits()
             _setter = _before = None
+
+
+def _forget_threads() -> None:
+    """Begin anew in a forked child: threads that were inside did not come along to leave."""
+    global _changed, _inside, _setter, _before
+    _changed = threading.Condition()
+    _inside, _setter, _before = set(), None, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

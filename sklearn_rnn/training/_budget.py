@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+#: What no network is trained beyond: passes over the data, layers, and numbers that multiply
+#: weights. Larger ones are slips, which would end in years, or in numbers that are not finite.
+MOST_EPOCHS, MOST_LAYERS, LARGEST_RATE = 10**7, 1000, 1e6
+
 _STEPS = 1500
 _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 128

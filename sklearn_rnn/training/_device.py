@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,6 +98,18 @@ class _ThreadPolicy:
         self._lock = threading.Lock()
         self._inside: set[object] = set()
         self._found = 1
+        #: Whether this process was forked from one in which torch may have had threads.
+        self.forked = False
+
+    def after_fork(self) -> None:
+        """Let torch use one thread in a child, for good: its others did not survive the fork.
+
+        If the parent ever had them, the first operation that waits for them would do so for ever.
+        """
+        self._lock = threading.Lock()
+        self._found, self.forked = 1, True
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
 
     @contextlib.contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
@@ -129,6 +142,8 @@ class _ThreadPolicy:
 
 
 cpu_threads = _ThreadPolicy()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cpu_threads.after_fork)
 
 
 @contextlib.contextmanager

@@ -200,6 +200,7 @@ class TrainingNet(NeuralNet):
             raise DivergenceError(f"the training loss became {loss:g}")
         return loss
 
+    @cpu_threads(1)
     def network_for(self, dtype: torch.dtype) -> torch.nn.Module:
         """Return the network in evaluation mode with weights of the given type."""
         network = self.module_

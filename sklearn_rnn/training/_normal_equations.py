@@ -254,8 +254,6 @@ class NormalEquations:
         """
         if self.products is not None:
             self._drop()
-            # Never in place: whoever holds a readout holds these.
-            self.sums = self._folded()
         order = sorted(self.blocks)
         blocks = [self.blocks[key] for key in order]
         features = np.concatenate([f for f, _, _ in blocks])
@@ -267,7 +265,11 @@ class NormalEquations:
             assert (sizes == 1).all() or self.max_rows == 0, "rows are kept one a block"
             form = _Dual(features, targets, weights, emphasis)
         else:
-            form = _Primal(self.sums, self.origin, features, targets, weights, sizes, emphasis)
+            # What waits goes on waiting, so that solving in between changes no later digit.
+            folded = self._folded()
+            if folded is self.sums:
+                folded = replace(folded, products=self.products.copy(order="F"))
+            form = _Primal(folded, self.origin, features, targets, weights, sizes, emphasis)
         given = PENALTIES * weights.mean() if alpha is None else np.atleast_1d(alpha)
         candidates = np.sort(np.asarray(given, dtype=np.float64)).tolist()
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
@@ -284,7 +286,7 @@ class NormalEquations:
         bias = form.level - form.centre @ coefficients
         keys = list(zip(order, sizes.tolist(), strict=True))
         block = np.repeat(np.arange(len(sizes)), sizes)
-        mass = None if self.products is None else self.sums.mass
+        mass = form.mass if isinstance(form, _Primal) else None
         levelled = at_level_of_all(left_out, targets, weights, block, mass)
         return RidgeReadout(
             coefficients, bias, float(chosen), left_out, levelled, targets, weights, keys
@@ -389,7 +391,10 @@ class _Dual:
 
 
 class _Primal:
-    """One unknown a feature, from sums of products, with kept samples to leave out."""
+    """One unknown a feature, from sums of products, with kept samples to leave out.
+
+    The products are changed in place.
+    """
 
     def __init__(
         self,
@@ -406,7 +411,7 @@ class _Primal:
         mean = sums.x / sums.mass
         self.centre = origin + mean
         self.level = sums.y / sums.mass
-        self.gram = sums.products.copy(order="F")
+        self.gram = sums.products
         for column in range(len(mean)):
             self.gram[column:, column] -= sums.mass * mean[column] * mean[column:]
         self.factors = _factors(np.diag(self.gram) / sums.mass, emphasis)

@@ -16,6 +16,10 @@ from ._optimizers import OPTIMIZERS, PLAIN
 
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
 
+_CALLED = (
+    "must be callable as optimizer(params, lr=..., weight_decay=...), the last unless "
+    "weight_decay=0, with groups of parameters, and return a torch optimizer"
+)
 # Share of the steps over which one-cycle warms up; where it starts and ends, of the peak.
 _WARM_UP = 0.25
 _START, _END = 0.05, 0.001
@@ -24,12 +28,16 @@ _PLATEAU_PATIENCE = 5
 
 
 def resolve_optimizer(
-    optimizer: str | Callable[..., torch.optim.Optimizer], weight_decay: float
+    optimizer: str | Callable[..., torch.optim.Optimizer],
+    weight_decay: float,
+    *,
+    grouped: bool = False,
 ) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
     """Return the optimizer class and its keyword arguments.
 
     Weight decay is given only to an optimizer that has it; asking one that has not is an error.
-    A ``functools.partial`` that sets it keeps its own.
+    A ``functools.partial`` that sets it keeps its own. `grouped` says that weights come in groups
+    even without it.
     """
     factory: Any = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     if factory in PLAIN:
@@ -37,7 +45,11 @@ def resolve_optimizer(
     elif factory not in PLAIN.values():
         import_whole("torch._dynamo")
     keywords: dict[str, Any] = {}
-    accepted = inspect.signature(factory).parameters
+    name = getattr(factory, "__name__", repr(factory))
+    try:
+        accepted = inspect.signature(factory).parameters
+    except ValueError as error:
+        raise ValueError(f"optimizer={name} {_CALLED}: {error}.") from error
     if isinstance(factory, functools.partial) and "weight_decay" in factory.keywords:
         return factory, keywords
     if factory is OPTIMIZERS["sgd"]:
@@ -45,10 +57,24 @@ def resolve_optimizer(
     if weight_decay:
         takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
         if "weight_decay" not in accepted and not takes_any:
-            name = getattr(factory, "__name__", repr(factory))
             raise ValueError(f"optimizer {name} has no weight decay; set weight_decay=0.")
         keywords["weight_decay"] = weight_decay
+    if factory not in PLAIN.values():
+        _try(factory, name, keywords, grouped=grouped or bool(weight_decay))
     return factory, keywords
+
+
+def _try(factory: Any, name: str, keywords: dict[str, Any], *, grouped: bool) -> None:
+    """Make an optimizer of the user's own for two weights, and say what it has to take."""
+    one, two = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    shrunk = {"weight_decay": 0.0} if "weight_decay" in keywords else {}
+    groups = [{"params": [one]}, {"params": [two], "lr": 0.1, **shrunk}]
+    try:
+        found = factory(groups if grouped else [one, two], lr=0.1, **keywords)
+    except Exception as error:
+        raise TypeError(f"optimizer={name} {_CALLED}: {error}.") from error
+    if not isinstance(found, torch.optim.Optimizer):
+        raise TypeError(f"optimizer={name} {_CALLED}; it returned a {type(found).__name__}.")
 
 
 def one_cycle(step: int, total: int) -> float:

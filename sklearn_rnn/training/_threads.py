@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import torch
 
 from ..nn._threads import allow_threads
+from ._device import cpu_threads
 
 # Torch's threads: networks of fewer units never gain, fits of fewer steps do not earn a trial back.
 _FEWEST_UNITS, _FEWEST_STEPS = 256, 200
@@ -40,7 +41,8 @@ class ThreadTrial:
 
     def __init__(self, n_threads: int, units: int, n_steps: int) -> None:
         self.n_threads = n_threads
-        self.in_torch = units >= _FEWEST_UNITS and n_steps >= _FEWEST_STEPS
+        large = units >= _FEWEST_UNITS and n_steps >= _FEWEST_STEPS
+        self.in_torch = large and not cpu_threads.forked
         self.now = 1
         self._alone = math.inf
         self._next, self._pause = _FIRST, _PAUSE

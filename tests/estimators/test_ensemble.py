@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, SequenceTagger
-from sklearn_rnn.nn import NetworkConfig, build_network, dropped_weights
+from sklearn_rnn.nn import NetworkConfig, _weight_dropout, build_network, dropped_weights
 
 
 @pytest.fixture
@@ -206,6 +206,31 @@ def test_the_gradient_is_that_of_the_masked_network():
     network.eval()
     network(x).sum().backward()
     torch.testing.assert_close(found, weight.grad * mask)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_an_interrupt_leaves_the_weights_as_they_were(cell, monkeypatch):
+    config = NetworkConfig(hidden_size=4, cell=cell, bidirectional=True, weight_dropout=0.5)
+    network = build_network(config, torch.Generator().manual_seed(0)).train()
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    put_back, calls = _weight_dropout._put_back, []
+
+    def interrupted(weights):
+        """Be interrupted after the first of the weights."""
+        calls.append(weights)
+        if len(calls) == 1:
+            put_back(weights[:1])
+            raise KeyboardInterrupt
+        put_back(weights)
+
+    monkeypatch.setattr(_weight_dropout, "_put_back", interrupted)
+    for _ in range(2):
+        calls.clear()
+        with pytest.raises(KeyboardInterrupt), dropped_weights(network):
+            network(torch.ones(2, 5, 1)).sum().backward()
+        after = network.state_dict()
+        assert list(after) == list(before)
+        assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
 def test_weight_dropout_changes_training_and_not_prediction(ragged):

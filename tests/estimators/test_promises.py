@@ -316,16 +316,21 @@ def test_an_interrupt_stops_a_grid_search(data, monkeypatch):
     assert not hasattr(search, "best_estimator_")
 
 
-def test_an_error_in_training_leaves_nothing_that_looks_fitted(data):
+def test_an_error_in_training_leaves_nothing_that_looks_fitted_or_what_was_there(data):
     X, y = data
 
     def broken(raw, target):
         raise RuntimeError("the user's own loss fails")
 
-    model = RNNClassifier(**TINY).fit(X, y)
+    model = RNNClassifier(**TINY, loss=broken)
+    with pytest.raises(RuntimeError, match="own loss"):
+        model.fit(X, y)
+    assert vars(model) == model.get_params()
+    model.set_params(loss="log_loss").fit(X, y)
+    expected = model.predict_proba(X)
     with pytest.raises(RuntimeError, match="own loss"):
         model.set_params(loss=broken).fit(X, y)
-    assert not model.__sklearn_is_fitted__()
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
 
 
 # ---------------------------------------------------------------- to look at

@@ -1,4 +1,4 @@
-"""scikit-learn's checks and ours over the reservoir estimators; none is excused."""
+"""scikit-learn's checks and ours over the reservoir estimators, at the defaults and smaller."""
 
 import pytest
 from sklearn.utils import estimator_checks as checks
@@ -10,7 +10,22 @@ from sklearn_rnn.testing import parametrize_with_sequence_checks
 KINDS = [ReservoirClassifier, ReservoirRegressor, ReservoirTransformer]
 
 
-@parametrize_with_checks([kind(20) for kind in KINDS])
+# Asks that a class weight of ten million times another decide 87 of 100 test rows; it is 86.
+# A thousand features fit fifty rows exactly, whatever they weigh.
+WEIGHTS = "more features than rows fit every row, whatever its weight; it passes at 20 units"
+
+
+def expected_failures(estimator):
+    if isinstance(estimator, ReservoirClassifier) and estimator.hidden_size == 100:
+        return {"check_class_weight_classifiers": WEIGHTS}
+    return {}
+
+
+@parametrize_with_checks(
+    [kind(*size) for kind in KINDS for size in ((), (20,))],
+    expected_failed_checks=expected_failures,
+    xfail_strict=True,
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -3,7 +3,9 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences, SequenceTagger
 
@@ -94,6 +96,41 @@ def test_a_pickled_stream_keeps_what_its_n_grams_need():
     thawed = pickle.loads(pickle.dumps(stream))
     thawed.push(tokens[1][5:])
     np.testing.assert_allclose(thawed.predict_proba(), model.predict_proba(data)[1], atol=1e-5)
+
+
+def test_tokens_with_ngrams_as_predict_says_and_through_a_pickle():
+    rng = np.random.default_rng(0)
+    tokens = [rng.integers(0, 30, size=rng.integers(4, 20)) for _ in range(80)]
+    data = Sequences.from_list(tokens, vocabulary_size=30)
+    model = fitted(X=data, y=[t[0] % 2 for t in tokens], ngrams=True, share=0.25)
+    stream = model.stream()
+    for stop, token in enumerate(tokens[1], 1):
+        stream.push(int(token))
+        so_far = Sequences.from_list([tokens[1][:stop]], vocabulary_size=30)
+        expected = model.predict_proba(so_far)
+        np.testing.assert_allclose(stream.predict_proba(), expected[0], atol=1e-5)
+        if stop == 3:
+            stream = pickle.loads(pickle.dumps(stream))
+
+
+def test_torch_uses_one_thread_in_a_push(monkeypatch):
+    """Several threads wait for each other: a push took five times as long, and far more beside."""
+    stream = fitted().stream()
+    found, threads = [], torch.get_num_threads()
+    push = stream._stream.push
+
+    def watched(x):
+        found.append(torch.get_num_threads())
+        push(x)
+
+    monkeypatch.setattr(stream._stream, "push", watched)
+    torch.set_num_threads(2)
+    try:
+        stream.push(X[0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert found == [1]
 
 
 def test_missing_values_and_what_is_refused():
@@ -215,3 +252,20 @@ def test_a_step_costs_the_same_after_many():
     stream.push(np.zeros((9000, 2)))
     stream.push(np.zeros(2))
     assert len(pickle.dumps(stream._stream.state())) < 1.5 * kept < 200_000
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_dates_are_times(zone):
+    clocks = [pd.date_range("2020-01-01", periods=len(x), freq="7h", tz=zone) for x in X]
+    data = Sequences.from_list(X, times=clocks)
+    model = fitted(X=data)
+    stream, other = model.stream(), model.stream()
+    for step, time in zip(X[0], clocks[0], strict=True):
+        stream.push(step, times=time)
+    other.push(X[0], times=clocks[0])
+    for one in (stream, other):
+        np.testing.assert_allclose(one.predict_proba(), model.predict_proba(data)[0], atol=1e-5)
+    with pytest.raises(ValueError, match="times must be finite"):
+        stream.push(X[0][0], times=pd.NaT)
+    with pytest.raises(TypeError, match="pushed steps holds dates"):
+        stream.push(clocks[0][:2], times=clocks[0][:2])

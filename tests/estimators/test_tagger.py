@@ -13,7 +13,7 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_rnn import Sequences, SequenceTagger
+from sklearn_rnn import RNNClassifier, Sequences, SequenceTagger
 from sklearn_rnn.metrics import entity_f1_score, token_accuracy_score
 from sklearn_rnn.preprocessing import TextTokenizer
 
@@ -70,7 +70,7 @@ def test_learns_and_says_what_it_is(fitted):
     assert fitted.classes_.tolist() == ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
     assert fitted.head_ == "5 tags a step, CRF"
     assert "words" in fitted.input_
-    assert fitted.n_features_in_ == 1
+    assert not hasattr(fitted, "n_features_in_"), "rows of words are no table"
 
 
 def test_probabilities_are_marginals(fitted):
@@ -324,3 +324,123 @@ def test_endings_tell_of_unknown_words():
     y = [["G", "D"]] * len(X)
     tagger = SequenceTagger(**{**SMALL, "character_size": 0, "word_dropout": 0.5}).fit(X, y)
     assert tagger.predict([["zapped"], ["zapping"]]) == [["D"], ["G"]]
+
+
+FLIGHTS = [["fly", "to", "Rome"], ["to", "New", "York"], ["fly", "now"], ["Rome", "please"]] * 5
+FLIGHT_TAGS = [["O", "O", "B-city"], ["O", "B-city", "I-city"], ["O", "O"], ["B-city", "O"]] * 5
+
+
+def with_holes(tags, hole):
+    """Hide every fourth tag."""
+    return [
+        [hole if (i + j) % 4 == 1 else tag for j, tag in enumerate(row)]
+        for i, row in enumerate(tags)
+    ]
+
+
+@pytest.mark.parametrize("decoder", ["crf", "softmax"])
+@pytest.mark.parametrize("hole", [-100, "X"])
+def test_steps_of_the_ignored_label_teach_nothing_and_do_not_count(decoder, hole):
+    X, y = FLIGHTS, FLIGHT_TAGS
+    holes = with_holes(y, hole)
+    tagger = SequenceTagger(
+        16, decoder=decoder, ignore_label=hole, max_epochs=40, random_state=0
+    ).fit(X, holes)
+    assert tagger.classes_.tolist() == ["B-city", "I-city", "O"]
+    assert tagger.scheme_ == ("BIO" if decoder == "crf" else None)
+    assert tagger.score(X, holes) == 1.0
+    assert not any(tag == hole for row in tagger.predict(X) for tag in row)
+    # A hole counts neither as right nor as wrong.
+    wrong = [["I-city" if tag == hole else tag for tag in row] for row in holes]
+    assert tagger.score(X, wrong) < 1.0
+    assert tagger.set_params(scoring="entity_f1").score(X, holes) == 1.0
+
+
+def test_what_is_ignored_leaves_no_trace_in_the_weights():
+    numbers = [["O", "B-city", "I-city"].index(tag) for row in FLIGHT_TAGS for tag in row]
+    ends = np.cumsum([len(row) for row in FLIGHT_TAGS])[:-1]
+    y = [row.tolist() for row in np.split(np.array(numbers), ends)]
+    first = with_holes(y, -100)
+    other = with_holes(y, 7)
+    fits = [
+        SequenceTagger(8, decoder=decoder, ignore_label=label, max_epochs=2, random_state=0)
+        .fit(FLIGHTS, tags)
+        .predict_proba(FLIGHTS)
+        for decoder in ("crf", "softmax")
+        for label, tags in ((-100, first), (7, other))
+    ]
+    for one, two in (fits[:2], fits[2:]):
+        np.testing.assert_array_equal(np.concatenate(one), np.concatenate(two))
+
+
+def test_ignored_labels_beside_labels_of_sequences_weights_and_early_stopping():
+    X, holes = FLIGHTS, with_holes(FLIGHT_TAGS, -100)
+    pairs = [(row % 4, tags) for row, tags in enumerate(holes)]
+    tagger = SequenceTagger(16, ignore_label=-100, max_epochs=40, random_state=0)
+    found = clone(tagger).fit(X, pairs, sample_weight=np.ones(20)).predict(X)
+    assert [label for label, _ in found] == [label for label, _ in pairs]
+    stopped = clone(tagger).set_params(early_stopping=True).fit(X, holes)
+    assert np.isfinite(stopped.history_[["train_loss", "valid_loss"]]).all(axis=None)
+    with pytest.raises(ValueError, match="Every step of y has ignore_label=-100"):
+        clone(tagger).fit(X, [[-100] * len(row) for row in holes])
+    cross_val_score(clone(tagger).set_params(max_epochs=2), X, holes, cv=2, error_score="raise")
+
+
+def test_the_mark_of_torch_is_no_class():
+    numbers = [["O", "B-city", "I-city"].index(tag) for row in FLIGHT_TAGS for tag in row]
+    y = with_holes([numbers[i : i + 1] * len(row) for i, row in enumerate(FLIGHT_TAGS)], -100)
+    for tags in (y, with_holes(FLIGHT_TAGS, -100)):
+        with pytest.raises(ValueError, match=r"-100, .* Pass SequenceTagger\(ignore_label=-100\)"):
+            SequenceTagger(4, max_epochs=1).fit(FLIGHTS, tags)
+    # Among other negative numbers it may well be one.
+    shifted = [[-100 + 50 * (tag == "O") for tag in row] for row in FLIGHT_TAGS]
+    tagger = SequenceTagger(4, max_epochs=1, random_state=0).fit(FLIGHTS, shifted)
+    assert tagger.classes_.tolist() == [-100, -50]
+
+
+def test_what_stands_in_the_place_of_labels_is_named():
+    X = np.random.default_rng(0).normal(size=(4, 3, 2))
+    tags = np.array([[0, 1, 0]] * 4)
+    hot = np.eye(2)[tags]
+    for y in (hot, list(hot), hot.tolist(), Sequences.from_list(list(hot))):
+        with pytest.raises(ValueError, match=r"each is 2 numbers.*y\.argmax\(axis=-1\)"):
+            SequenceTagger(4, max_epochs=1).fit(X, y)
+    gone = np.ma.masked_array(tags, mask=np.arange(12).reshape(4, 3) == 7)
+    for y in (gone, list(gone), gone.tolist(), [row.astype(str) for row in gone]):
+        with pytest.raises(ValueError, match="Row 2: .* missing, of step 1: .*ignore_label"):
+            SequenceTagger(4, max_epochs=1).fit(X, y)
+
+
+def test_columns_without_names_hold_numbers_or_words():
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(size=length) for length in (3, 5, 4)] * 4
+    tags = [[int(value > 0) for value in row] for row in numbers]
+    for frame in (
+        pd.DataFrame({0: numbers, 1: numbers}),
+        pd.DataFrame({"a": numbers, "b": numbers}),
+        pl.DataFrame({"a": numbers, "b": numbers}),
+        pl.DataFrame({"a": numbers, "b": numbers}).to_arrow(),
+        pl.DataFrame({"a": numbers, "b": numbers}).to_arrow().to_batches()[0],
+    ):
+        for y in (tags, pd.DataFrame({0: tags}), pa.table({"t": tags})):
+            tagger = SequenceTagger(8, max_epochs=2, random_state=0).fit(frame, y)
+            assert [len(row) for row in tagger.predict(frame)] == [len(row) for row in tags]
+    words = pd.DataFrame({0: FLIGHTS, 1: [[1.0] * len(row) for row in FLIGHTS]})
+    tagger = SequenceTagger(8, max_epochs=2, random_state=0).fit(words, FLIGHT_TAGS)
+    assert len(tagger.predict(words)) == 20
+
+
+@pytest.mark.parametrize(
+    "features",
+    [lambda word: {"word": word, "long": len(word) > 3}, lambda word: [f"word={word}"]],
+)
+def test_features_of_words_are_told_how_to_become_words(features):
+    X = [[features(word) for word in row] for row in FLIGHTS]
+    tagger = SequenceTagger(4, max_epochs=1, random_state=0)
+    with pytest.raises(TypeError, match="step 0 is a (dict|list) of features .*Give the words"):
+        tagger.fit(X, FLIGHT_TAGS)
+    tagger.fit(FLIGHTS, FLIGHT_TAGS)
+    with pytest.raises(TypeError, match="of features"):
+        tagger.predict(X)
+    with pytest.raises((TypeError, ValueError), match="Row 0"):
+        RNNClassifier(4).fit(X, [0, 1] * 10)

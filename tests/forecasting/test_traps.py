@@ -2,9 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from series import daily, panel, quick, weekly
+from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit, cross_val_score
+
+from sklearn_rnn import SequenceForecaster
+from sklearn_rnn.metrics import ForecastScorer
 
 Y = daily()
 TRAIN, TEST = Y[:-14], Y[-14:]
@@ -135,6 +140,51 @@ def test_X_and_y_at_different_times():
         quick().fit(X, TRAIN)
 
 
+def test_X_and_y_of_different_series():
+    table = panel()
+    index = pd.MultiIndex.from_frame(table[["store", "day"]])
+    rows, y = pd.DataFrame(index=index), pd.Series(table.sales.to_numpy(), index=index)
+    fitted = quick().fit(rows, y)
+    others = y.sort_index(level="store", ascending=False, sort_remaining=False)
+    with pytest.raises(ValueError, match=r"different series: row 0 of X is of 's\d', that of y of"):
+        quick().fit(rows, others)
+    last = rows[-4:]
+    with pytest.raises(ValueError, match="different times: row 0 of X"):
+        fitted.score(last, y[-4:][::-1])
+    columns = quick(id_col="store", time_col="day")
+    with pytest.raises(ValueError, match="rows of X and y are of different series"):
+        columns.fit(table[["store", "day"]], others)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_y_that_says_whose_its_rows_are(library):
+    table = panel()
+    make = pl.from_pandas if library == "polars" else (lambda frame: frame)
+    model = quick(id_col="store", time_col="day")
+    rows, y = make(table[["store", "day"]]), make(table[["store", "day", "sales"]])
+    assert model.fit(rows, y).target_names_ == ["sales"]
+    mixed = make(table[::-1].sort_values("day", kind="stable")[["store", "day", "sales"]])
+    with pytest.raises(ValueError, match="rows of X and y are of different series"):
+        model.fit(rows, mixed)
+
+
+def test_rows_of_a_table_and_y_in_another_order():
+    table = panel().sample(frac=1, random_state=0)
+    ordered = table.sort_values(["store", "day"])
+    model = quick(id_col="store", time_col="day")
+    model.fit(ordered[["store", "day"]], ordered.sales)
+    model.fit(ordered[["store", "day"]], ordered.sales.to_numpy())
+    model.fit(ordered[["store", "day"]].reset_index(drop=True), ordered.sales.to_numpy())
+    with pytest.raises(ValueError, match=r"other labels than those of X: row 0.*y\.loc\[X\.index"):
+        model.fit(ordered[["store", "day"]], table.sales)
+    years = pd.DataFrame({"x": 1.0}, index=pd.RangeIndex(1900, 1960, name="year"))
+    y = pd.Series(np.sin(np.arange(60)), index=years.index)
+    quick().fit(years, y)
+    quick().fit(years, y.reset_index(drop=True))
+    with pytest.raises(ValueError, match="row 0 of X is 1900, that of y 1901"):
+        quick().fit(years, y.set_axis(years.index + 1))
+
+
 def test_y_that_cannot_be_used():
     for y, message in [
         (None, "requires y"),
@@ -178,3 +228,25 @@ def test_forecast_warns_of_past_values_after_the_cutoff(columns):
     forecaster = quick(past_covariates=["rain"]).fit(X[:30], weekly(30))
     with pytest.warns(UserWarning, match="'rain' is a past-only covariate"):
         forecaster.forecast(2, X[30:])
+
+
+def test_what_is_masked_is_missing():
+    y = np.sin(np.arange(60) / 3)
+    gone = np.arange(60) == 50
+    masked = np.ma.masked_array(np.where(gone, 1e6, y), mask=gone)
+    X = np.ma.masked_array(np.arange(60.0)[:, None], mask=gone[:, None])
+    model = SequenceForecaster(linear="only", horizon=3, season_length=1)
+    plain = clone(model).fit(None, np.where(gone, np.nan, y)).forecast(3)["forecast"]
+    assert np.allclose(clone(model).fit(None, masked).forecast(3)["forecast"], plain)
+    with pytest.raises(ValueError, match="contains NaN.*row 50, column 0"):
+        clone(model).fit(np.ma.column_stack([X, X**2 % 7]), y)
+    fitted = clone(model).fit(np.arange(40.0)[:, None], y[:40])
+    ahead = np.arange(40.0, 60.0)[:, None]
+    score = fitted.score(ahead, np.where(gone, np.nan, y)[40:])
+    assert fitted.score(ahead, masked[40:]) == score == fitted.score(ahead, list(masked[40:]))
+    with pytest.raises(ValueError, match="row 10 has no weight"):
+        fitted.score(ahead, y[40:], np.ma.masked_array(np.ones(20), mask=gone[40:]))
+    scorer = ForecastScorer("smape")
+    assert scorer(fitted, ahead, masked[40:]) == scorer(
+        fitted, ahead, np.where(gone, np.nan, y)[40:]
+    )

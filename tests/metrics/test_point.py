@@ -102,3 +102,14 @@ def test_constant_series_are_left_out_with_a_warning():
 def test_refusals(keywords, message):
     with pytest.raises(ValueError, match=message):
         mean_absolute_scaled_error([1.0, 2.0], [1.0, 2.0], **keywords)
+
+
+def test_what_is_masked_does_not_count():
+    y, found = np.array([1.0, 1e6, 3.0]), np.array([2.0, 0.0, 3.0])
+    masked = np.ma.masked_array(y, mask=[False, True, False])
+    gone = np.where([False, True, False], np.nan, y)
+    wanted = symmetric_mean_absolute_percentage_error(gone, found)
+    assert symmetric_mean_absolute_percentage_error(masked, found) == wanted
+    weights = np.ma.masked_array([1.0, 1.0, 5.0], mask=[False, False, True])
+    with pytest.raises(ValueError, match="row 2 has no weight"):
+        symmetric_mean_absolute_percentage_error(y, found, sample_weight=weights)

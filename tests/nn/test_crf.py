@@ -143,3 +143,25 @@ def test_refuses(emissions, lengths):
 def test_refuses_constraints_of_another_size():
     with pytest.raises(ValueError, match="shape"):
         LinearChainCRF(4).constrain(torch.ones(3, 3, dtype=torch.bool))
+
+
+def test_a_step_without_a_tag_counts_by_all_that_it_may_have():
+    crf = LinearChainCRF(3)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in crf.parameters():
+            parameter.normal_(generator=generator)
+    crf.constrain(torch.tensor([[True, True, False], [True, True, True], [True, True, True]]))
+    scores = torch.randn(3, 4, 3, generator=generator)
+    lengths = torch.tensor([4, 3, 2])
+    tags = torch.tensor([[0, -1, 2, -1], [-1, 1, 1, 0], [1, 0, 0, 0]])
+    found = crf.log_likelihood(scores, tags, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        known = tags[row, :length].tolist()
+        paths = [
+            path
+            for path in itertools.product(range(3), repeat=length)
+            if all(one in (-1, other) for one, other in zip(known, path, strict=True))
+        ]
+        each = [crf.log_likelihood(scores[[row], :length], torch.tensor([p])) for p in paths]
+        assert torch.isclose(found[row], torch.cat(each).logsumexp(0), atol=1e-5)

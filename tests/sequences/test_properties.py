@@ -197,7 +197,7 @@ def check_any(X):
         np.testing.assert_array_equal(again.offsets, read.offsets)
         once_more = check_X(estimator, X, reset=False)
         np.testing.assert_array_equal(once_more.values, read.values)
-        assert estimator.n_features_in_ >= 1
+        assert estimator._input_schema_.n_channels >= 1
     is_step_y(X, Sequences([1.0], [0, 1]))
 
 

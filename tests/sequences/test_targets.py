@@ -5,11 +5,14 @@ import re
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import Ridge
 
+from sklearn_rnn import ReservoirClassifier, ReservoirRegressor, RNNClassifier, RNNRegressor
 from sklearn_rnn.sequences import (
     Sequences,
     check_classification_y,
@@ -102,7 +105,6 @@ def test_column_vectors_warn(check):
         ([1, 2, np.inf], "Input y contains infinity"),
         ([1j, 2, 3], "Complex data not supported"),
         ([1, 2], "inconsistent numbers of samples: X has 3, y has 2"),
-        (np.zeros((3, 2, 2)), "dim 3"),
         (np.zeros((3, 0)), "0 feature(s)"),
         ([], "0 sample(s)"),
         ([[1, 2], [3], [4]], "inhomogeneous"),
@@ -111,6 +113,13 @@ def test_column_vectors_warn(check):
 def test_bad_y(check, y, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         check(y, 3, estimator=Ridge())
+
+
+def test_three_dimensions():
+    with pytest.raises(ValueError, match="several numbers at every step"):
+        check_classification_y(np.zeros((3, 2, 2)))
+    with pytest.raises(ValueError, match="dim 3"):
+        check_regression_y(np.zeros((3, 2, 2)))
 
 
 def test_the_estimator_is_named():
@@ -262,3 +271,116 @@ def test_consistent(X):
         check_consistent(X, np.zeros(2))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         check_consistent(X, None, np.zeros(4))
+
+
+# What is masked
+
+
+MASK = np.arange(6) == 4
+MODELS = [
+    RNNClassifier(4, max_epochs=1, reservoir=False, random_state=0),
+    ReservoirClassifier(5, random_state=0),
+    RNNRegressor(4, max_epochs=1, reservoir=False, random_state=0),
+    ReservoirRegressor(5, random_state=0),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_a_masked_target_or_weight_is_missing_and_refused_by_row(model):
+    X, y = np.random.default_rng(0).normal(size=(6, 5)), np.arange(6) % 2
+    masked = np.ma.masked_array(y, mask=MASK)
+    columns = np.ma.masked_array(np.c_[y, 1 - y], mask=np.c_[MASK, MASK])
+    targets = [masked, list(masked), masked.astype(float), columns]
+    if hasattr(model, "predict_proba"):
+        targets.append(np.ma.masked_array(np.array(["a", "b"])[y], mask=MASK))
+    for target in targets:
+        with pytest.raises(ValueError, match="Input y contains NaN.*row 4 has no"):
+            model.fit(X, target)
+    weights = np.ma.masked_array(np.ones(6), mask=MASK)
+    for weight in (weights, list(weights)):
+        with pytest.raises(ValueError, match="sample_weight contains NaN: row 4 has no weight"):
+            model.fit(X, y, sample_weight=weight)
+    # A mask that hides nothing changes nothing.
+    model.fit(X, np.ma.masked_array(y), sample_weight=np.ma.masked_array(np.ones(6)))
+    if hasattr(model, "classes_"):
+        assert model.classes_.dtype.kind == "i"
+    with pytest.raises(ValueError, match="row 4 has no target"):
+        model.score(X, masked)
+    with pytest.raises(ValueError, match="row 4 has no weight"):
+        model.score(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("model", MODELS[:2], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "classes",
+    [[0, 1, np.nan], [0, 1, None], [0, 1, np.inf], np.ma.masked_array([0, 1, 2], [0, 0, 1])],
+    ids=["nan", "None", "inf", "masked"],
+)
+def test_no_class_is_missing(model, classes):
+    X, y = np.random.default_rng(0).normal(size=(6, 5)), np.arange(6) % 2
+    with pytest.raises(ValueError, match="classes contains .*Leave it out"):
+        clone(model).partial_fit(X, y, classes=classes)
+    begun = clone(model).partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="classes contains .*Leave it out"):
+        begun.partial_fit(X, y, classes=classes)
+    with pytest.raises(ValueError, match="classes contains"):
+        clone(model).partial_fit(X, np.c_[y, y + 1], classes=[list(classes), [1, 2]])
+
+
+def test_labels_of_steps_that_are_none_are_refused_by_row_and_step():
+    X, y = [np.zeros((3, 1)), np.ones((2, 1))], [[0, 1, 0], [1, 0]]
+    model = ReservoirClassifier(5, random_state=0)
+    for hole in (None, np.nan, np.ma.masked):
+        with pytest.raises(ValueError, match="Row 1: the label of a step is missing, of step 1"):
+            model.fit(X, [[0, 1, 0], [1, hole]])
+    with pytest.raises(ValueError, match="-100.*SequenceTagger"):
+        model.fit(X, [[0, 1, -100], [1, 0]])
+    for labels in (np.eye(2)[[[0, 1], [1, 0]]], [np.eye(2)[row] for row in y]):
+        for other in (model, RNNClassifier(4)):
+            with pytest.raises(ValueError, match=r"y\.argmax\(axis=-1\)"):
+                other.fit(X, labels)
+
+
+MIXED = pd.DataFrame({"grade": [1, 2, 1, 2], "kind": ["x", "y", "y", "x"]})
+
+
+@pytest.mark.parametrize(
+    "y", [MIXED, pl.DataFrame(MIXED.to_dict("list")), MIXED.astype({"kind": "category"})]
+)
+def test_columns_of_strings_and_numbers_are_named(y):
+    with pytest.raises(ValueError, match=r"'x' in row 0, column 'kind'; 1 in row 0, column 'grade"):
+        check_classification_y(y)
+    with pytest.raises(ValueError, match=r"y holds strings in column 'kind' \('x' in row 0\)"):
+        check_regression_y(y)
+
+
+def test_columns_without_names_are_counted():
+    y = MIXED.to_numpy(dtype=object)
+    with pytest.raises(ValueError, match=r"'x' in row 0, column 1; 1 in row 0, column 0"):
+        check_classification_y(y)
+    for given in (y, y.tolist()):
+        with pytest.raises(ValueError, match=r"y holds strings in column 1 \('x' in row 0\)"):
+            check_regression_y(given)
+    with pytest.raises(ValueError, match=r"y mixes strings and other labels: 'b' in row 2; 1 in"):
+        check_classification_y(np.array([1, 2, "b"], dtype=object))
+    with pytest.raises(ValueError, match=r"y holds strings \('b' in row 2\)"):
+        check_regression_y(np.array([1, 2, "b"], dtype=object))
+    assert check_regression_y(np.array(["1", "2.5"], dtype=object)).tolist() == [1.0, 2.5]
+
+
+def test_missing_targets_in_columns_of_every_library_are_told_by_row():
+    numbers = [0, 1, None, 1]
+    for y in (
+        pd.Series(numbers, dtype="Int64"),
+        pd.Series(numbers, dtype=float),
+        pl.Series(numbers),
+        pl.Series(numbers, dtype=pl.Float64),
+        pa.array(numbers),
+    ):
+        for check in (check_classification_y, check_regression_y):
+            with pytest.raises(ValueError, match="Input y contains NaN.*row 2 has no"):
+                check(y)
+    table = {"p": [1.0] * 4, "q": numbers}
+    for frame in (pl.DataFrame(table), pa.table(table)):
+        with pytest.raises(ValueError, match="row 2, column 'q', has no target"):
+            check_regression_y(frame)

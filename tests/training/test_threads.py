@@ -1,6 +1,10 @@
 """Torch's threads earn their place, and what they compute is the same."""
 
+import os
+import warnings
+
 import numpy as np
+import pytest
 import torch
 
 from sklearn_rnn import RNNClassifier
@@ -75,3 +79,21 @@ def _spy(function, seen):
         function(count)
 
     return call
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_asks_torch_for_no_threads():
+    """Torch's threads stayed in the parent, and waiting for them would take for ever."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+        if child == 0:
+            alone = torch.get_num_threads() == 1 and not ThreadTrial(2, 512, 10**6).in_torch
+            os._exit(0 if alone else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert torch.get_num_threads() == 2 and ThreadTrial(2, 512, 10**6).in_torch
+    finally:
+        torch.set_num_threads(before)

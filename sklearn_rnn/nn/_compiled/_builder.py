@@ -257,6 +257,10 @@ class Code:
         """Join the bits of two vectors."""
         return Value(self, self.builder.or_(a.ir, b.ir))
 
+    def real_number(self, integer: Value) -> Value:
+        """Return an integer as a number."""
+        return Value(self, self.builder.sitofp(integer.ir, self.real.scalar))
+
     def reals(self, value: ir.Value) -> Pointer:
         """Take an address for that of numbers."""
         return Pointer(self, value, self.real.scalar)

@@ -25,10 +25,16 @@ import llvmlite.binding as llvm
 
 from ._builder import Real
 from ._cells import CELLS
+from ._features import write_convolutions, write_reservoir
 from ._loops import write_module
 
 NAMES = ("pack_forward", "forward", "pack_backward", "backward", "unpack_grads")
+#: What writes the kernels of fixed features; each is one function.
+FEATURES = {"reservoir": write_reservoir, "convolutions": write_convolutions}
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # Who held it in the parent does not give it back in a child.
+    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class Kernels(NamedTuple):
@@ -46,6 +52,14 @@ class Kernels(NamedTuple):
     pack_backward: Any
     backward: Any
     unpack_grads: Any
+
+
+class FeatureKernel(NamedTuple):
+    """The compiled function of some fixed features, called with the address of its fields."""
+
+    lanes: int
+    engine: Any
+    run: Any
 
 
 @cache
@@ -93,7 +107,7 @@ def cache_folder() -> Path | None:
 @cache
 def _sources() -> bytes:
     """Return the source of what writes the kernels, so that a change of it is a new name."""
-    names = ("_builder", "_functions", "_product", "_cells", "_loops", "_library")
+    names = ("_builder", "_functions", "_product", "_cells", "_loops", "_features", "_library")
     folder = Path(__file__).parent
     return b"".join((folder / f"{name}.py").read_bytes() for name in names)
 
@@ -157,9 +171,10 @@ def _machine() -> Any:
 
 
 def compile_cell(name: str, real: Real) -> bytes:
-    """Return a cell's machine code, newly compiled."""
+    """Return the machine code of a cell, or of fixed features, newly compiled."""
     machine = _machine()
-    source = write_module(real, CELLS[name], name)
+    features = FEATURES.get(name)
+    source = features(real, name) if features else write_module(real, CELLS[name], name)
     source.triple = llvm.get_process_triple()
     source.data_layout = str(machine.target_data)
     module = llvm.parse_assembly(str(source))
@@ -171,20 +186,21 @@ def compile_cell(name: str, real: Real) -> bytes:
     return body
 
 
-def _load(body: bytes, lanes: int) -> Kernels:
+def _load(body: bytes, lanes: int, names: tuple[str, ...]) -> Kernels | FeatureKernel:
     """Bring machine code into memory."""
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(body))
     engine.finalize_object()
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    return Kernels(lanes, engine, *(kind(engine.get_function_address(n)) for n in NAMES))
+    functions = [kind(engine.get_function_address(name)) for name in names]
+    return (Kernels if names is NAMES else FeatureKernel)(lanes, engine, *functions)
 
 
-_loaded: dict[tuple[str, int], Kernels] = {}
+_loaded: dict[tuple[str, int], Any] = {}
 
 
-def load_kernels(name: str, size: int) -> Kernels:
-    """Return a cell's kernels for numbers of 4 or 8 bytes.
+def load_kernels(name: str, size: int) -> Any:
+    """Return the kernels of a cell, or of fixed features, for numbers of 4 or 8 bytes.
 
     From memory, from disk, or compiled now, which takes a part of a second.
     """
@@ -201,5 +217,5 @@ def load_kernels(name: str, size: int) -> Kernels:
                 body = compile_cell(name, real)
                 if path is not None:
                     _write(path, body)
-            _loaded[name, size] = _load(body, real.lanes)
+            _loaded[name, size] = _load(body, real.lanes, ("run",) if name in FEATURES else NAMES)
         return _loaded[name, size]
