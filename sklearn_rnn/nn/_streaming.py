@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ._chunks import joined, reach
+from ._input import tokens_in
 from ._networks import SequenceNetwork, averaged
 from ._ngram_run import NGramRun
 from ._ngrams import NGramPath
@@ -95,7 +96,7 @@ class NetworkStream:
         if self._run is not None:
             self._drive(steps)
         if self._ngrams is not None:
-            self._ngrams.add(x)
+            self._ngrams.add(tokens_in(x))
         if self._share == 0:
             return
         if self.network.stem is not None:
@@ -233,6 +234,5 @@ _KEPT = (
     "_window",
     "_settled",
     "_previous",
-    "_tokens",
     "n_steps",
 )

@@ -269,3 +269,15 @@ def test_dates_are_times(zone):
         stream.push(X[0][0], times=pd.NaT)
     with pytest.raises(TypeError, match="pushed steps holds dates"):
         stream.push(clocks[0][:2], times=clocks[0][:2])
+
+
+def test_tokens_with_times_and_ngrams_as_predict_says():
+    rng = np.random.default_rng(0)
+    tokens = [rng.integers(0, 9, size=rng.integers(4, 12)) for _ in range(40)]
+    times = [np.cumsum(rng.uniform(0.5, 2, len(row))) for row in tokens]
+    data = Sequences.from_list(tokens, vocabulary_size=9, times=times)
+    model = fitted(X=data, y=[row[0] % 2 for row in tokens], ngrams=True, share=0.5)
+    stream = model.stream()
+    for token, time in zip(tokens[3], times[3], strict=True):
+        stream.push(int(token), times=time)
+    np.testing.assert_allclose(stream.predict_proba(), model.predict_proba(data[3:4])[0], atol=1e-5)
