@@ -322,7 +322,8 @@ class Problem:
         elif what < 0.28:
             flat[rng.integers(len(flat)), 0] = np.inf
         elif what < 0.33:
-            flat = flat.astype(rng.choice(["float32", "float16", "int64", "bool"]))
+            with np.errstate(all="ignore"):
+                flat = flat.astype(rng.choice(["float32", "float16", "int64", "bool"]))
         self.rows = np.split(flat, np.cumsum(self.lengths)[:-1])
 
     def made(self, chosen=None):
@@ -576,7 +577,8 @@ def check_stream(model, problem, rng):
         found = stream.push(value) if times is None else stream.push(value, times=times[t])
         if t == len(row) // 2:
             stream = pickle.loads(pickle.dumps(stream))
-    expected = model.predict(X)[0]
+    # NaN at the end of an array is padding, which no stream knows of.
+    expected = model.predict([row] if problem.form.endswith("d") else X)[0]
     if np.asarray(expected).dtype.kind == "f":
         last = np.asarray(expected)[-1] if model._target.per_step else expected
         size = max(1.0, float(np.abs(np.asarray(last)).max()))
@@ -643,7 +645,7 @@ class Session:
             if chosen in METHODS:
                 yield chosen, lambda m=chosen: self.rows(m, problem)
             elif chosen == "score":
-                if hasattr(model, "score"):
+                if hasattr(model, "score") and problem.n > 1:
                     yield (
                         "score",
                         lambda: check(
