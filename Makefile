@@ -1,11 +1,14 @@
 # Every target makes what it needs: .venv, from the versions in constraints.txt, on its first call.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST ?= .venv-oldest
 JOBS ?= 2
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
+OLDEST_BIN := $(OLDEST)/Scripts
 else
 BIN := $(VENV)/bin
+OLDEST_BIN := $(OLDEST)/bin
 endif
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
@@ -17,11 +20,12 @@ GUIDE := $(filter-out docs/auto_examples/% docs/generated/%, \
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test golden doctest lint format docs ci clean
+.PHONY: help demo test test-oldest golden doctest lint format docs ci clean
 help:
 	@echo "make demo      fit, tune and score a classifier on the bundled JapaneseVowels"
 	@echo "make test      run the tests (JOBS=$(JOBS) processes)"
 	@echo "make golden    fit the small models of tests/golden anew, show what differs; WRITE=1 keeps it"
+	@echo "make test-oldest   run the tests on the oldest versions that the ranges promise"
 	@echo "make doctest   run the examples in docstrings, README and user guide"
 	@echo "make lint      ruff and mypy"
 	@echo "make format    let ruff rewrite the files"
@@ -38,6 +42,10 @@ test: $(VENV)/.installed-dev
 
 golden: $(VENV)/.installed-dev
 	$(PY) tests/golden/golden.py $(if $(WRITE),--write)
+
+# A virtual environment of its own, from constraints-oldest.txt.
+test-oldest: $(OLDEST)/.installed-test
+	$(OLDEST_BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 doctest: $(VENV)/.installed-dev
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' --doctest-glob='*.rst' \
@@ -59,7 +67,7 @@ ci:
 	.ci/run
 
 clean:
-	rm -rf $(VENV) docs/_build docs/generated docs/auto_examples .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(OLDEST) docs/_build docs/generated docs/auto_examples .mypy_cache .ruff_cache .pytest_cache
 
 # .venv, and the build backend in it, so that building the package fetches nothing unpinned.
 $(VENV)/.made: constraints.txt
@@ -76,3 +84,12 @@ $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	$(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@ $(VENV)/.installed-demo
+
+# What constraints-oldest.txt does not name, pip chooses.
+$(OLDEST)/.installed-test: constraints-oldest.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST_BIN)/python -m pip install --disable-pip-version-check --quiet \
+		--constraint constraints.txt hatchling editables
+	$(OLDEST_BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation \
+		--constraint constraints-oldest.txt --editable '.[test]'
+	@touch $@

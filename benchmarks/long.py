@@ -31,6 +31,7 @@ MIB = 2**20
 # Predictions of one sequence: what it is, parameters, method, targets a step.
 PREDICT: dict[str, tuple[dict[str, Any], str, bool]] = {
     "all defaults": ({}, "predict", False),
+    "closed form alone": ({"reservoir": "only"}, "predict", False),
     "one direction": ({"bidirectional": False}, "predict", False),
     "convolutional stem": ({"stem": "conv"}, "predict", False),
     "attention, 2 layers": ({"pooling": "attention", "num_layers": 2}, "predict", False),
@@ -46,6 +47,7 @@ STREAMS: dict[str, dict[str, Any]] = {
     "LSTM": {"reservoir": False},
     "LSTM, convolutional stem": {"stem": "conv", "reservoir": False},
     "reservoir alone": {"reservoir": "only"},
+    "all defaults": {},
 }
 
 

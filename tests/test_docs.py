@@ -17,7 +17,7 @@ PAGES = sorted(
 )
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Pages on which code of other packages stands beside ours.
-WITH_FOREIGN_CODE = {"migrating.rst"}
+WITH_FOREIGN_CODE = {"migrating.rst", "other_packages.rst"}
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the package comes without its docs")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import sklearn_rnn
 
@@ -109,6 +110,21 @@ def test_constraints_hold_versions_alone():
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
 
 
+def test_the_oldest_versions_are_the_floors_of_the_ranges():
+    project = pyproject()["project"]
+    extras = project["optional-dependencies"]
+    texts = list(project["dependencies"])
+    for extra in ("plot", "progress", "text", "fast", "test"):
+        texts += [text for text in extras[extra] if not text.startswith("sklearn-rnn")]
+    floors = {}
+    for requirement in map(Requirement, texts):
+        (floor,) = (part.version for part in requirement.specifier if part.operator == ">=")
+        floors[canonicalize_name(requirement.name)] = Version(floor)
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    entries = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert {canonicalize_name(name): Version(version) for name, version in entries} == floors
+
+
 def test_all_extra_holds_every_extra_for_users():
     extras = pyproject()["project"]["optional-dependencies"]
     (gathered,) = extras["all"]
@@ -116,7 +132,8 @@ def test_all_extra_holds_every_extra_for_users():
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "doctest", "lint", "format", "docs", "ci", "clean", "help"]
+    "target",
+    ["demo", "test", "test-oldest", "doctest", "lint", "format", "docs", "ci", "clean", "help"],
 )
 def test_makefile_has_the_target(target):
     text = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -24,6 +24,7 @@ from ..sequences import (
     check_missing,
     check_weights,
     kept_if_interrupted,
+    refuse_long_table,
 )
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import _fit_context
@@ -47,7 +48,7 @@ from ._fit_data import PURPOSES, FitData
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
-from ._paths import FEWEST, MIXING, MOST, PathsMixin
+from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
 from ._randomness import private_stream
 from ._report import warn_of_baseline
@@ -123,7 +124,10 @@ class BaseRNN(
         ------
         ValueError
             If an input or a parameter cannot be used; the message names it. Also when training
-            diverges, with the remedy.
+            diverges, with the remedy. Whatever is raised, a model that was there stays as it was.
+        KeyboardInterrupt
+            When interrupted. Where there was no model yet and training has begun, what it came to
+            is kept: the estimator is fitted.
         """
         going_on = self.warm_start and hasattr(self, "net_")
         if (X_val is None) != (y_val is None):
@@ -173,6 +177,8 @@ class BaseRNN(
             self._finish_solved(data, closed)
             return self
         self._start_share(data, storage, weigh=one_epoch)
+        if closed is not None and self._is_settled(data, closed):
+            recipe = replace(recipe, max_epochs=-(-recipe.max_epochs // SETTLED))
         batches = TrainingBatches(
             storage,
             data.rows,
@@ -213,6 +219,7 @@ class BaseRNN(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
         sequences = self._read_X(X, reset=reset)
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)

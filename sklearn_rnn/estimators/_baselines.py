@@ -55,20 +55,20 @@ class Baselines:
         left_out: bool = False,
     ) -> dict[bytes, np.ndarray]:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
-        wanted = wanted_columns(self.target, encoded)
         each = np.ones(len(sequences)) if weights is None else weights
         seen = self.target.observed(encoded)
         if self._steps:
             each = np.repeat(each, sequences.lengths)
         if seen is not None:
-            each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
+            shape = (-1, *[1] * (encoded.ndim - 1))
+            each, encoded = each * seen, np.where(seen.reshape(shape), encoded, 0)
         places = _places(sequences, rows, self.target)
         by_target = each[places]
-        self.level = np.average(wanted[places], axis=0, weights=by_target)
+        self.level = _mean_columns(self.target, encoded[places], by_target)
         self.is_fitted = True
         if sequences.is_tokens:
-            return self._fit_tokens(sequences, rows, wanted, each, left_out=left_out)
-        return self._fit_numbers(sequences, rows, wanted, each, left_out=left_out)
+            return self._fit_tokens(sequences, rows, encoded, each, left_out=left_out)
+        return self._fit_numbers(sequences, rows, encoded, each, left_out=left_out)
 
     @property
     def _steps(self) -> bool:
@@ -78,7 +78,7 @@ class Baselines:
         self,
         sequences: Sequences,
         rows: np.ndarray,
-        wanted: np.ndarray,
+        encoded: np.ndarray,
         each: np.ndarray,
         *,
         left_out: bool,
@@ -96,12 +96,14 @@ class Baselines:
                 self.scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
                 size = features.shape[1]
                 dual = 0 if self._steps else min(size, 1000)
-                sums = NormalEquations(size, wanted.shape[1], max_rows=dual, n_kept=_LEFT_OUT)
+                sums = NormalEquations(size, len(self.level), max_rows=dual, n_kept=_LEFT_OUT)
             places = _places(sequences, here, self.target)
             names, by_target, sizes = keys(sequences, here), each[places], None
             if self._steps:
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
-            sums.add(names, self._standard(features), wanted[places], by_target, sizes)
+            # Where there are many labels, those of all rows as columns would fill the memory.
+            wanted = wanted_columns(self.target, encoded[places])
+            sums.add(names, self._standard(features), wanted, by_target, sizes)
         assert sums is not None, "there is at least one row"
         solution = sums.solve(_squared_error)
         self.weight, self.bias = solution.weight, solution.bias
@@ -115,7 +117,7 @@ class Baselines:
         self,
         sequences: Sequences,
         rows: np.ndarray,
-        wanted: np.ndarray,
+        encoded: np.ndarray,
         each: np.ndarray,
         *,
         left_out: bool,
@@ -128,7 +130,7 @@ class Baselines:
         places = _places(sequences, rows, self.target)
         by_target = each[places]
         model = Ridge(alpha=1.0, solver="sparse_cg")
-        targets = wanted[places]
+        targets = wanted_columns(self.target, encoded[places])
         model.fit(counts, targets, sample_weight=by_target)
         self.weight = model.coef_.reshape(targets.shape[1], -1).T
         self.bias = np.atleast_1d(model.intercept_)
@@ -169,6 +171,15 @@ def wanted_columns(target: Target, encoded: np.ndarray) -> np.ndarray:
     if target.head == "continuous":
         return np.asarray(encoded, dtype=np.float64).reshape(len(encoded), -1)
     return 2.0 * proportions(target, encoded) - 1.0
+
+
+def _mean_columns(target: Target, encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of encoded targets as columns."""
+    if target.head != "multiclass":
+        return np.asarray(np.average(wanted_columns(target, encoded), axis=0, weights=weights))
+    assert isinstance(target.n_outputs, int)
+    counts = np.bincount(encoded, weights=weights, minlength=target.n_outputs)
+    return np.asarray((2.0 * counts - weights.sum()) / weights.sum())
 
 
 def agreement(

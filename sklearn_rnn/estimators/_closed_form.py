@@ -18,7 +18,14 @@ import torch
 from ..sequences import Sequences
 from ..training import Batch, FlatStorage, RidgeProblem, cpu_threads, run_rows
 from ._overlap import recordings
-from ._readout import copies, difference_scale, log_losses, proportions, sample_of_rows
+from ._readout import (
+    copies,
+    difference_scale,
+    label_losses,
+    log_losses,
+    proportions,
+    sample_of_rows,
+)
 from ._targets import Target
 
 UNITS = 100
@@ -39,6 +46,11 @@ AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
 _SOLVE_ON = 2000
 # Of recordings cut into more, at least so many that were held out are among these, to be left out.
 _JUDGE_ON = 100
+# Left-out predictions of so many numbers choose penalties, gains and shares of the readouts: where
+# there are many labels, those of some of the sequences.
+_CHOOSE_ON, _FEWEST_TO_CHOOSE = 2**18, 200
+# A log loss that leaves a recurrence nothing to gain: the right label at a probability of .995.
+_NO_LOSS = 0.005
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
 
@@ -151,8 +163,15 @@ class ClosedForm:
             groups=copies(self.storage.sequences, rows),
             apart=apart,
         )
-        solved = [self._solve_one(problem, rows, shares) for shares in self._readouts().values()]
-        mix = self._mix([left_out for *_, left_out, _ in solved], rows)
+        most = max(_FEWEST_TO_CHOOSE, _CHOOSE_ON // path.weight.shape[1])
+        judged = None
+        if len(rows) > most and apart is None:
+            judged = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
+        solved = [
+            self._solve_one(problem, rows, shares, judged) for shares in self._readouts().values()
+        ]
+        some = slice(None) if judged is None else judged
+        mix = self._mix([left_out[some] for *_, left_out, _ in solved], rows[some])
         weight, bias, _, levelled = (
             sum(m * part for m, part in zip(mix, parts, strict=True))
             for parts in zip(*solved, strict=True)
@@ -184,11 +203,16 @@ class ClosedForm:
         return found
 
     def _solve_one(
-        self, problem: RidgeProblem, rows: np.ndarray, shares: dict[str, float]
+        self,
+        problem: RidgeProblem,
+        rows: np.ndarray,
+        shares: dict[str, float],
+        judged: np.ndarray | None,
     ) -> tuple[np.ndarray, ...]:
         """Solve one readout; return weight, bias and left-out predictions, as raw outputs.
 
-        The last are those at the level of all samples.
+        The last are those at the level of all samples. Those of the `judged` among the rows choose
+        penalty and gain, or all.
         """
         # However many features a kind has, it counts as its share. A few static features beside
         # thousands of states would hardly count: they count as one half of all that is read out.
@@ -196,13 +220,43 @@ class ClosedForm:
         blocks = self.network.path.blocks
         emphasis = [np.sqrt(_TOTAL * shares.get(k, 0.0) / size) for k, size in blocks.items()]
 
-        def losses(left_out: np.ndarray) -> list[float]:
-            return [self._loss(g * left_out, self.encoded[rows], rows) for g in self._gains()]
+        some = slice(None) if judged is None else judged
+        gains, rows = self._gains(), rows[some]
+        place = len(gains) // 2
 
-        solution = problem.solve(lambda left_out: min(losses(left_out)), emphasis=emphasis)
-        gain = float(self._gains()[int(np.argmin(losses(solution.left_out)))])
+        def loss(left_out: np.ndarray) -> float:
+            nonlocal place
+            place, least = self._least_loss(left_out, rows, place)
+            return least
+
+        solution = problem.solve(loss, emphasis=emphasis, judged=judged)
+        loss(solution.left_out[some])
+        gain = float(gains[place])
         parts = solution.weight, solution.bias, solution.left_out, solution.levelled
         return tuple(gain * part for part in parts)
+
+    def _least_loss(self, raw: np.ndarray, rows: np.ndarray, start: int) -> tuple[int, float]:
+        """Return the place of the best gain for raw outputs, and the loss with it.
+
+        A loss is convex in the gain: from where the last one was best, it is a few steps downhill.
+        """
+        gains = self._gains()
+        found: dict[int, float] = {}
+
+        def loss(place: int) -> float:
+            if not 0 <= place < len(gains):
+                return np.inf
+            if place not in found:
+                found[place] = self._loss(gains[place] * raw, self.encoded[rows], rows)
+            return found[place]
+
+        place = start
+        while loss(place + 1) < loss(place):
+            place += 1
+        # Of gains that are as good, the first.
+        while place and loss(place - 1) <= loss(place):
+            place -= 1
+        return place, loss(place)
 
     def _mix(self, left_out: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
         """Return the readouts' shares: equal ones, unless others do clearly better.
@@ -232,11 +286,30 @@ class ClosedForm:
 
     def _left_out_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return what the path answers to rows that it was solved without."""
+        known = np.array([row in self.left_out for row in rows.tolist()], dtype=bool)
+        if known.all():
+            kind = self.network.path.bias.cpu().numpy().dtype
+            return np.stack([self.left_out[row] for row in rows.tolist()]).astype(kind)
         solved = self._run(self.storage, rows)
-        for i, row in enumerate(rows.tolist()):
-            # The readout has seen this row, unless it was solved without it.
-            solved[i] = self.left_out.get(row, solved[i])
+        # The readout has seen these rows, and was solved without each as well.
+        for i in np.flatnonzero(known):
+            solved[i] = self.left_out[int(rows[i])]
         return solved
+
+    def leaves_nothing(self, rows: np.ndarray) -> bool:
+        """Tell whether not even a recurrence without any loss on rows would be clearly better.
+
+        Of labels, it is enough that next to no loss is left.
+        """
+        losses = self._losses(self._left_out_rows(rows), self.encoded[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        error = self._strictly(len(rows)) * losses.std() / np.sqrt(len(rows))
+        least = 0.0 if self.target.head == "continuous" else _NO_LOSS
+        return bool(np.average(losses, weights=weights) <= max(error, least))
+
+    def _strictly(self, n_rows: int) -> float:
+        """Return by how many standard errors of so many rows a larger share has to be better."""
+        return self.strictness * max(1.0, np.sqrt(30.0 / n_rows))
 
     def judged(self, rows: np.ndarray) -> np.ndarray:
         """Return those rows to which :meth:`solve` knows an answer without them.
@@ -288,7 +361,7 @@ class ClosedForm:
         )
         means = np.average(losses, axis=1, weights=weights)
         best = int(np.argmin(means))
-        strictness = self.strictness * max(1.0, np.sqrt(30.0 / len(encoded)))
+        strictness = self._strictly(len(encoded))
         differences = losses - losses[best]
         errors = differences.std(axis=1) / np.sqrt(len(encoded))
         share = self.shares[int(np.argmax(means <= means[best] + strictness * errors))]
@@ -335,4 +408,6 @@ class ClosedForm:
         """Return each sequence's log loss, or squared error in standardised units."""
         if self.target.head == "continuous":
             return ((raw - self._readout_targets(encoded)) ** 2).mean(axis=1)
+        if self.target.head == "multiclass":
+            return label_losses(raw, encoded)
         return log_losses(self.target, raw, proportions(self.target, encoded))

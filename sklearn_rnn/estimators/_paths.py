@@ -27,6 +27,8 @@ from ._targets import Target
 MIXING: dict[str | None, float] = {"reservoir": 0.2, "ngrams": 0.1}
 MOST: dict[str | None, float] = {"reservoir": 1000.0, "ngrams": np.inf}
 FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
+#: Where no recurrence could get a share, it trains for one in so many of the epochs.
+SETTLED = 10
 
 
 class PathsMixin:
@@ -35,6 +37,8 @@ class PathsMixin:
     reservoir: str | bool
     ngrams: str | bool
     loss: Any
+    max_epochs: int | str
+    warm_start: bool
     _target: Target
     _path_alone: bool
     net_: Any
@@ -140,6 +144,17 @@ class PathsMixin:
             weighing = self._form(data, storage)
             share = weighing.share_from_set(data.sequences, data.encoded, data.weights)
         self.net_.module_.recurrence_share.fill_(share)
+
+    def _is_settled(self, data: FitData, closed: ClosedForm) -> bool:
+        """Tell before it trains that the recurrence gets no share, whatever it learns."""
+        return (
+            data.path == "reservoir"
+            and self.max_epochs == "auto"
+            and not self.warm_start
+            and data.held_out is None
+            and data.kept is not None
+            and closed.leaves_nothing(data.kept)
+        )
 
     def _weigh_paths(self, data: FitData, closed: ClosedForm | None) -> None:
         """Decide the share of the recurrence on what it has not seen."""

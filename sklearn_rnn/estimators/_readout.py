@@ -50,6 +50,13 @@ def log_losses(target: Target, raw: np.ndarray, wanted: np.ndarray) -> np.ndarra
     return losses
 
 
+def label_losses(raw: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return each row's log loss of raw outputs for one label a row, as `log_losses` does."""
+    shifted = raw - raw.max(axis=1, keepdims=True)
+    own = shifted[np.arange(len(raw)), labels]
+    return np.asarray(np.log(np.exp(shifted, out=shifted).sum(axis=1)) - own)
+
+
 def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
     """Return a digest of all that is known of each sequence: copies have the same.
 

@@ -56,7 +56,7 @@ class ReportMixin:
                 name = "training sequences that the recurrence has not seen"
             self.report_ = judged(
                 baselines,
-                wanted_columns(self._target, data.encoded)[both],
+                wanted_columns(self._target, data.encoded[both]),
                 np.stack([unseen[row] for row in both]),
                 np.concatenate([found[names[row]] for row in both]),
                 np.ones(len(both)) if weights is None else weights[both],

@@ -28,6 +28,7 @@ from ..sequences import (
     check_X,
     kept_if_interrupted,
     public_module,
+    refuse_long_table,
     require_in_step,
 )
 from ..sequences._alignment import labels_as_parts
@@ -382,6 +383,7 @@ class ReservoirPredictor(BaseReservoir):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_long_table(X, y)
         self._check_alpha()
         sequences = self._read(X, reset=reset)
         y, sample_weight = align_targets(X, y, sample_weight)

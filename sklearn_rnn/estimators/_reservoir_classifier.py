@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
 from ..sequences._sklearn import StrOptions, _fit_context
 from ..sequences._values import unmasked
+from ._class_weight import times_class_weight
 from ._labels import LabelsMixin
 from ._log_odds import log_odds
 from ._reservoir_base import ReservoirPredictor
@@ -162,8 +162,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             return each, by_target
         if self._target.per_step:
             labels = np.concatenate([np.asarray(row).reshape(-1) for row in y])
-            return each, by_target * compute_sample_weight(self.class_weight, labels)
-        by_target = by_target * compute_sample_weight(self.class_weight, y)
+            return each, times_class_weight(by_target, self.class_weight, labels)
+        by_target = times_class_weight(by_target, self.class_weight, y)
         # A class of weight zero teaches nothing.
         return np.where(by_target > 0, each, 0.0), by_target
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import Sequences
+from ..sequences._dates import refuse_dates
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
 from ..training import TrainingNet, cpu_threads
@@ -93,7 +94,8 @@ class SequenceStream:
     """One sequence on its way through a fitted model; made by an estimator's ``stream()``.
 
     It holds what the steps so far came to, and not the steps. It can be pickled, together with
-    the model, and goes on where it was. Fitting the estimator anew does not change it.
+    the model, and goes on where it was. It holds what it began with: whatever the estimator learns
+    afterwards, by ``fit``, a warm start or ``partial_fit``, does not change it.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ class SequenceStream:
     """
 
     def __init__(self, model: Any, static: Any = None) -> None:
-        # A model that is fitted on gets another net; this keeps the one of now.
+        # A model that goes on learning works on copies; this keeps the objects of now.
         self._model = object.__new__(type(model))
         self._model.__dict__.update(model.__dict__)
         self._static = self._read_static(static)
@@ -321,6 +323,7 @@ class SequenceStream:
                 )
             static = [static[key] for key in names]
         values = list(np.asarray(static, dtype=object).ravel())
+        refuse_dates(np.array(values, dtype=object), "static")
         if len(values) != size:
             raise ValueError(f"static must have {size} entries; got {len(values)}.")
         categories = schema.static_categories or (None,) * size

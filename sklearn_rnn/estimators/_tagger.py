@@ -214,7 +214,7 @@ class SequenceTagger(BaseRNN):
         },
         "decoder": [StrOptions({"auto", "crf", "softmax"})],
         "constraints": [StrOptions({"auto"}), None],
-        "ignore_label": "no_validation",
+        "ignore_label": [object],
         "character_size": [Interval(Integral, 0, None, closed="left")],
         "word_dropout": [Interval(Real, 0, 1, closed="left")],
         "scoring": [_TagScores({"token_accuracy", "entity_f1"})],

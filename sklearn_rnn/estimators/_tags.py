@@ -11,6 +11,7 @@ import numpy as np
 
 from ..metrics._tagging import split_label
 from ..sequences import Sequences
+from ..sequences._frames import as_table, is_frame
 from ..sequences._values import is_missing, unmasked
 from ._targets import LabelTarget, Target
 
@@ -123,14 +124,13 @@ def _rows(y: Any) -> list[Any]:
     """Return the rows of y, whatever holds them."""
     if isinstance(y, Sequences) or isinstance(y, np.ndarray):
         return list(y)
-    if hasattr(y, "columns") and len(y.columns) in (1, 2) and not hasattr(y, "to_pylist"):
+    y = as_table(y)
+    if is_frame(y) and len(y.columns) in (1, 2):
         import narwhals as nw
 
         frame = nw.from_native(y, eager_only=True)
-        if len(frame.columns) == 1:
-            return list(frame.get_column(frame.columns[0]).to_list())
-        first, second = (frame.get_column(name).to_list() for name in frame.columns)
-        return list(zip(first, second, strict=True))
+        columns = [frame.get_column(name).to_list() for name in frame.columns]
+        return list(columns[0] if len(columns) == 1 else zip(*columns, strict=True))
     for name in ("to_pylist", "to_list", "tolist"):
         if not isinstance(y, (list, tuple)) and hasattr(y, name):
             return list(getattr(y, name)())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences._frames import column_role
+from ..sequences._frames import column_role, refuse_mixed
 from ..sequences._step_table import StepTable
 from ..sequences._values import FLOAT32_MAX, as_numbers, excess, is_missing
 from ._grid import Array
@@ -68,6 +68,7 @@ def make_schema(table: StepTable, past: Any, static: Any) -> Schema:
 def _describe(column: Any, name: Any) -> Column:
     """Find out whether a column holds numbers or categories."""
     role = column_role(column)
+    refuse_mixed(column, f"Column {name!r}")
     if role == "numeric":
         return Column(name)
     if role == "categorical":
@@ -118,7 +119,12 @@ def _encode(column: Column, series: Any, missing: bool) -> Array:
             )
         return np.array([np.nan if is_missing(c) else index.get(c, 0.0) for c in cells])
     if column_role(series) == "categorical":
-        raise ValueError(f"Column {name!r} held numbers in fit, and now holds {series.dtype}.")
+        refuse_mixed(series, f"Column {name!r}")
+        raise ValueError(
+            f"Column {name!r} held numbers in fit, and now holds {series.dtype}. Convert it to "
+            "numbers, as in fit."
+        )
+    refuse_mixed(series, f"Column {name!r}")
     numbers = as_numbers(series.to_numpy(), f"Column {name!r}").astype(np.float64)
     if not missing and np.isnan(numbers).any():
         raise _missing(int(np.argmax(np.isnan(numbers))), name)

@@ -24,6 +24,7 @@ from ..sequences import (
     kept_if_interrupted,
     public_module,
 )
+from ..sequences._frames import as_table
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..sequences._step_table import StepTable, split_targets
@@ -479,7 +480,7 @@ class SequenceForecaster(
 
     def _read_rows(self, X: Any, y: Any) -> tuple[StepTable, np.ndarray, bool]:
         """Read X and y; return the table, the targets, and whether X was a bare array."""
-        given = X
+        X = given = as_table(X)
         if X is None and y is not None:
             X, y = split_targets(y, id_col=self.id_col, time_col=self.time_col)
         bare = False

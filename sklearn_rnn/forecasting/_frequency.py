@@ -6,6 +6,7 @@ pandas, where times are read.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,13 @@ def make_grid(times: Any, series: Array, freq: Any) -> Grid:
     if kind == "number":
         return _number_grid(np.asarray(times), series, freq)
     if kind == "duration":
-        return _duration_grid(times, series, freq)
+        return replace(_duration_grid(times, series, freq), resolution=times.unit)
     zone = None if times.tz is None else str(times.tz)
     if freq is not None:
-        return _asked_grid(times, freq, zone)
+        return replace(_asked_grid(times, freq, zone), resolution=times.unit)
     grid = _inferred_grid(times, series, zone)
     _check_share(grid, times, series)
-    return grid
+    return replace(grid, resolution=times.unit)
 
 
 def _within(numbers: Array, series: Array) -> Array:

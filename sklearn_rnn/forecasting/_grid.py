@@ -45,6 +45,8 @@ class Grid:
         Whether numbers are integers.
     snaps : bool, default=False
         Whether times between the steps belong to the step before them.
+    resolution : {"s", "ms", "us", "ns"}, default="us"
+        Resolution in which dates and durations are given back: that of the training rows.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Grid:
     offset: int = 0
     whole: bool = True
     snaps: bool = False
+    resolution: str = "us"
 
     # ---------------------------------------------------------------- there
 
@@ -141,7 +144,18 @@ class Grid:
     # ---------------------------------------------------------------- and back
 
     def times(self, places: Array) -> Any:
-        """Return the times of places as a pandas Index."""
+        """Return the times of places as a pandas Index, in the resolution of the training rows."""
+        index = self._times(places)
+        if self.resolution == "us" or not hasattr(index, "as_unit"):
+            return index
+        try:
+            found = index.as_unit(self.resolution)
+        except (OverflowError, ValueError):  # nanoseconds end in 2262
+            return index
+        return found if bool((found == index).all()) else index
+
+    def _times(self, places: Array) -> Any:
+        """Return the times of places as a pandas Index, dates and durations in microseconds."""
         import pandas as pd
 
         places = np.asarray(places, dtype=np.int64)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..metrics._scale import naive_scale
 from ..sequences import all_or_nothing, check_weights
-from ..sequences._frames import column_role
+from ..sequences._frames import as_table, column_role
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import StepTable, split_targets
@@ -63,8 +63,9 @@ class ForecastOutputMixin:
         Parameters
         ----------
         X : frame, pandas index or array of shape (n_rows, n_features)
-            Rows with times, and with ids where fit had them, in any order. Past-only covariates
-            need not be there. Arrays without time are rows of training where they equal them,
+            Rows with times, and with ids where fit had them, in any order, as are columns that have
+            names. Columns that fit did not have are refused; past-only covariates need not be
+            there. Arrays without time are rows of training where they equal them,
             and else follow on.
 
         Returns
@@ -296,9 +297,7 @@ class ForecastOutputMixin:
             values, _, _ = read_y(y, None, self)
             table = StepTable(len(values), None, None, {})
         else:
-            table, bare = read_X(X, self, fitting=False)
-            if bare and self._history.clock is not None:
-                table = read_clock(table, self._history.clock, self._history.grid)
+            table, _ = self._table(X)
             values, _, _ = read_y(y, table.n_rows, self)
             table = times_of_y(table, X, y, self)
         if values.shape[1] != len(self.target_names_):
@@ -408,6 +407,7 @@ class ForecastOutputMixin:
 
     def _table(self, X: Any) -> tuple[StepTable, bool]:
         """Read X after fit."""
+        X = as_table(X)
         table, bare = read_X(X, self, fitting=False)
         self._check_names(X, table, bare)
         if bare and self._history.clock is not None:
@@ -415,14 +415,23 @@ class ForecastOutputMixin:
         return table, bare
 
     def _check_names(self, X: Any, table: StepTable, bare: bool) -> None:
-        """Compare column names with those of fit; past-only columns may be left out."""
-        names = getattr(self, "feature_names_in_", None)
+        """Refuse columns that fit did not have; their order is free, past-only ones may lack."""
         if bare:
             _check_feature_names(self, X, reset=False)
-        elif names is not None and hasattr(X, "columns"):  # an index of times has none
-            known = {column.name for column in self._history.schema.known}
-            if len(X.columns) == len(names) or not known <= set(table.columns):
-                _check_feature_names(self, X, reset=False)
+            return
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not hasattr(X, "columns"):  # an index of times has none
+            return
+        unseen = [name for name in table.columns if name not in names]
+        if unseen or not {column.name for column in self._history.schema.known} <= set(
+            table.columns
+        ):
+            _check_feature_names(self, X, reset=False)
+        if unseen:
+            raise ValueError(
+                "The feature names should match those that were passed during fit. Feature names "
+                f"unseen at fit time: {unseen}. Drop them from X."
+            )
 
     def _forecast_table(self, table: StepTable) -> tuple[Array, Array]:
         """Return point forecasts (n, K) and quantiles (n, K, Q) of the rows of a table."""

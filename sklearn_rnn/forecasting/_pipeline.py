@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Versioned, all_or_nothing
+from ..sequences._frames import as_table
 from ..sequences._sklearn import _check_feature_names
 from ..sequences._step_table import read_step_table
 from ..sequences._values import unmasked
@@ -117,6 +118,8 @@ class KeepTime(
         covariates, kept = self._split(X)
         if covariates is None:
             return X
+        if set(covariates.columns) == set(self._covariates):
+            covariates = covariates[self._covariates]  # names are there: the order is free
         return self._put_back(self.transformer_.transform(covariates), covariates, kept)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -153,7 +156,9 @@ class KeepTime(
 
     def _begin(self, X: Any) -> tuple[Any, Any]:
         """Make the transformer, note the columns, and split X."""
+        X = as_table(X)
         covariates, kept = self._split(X)
+        self._covariates = [] if covariates is None else list(covariates.columns)
         self.transformer_ = clone(self.transformer)
         if hasattr(self.transformer_, "set_output"):
             self.transformer_.set_output(transform="pandas")
@@ -184,7 +189,7 @@ class KeepTime(
         """Return covariates (or None) and the columns of id and time (or None) as frames."""
         import pandas as pd
 
-        X = unmasked(X)
+        X = unmasked(as_table(X))
         if X is None or isinstance(X, pd.Index):
             return None, None
         if not is_table(X):

@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
-from ..sequences._frames import column_role, is_frame, is_series
+from ..sequences._frames import as_table, column_role, is_frame, is_series
 from ..sequences._step_table import StepTable, is_time_index, read_step_table
-from ..sequences._targets import refuse_dated_y, refuse_strings
+from ..sequences._targets import is_number, refuse_dated_y, refuse_strings
 from ..sequences._values import FLOAT32_MAX, excess, unmasked
 from ._grid import Array, Grid
 from ._history import Clock
@@ -29,14 +29,14 @@ def is_table(X: Any) -> bool:
     if is_frame(X) or isinstance(X, pd.Index) or is_series(X):
         return True
     pyarrow_batch = type(X).__name__ == "RecordBatch"
-    dates = getattr(getattr(X, "dtype", None), "kind", "") in "mM"
-    return pyarrow_batch or bool(dates)
+    dates = getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M")
+    return pyarrow_batch or dates
 
 
 def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
     """Return the table of `X`, and whether it is a bare array, without names and times."""
     id_col, time_col = estimator.id_col, estimator.time_col
-    X = unmasked(X)
+    X = unmasked(as_table(X))
     _refuse_no_rows(X, type(estimator).__name__)
     if is_table(X) or id_col is not None or time_col is not None or _has_dates(X):
         table = read_step_table(X, id_col=id_col, time_col=time_col)
@@ -46,6 +46,7 @@ def read_X(X: Any, estimator: Any, *, fitting: bool) -> tuple[StepTable, bool]:
                 f"{type(estimator).__name__}."
             )
         return table, False
+    _refuse_strings(X)
     array = check_array(
         X,
         dtype="numeric",
@@ -85,8 +86,28 @@ def _refuse_no_rows(X: Any, kind: str) -> None:
         )
 
 
+def _refuse_strings(X: Any) -> None:
+    """Refuse strings that are no numbers in an array of covariates, by row and column."""
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OUS":
+        return
+    try:
+        cells = np.asarray(X, dtype=object)
+    except ValueError:  # ragged: told by scikit-learn
+        return
+    for place, cell in enumerate(cells.flat):
+        if isinstance(cell, str) and not is_number(cell):
+            at = np.unravel_index(place, cells.shape)
+            raise ValueError(
+                f"X holds the string {str(cell)!r:.40} (row, column {tuple(map(int, at))}): could "
+                "not convert string to float. Convert the column; in a data frame a column of "
+                "strings is read as categories."
+            )
+
+
 def _has_dates(X: Any) -> bool:
-    """Tell whether an array of objects holds dates."""
+    """Tell whether a list or an array of objects holds dates."""
+    if isinstance(X, (list, tuple)) and len(X):
+        return any(hasattr(c, "year") for c in (X[0] if isinstance(X[0], (list, tuple)) else X[:1]))
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind != "O" or getattr(X, "ndim", 0) != 2 or not len(X):
         return False
@@ -150,7 +171,7 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
     names = None
-    y = unmasked(y)
+    y = unmasked(as_table(y))
     if is_frame(y):
         frame = nw.from_native(y, eager_only=True)
         if n_rows is not None:  # who and when is said by X, and compared with it elsewhere

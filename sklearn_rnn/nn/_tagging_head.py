@@ -83,7 +83,7 @@ class TaggingHead(Head):
         first = counts.cumsum(0) - counts
         tags = target if target.ndim == 1 else target[:, 0]
         emissions = raw[:, : self.n_tags]
-        of_rows_weight = None if weight is None else weight[first]
+        of_rows_weight: Tensor | None = None if weight is None else weight[first]
         labelled = tags >= 0
         if not bool(labelled.all()):
             if self.crf is None:
@@ -98,7 +98,7 @@ class TaggingHead(Head):
         else:
             padded, paths = pad(emissions, lengths), pad(tags, lengths)
             of_rows = -self.crf.log_likelihood(padded, paths, lengths)
-            if weight is None:
+            if weight is None or of_rows_weight is None:
                 total = of_rows.sum() / counts.sum()
             else:
                 mass = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)

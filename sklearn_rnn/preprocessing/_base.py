@@ -23,6 +23,7 @@ from ..sequences import (
     require_in_step,
 )
 from ..sequences._door import InputSchema
+from ..sequences._frames import as_table
 from ..sequences._memory import names_sizes
 from ..sequences._sklearn import _check_feature_names_in, _get_output_config
 from ..sequences._values import Array
@@ -57,7 +58,7 @@ def with_fit_task(fit: Callable) -> Callable:
     @with_callbacks
     @wraps(fit)
     def reported(self: Any, X: Any, y: Any = None) -> Any:
-        if isinstance(self, SequenceTransformer) and self._loses_labels(X):
+        if y is not None and isinstance(self, SequenceTransformer) and self._loses_labels(X):
             require_in_step(X, y, type(self).__name__)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -142,6 +143,7 @@ class SequenceTransformer(
             When X does not fit what was seen in `fit`; the message names the row or column.
         """
         check_is_fitted(self)
+        X = as_table(X)  # a lazy frame is collected once
         return self._give_back(self._transform(self._read(X, reset=False)), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -204,6 +206,7 @@ class SequenceTransformer(
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
         """Check X at the door and remember, on reset, how its columns were named."""
+        X = as_table(X)
         sequences = check_X(self, X, reset=reset)
         if reset:
             self._form_in = Form.of(X)

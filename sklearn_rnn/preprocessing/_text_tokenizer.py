@@ -21,8 +21,8 @@ from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
 from ._following import FollowingText
 from ._subwords import Subwords, train_subwords
-from ._texts import Row, Texts, read_texts
-from ._vocabulary import PAD, UNKNOWN, Vocabulary, join_rows
+from ._texts import Row, Texts, cut_times, join_rows, read_texts
+from ._vocabulary import PAD, UNKNOWN, Vocabulary
 from ._word_vectors import find_vectors
 from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
 
@@ -89,9 +89,8 @@ class TextTokenizer(
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
     times : column name, default=None
-        The column of a data frame that holds, beside lists of words or other events, lists with
-        their times: numbers, dates or durations. The estimator then knows how long ago the word
-        before was.
+        The column of a data frame that holds, beside lists of words, lists of their times: numbers,
+        dates or durations. The estimator then knows how long ago the word before was.
 
     Attributes
     ----------
@@ -158,9 +157,6 @@ empty.
     }
 
     feature_names_in_: Array
-
-    _vocabulary: Vocabulary
-    _character_vocabulary: Vocabulary | None
 
     def __init__(
         self,
@@ -253,9 +249,8 @@ empty.
             texts = self._remember(X)
         else:
             texts = self._read(X)
-            self._vocabulary = self._vocabulary.copy()
-            if self._character_vocabulary is not None:
-                self._character_vocabulary = self._character_vocabulary.copy()
+            known = {k: v.copy() for k, v in vars(self).items() if isinstance(v, Vocabulary)}
+            self.__dict__.update(known)
         self._streamed = True
         self._learn(texts)
         return self
@@ -570,17 +565,8 @@ empty.
             static=texts.static,
             static_names=texts.static_names,
             static_categories=texts.static_categories,
-            times=None if texts.times is None else self._cut_times(rows, texts.times),
+            times=cut_times(texts.times, rows, self.truncate),
         )
-
-    def _cut_times(self, rows: list[list[int]], times: list[Array]) -> Array:
-        """Join the times of what is left of each row; an empty one has its token at time 0."""
-        if self.truncate == "end":
-            kept = [clock[: len(row)] for row, clock in zip(rows, times, strict=True)]
-        else:
-            kept = [clock[len(clock) - len(row) :] for row, clock in zip(rows, times, strict=True)]
-        joined: Array = np.concatenate([clock if len(clock) else np.zeros(1) for clock in kept])
-        return joined
 
     def _words(self, texts: Texts) -> Iterator[list[str]]:
         """Yield the words of each row as `transform` sees them, one at least."""

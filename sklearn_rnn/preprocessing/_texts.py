@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from ..sequences import Sequences
 from ..sequences._frames import (
     as_series,
     as_table,
@@ -136,6 +138,19 @@ def _read_times(series: Any, rows: list[Row], name: Any) -> list[np.ndarray]:
     return found
 
 
+def cut_times(
+    times: list[np.ndarray] | None, rows: list[list[int]], truncate: str
+) -> np.ndarray | None:
+    """Join the times of what is left of each row; an empty one has its token at time 0."""
+    if times is None:
+        return None
+    kept = []
+    for clock, row in zip(times, rows, strict=True):
+        first = 0 if truncate == "end" else len(clock) - len(row)
+        kept.append(clock[first : first + len(row)] if len(clock) else np.zeros(1))
+    return np.concatenate(kept)
+
+
 def _holds_texts(series: Any) -> bool:
     """Tell whether a column holds strings, or lists of strings, and is no category."""
     dtype = series.dtype
@@ -206,3 +221,11 @@ def _no_text(number: int, row: Any, where: str) -> TypeError:
         f"Row {number}{where} is {row!r} ({type(row).__name__}), not a text; turn it into a string "
         "if it is meant as one."
     )
+
+
+def join_rows(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
+    """Build a container of tokens from rows of numbers."""
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(list(map(len, rows)), out=offsets[1:])
+    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
+    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

@@ -67,8 +67,8 @@ class ToSequences(
     Notes
     -----
     A long frame has more rows than samples: y needs one value for each id, in the order in which
-    the ids first appear, and scikit-learn's splitters must not cut the frame. For
-    cross-validation build the `Sequences` first, with `Sequences.from_long`.
+    the ids first appear or with the ids as its index, and scikit-learn's splitters must not cut
+    the frame. For cross-validation build the `Sequences` first, with `Sequences.from_long`.
 
     `set_output` has no effect: the result is always `Sequences`.
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
-from typing import Any
 
 import numpy as np
 
-from ..sequences import Sequences
 from ._stand_ins import StandIns
 
 PAD, UNKNOWN = 0, 1
@@ -96,11 +93,3 @@ class Vocabulary:
     def tokens(self) -> np.ndarray:
         """Return the tokens by their numbers."""
         return np.array(list(self.index), dtype=object)
-
-
-def join_rows(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequences:
-    """Build a container of tokens from rows of numbers."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(list(map(len, rows)), out=offsets[1:])
-    values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
-    return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)

@@ -6,10 +6,12 @@ from ._container import Sequences
 from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
+from ._long_tables import refuse_long_table
 from ._origin import origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
+    bounded_weights,
     check_classes,
     check_classification_y,
     check_consistent,
@@ -29,6 +31,7 @@ __all__ = [
     "RowReader",
     "Sequences",
     "Versioned",
+    "bounded_weights",
     "align",
     "align_targets",
     "all_or_nothing",
@@ -48,6 +51,7 @@ __all__ = [
     "public_module",
     "read_sequences",
     "refuse_masked",
+    "refuse_long_table",
     "release_pages",
     "require_in_step",
 ]

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._alignment import RowLabels, as_ids
+from ._alignment import RowLabels, align, as_ids
 from ._arrays import row_offsets, step_index
 from ._lexicon import Lexicon
 from ._rows import RowReader
@@ -82,6 +82,7 @@ class FlatSequences:
         self.id_name = None if ids is None else id_name
         self._rows = None
         self.times = None if times is None else check_times(times, self.offsets)
+        static = align(self, static, "static")
         self.static, self.static_names, self.static_categories = _check_static(
             static, static_names, static_categories, len(self)
         )

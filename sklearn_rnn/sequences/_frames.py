@@ -1,5 +1,6 @@
 """Data frames to the parts of a Sequences; imports narwhals, _values, _dates and _arrays."""
 
+import numbers
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -32,10 +33,20 @@ def is_frame(X: Any) -> bool:
 
 
 def as_table(X: Any) -> Any:
-    """Turn a pyarrow RecordBatch, which narwhals does not wrap, into a table; leave the rest."""
+    """Return what holds a table as a frame that narwhals wraps; leave the rest.
+
+    A RecordBatch of pyarrow becomes a table, and so does a dataset, read whole; a lazy frame of
+    polars is collected.
+    """
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is not None and isinstance(X, pyarrow.RecordBatch):
         return pyarrow.Table.from_batches([X])
+    datasets = sys.modules.get("pyarrow.dataset")
+    if datasets is not None and isinstance(X, (datasets.Dataset, datasets.Scanner)):
+        return X.to_table()
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        return X.collect()
     return X
 
 
@@ -119,15 +130,36 @@ def frame_roles(frame: Any) -> dict[Any, str]:
     return {name: column_role(wrapped.get_column(name)) for name in wrapped.columns}
 
 
-def refuse_dated_columns(frame: Any, of: str = "", remedy: str = REMEDY) -> None:
+def refuse_dated_columns(
+    frame: Any, of: str = "", remedy: str = REMEDY, *, roles: dict[Any, str] | None = None
+) -> None:
     """Refuse a frame of numbers with a column of dates, by name."""
     wrapped = _open_frame(frame)
-    for name, role in frame_roles(frame).items():
-        column = wrapped.get_column(name)
+    kinds = wrapped.schema
+    for name, role in (frame_roles(frame) if roles is None else roles).items():
         if role == "time":
-            raise no_number(f"Column {name!r}{of}", _kind_of_dates(column), remedy)
-        if column.dtype == nw.Object:
+            what = _kind_of_dates(wrapped.get_column(name))
+            raise no_number(f"Column {name!r}{of}", what, remedy)
+        if kinds[name] == nw.Object:
+            column = wrapped.get_column(name)
             refuse_dates(column.to_numpy(), f"Column {name!r}{of}", remedy=remedy)
+            refuse_mixed(column, f"Column {name!r}{of}")
+
+
+def refuse_mixed(series: "nw.Series[Any]", where: str) -> None:
+    """Refuse a column of objects in which a string stands among numbers, with the row."""
+    if series.dtype != nw.Object:
+        return
+    cells = series.to_list()
+    row = next((row for row, cell in enumerate(cells) if isinstance(cell, str)), None)
+    if row is None:
+        return
+    if any(isinstance(cell, numbers.Number) and not is_missing(cell) for cell in cells):
+        raise ValueError(
+            f"{where} holds the string {cells[row]!r:.40} in row {row} among numbers. Convert "
+            "the column, with pandas.to_numeric(..., errors='coerce') for instance, which makes "
+            "what is no number missing; or make all of it strings, if it holds categories."
+        )
 
 
 def _kind_of_dates(series: "nw.Series[Any]") -> Any:
@@ -137,10 +169,11 @@ def _kind_of_dates(series: "nw.Series[Any]") -> Any:
     return next((type(c).__name__ for c in series.to_list() if not is_missing(c)), series.dtype)
 
 
-def string_columns(frame: Any) -> list[Any]:
+def string_columns(frame: Any, *, roles: dict[Any, str] | None = None) -> list[Any]:
     """Name the scalar columns whose values are strings."""
     wrapped = _open_frame(frame)
-    categorical = [name for name, role in frame_roles(frame).items() if role == "categorical"]
+    roles = frame_roles(frame) if roles is None else roles
+    categorical = [name for name, role in roles.items() if role == "categorical"]
     return [
         name
         for name in categorical
@@ -286,15 +319,16 @@ def read_static(series: "nw.Series[Any]") -> tuple[Array, tuple[Any, ...] | None
             _kind_of_dates(series),
             "a static feature is a number or a category: convert the column, or name it as times",
         )
+    refuse_mixed(series, f"Column {series.name!r}")
     if role == "numeric":
-        numbers = as_numbers(series.to_numpy(), f"Column {series.name!r}").astype(np.float64)
-        beyond = np.abs(numbers) > FLOAT32_MAX
+        found = as_numbers(series.to_numpy(), f"Column {series.name!r}").astype(np.float64)
+        beyond = np.abs(found) > FLOAT32_MAX
         if beyond.any():
             row = int(np.argmax(beyond))
             raise ValueError(
-                f"Input X contains {excess(numbers[row])}: row {row}, column {series.name!r}."
+                f"Input X contains {excess(found[row])}: row {row}, column {series.name!r}."
             )
-        return numbers, None
+        return found, None
     cells = [None if is_missing(cell) else cell for cell in series.to_list()]
     known = {cell for cell in cells if cell is not None}
     labels = tuple(sorted(known, key=lambda cell: (type(cell).__name__, cell)))
@@ -463,24 +497,28 @@ def _long_target(
     series: "nw.Series[Any]", order: Array, offsets: Array, labels: list[Any]
 ) -> Array:
     """Return a column that is constant within each id, one value an id, as it would be in y."""
-    cells = series.to_list()
-    found = []
-    for label, start, stop in zip(labels, offsets[:-1], offsets[1:], strict=True):
-        own = [cells[row] for row in order[start:stop].tolist()]
-        if any(map(is_missing, own)):
+    seen: dict[Any, int] = {}
+    codes = np.array([seen.setdefault(cell, len(seen)) for cell in series.to_list()])[order]
+    values = list(seen)
+    missing = np.isin(codes, [code for code, value in enumerate(values) if is_missing(value)])
+    differs = codes != np.repeat(codes[offsets[:-1]], np.diff(offsets))
+    for wrong in (missing, differs):
+        if not wrong.any():
+            continue
+        place = int(np.argmax(wrong))
+        row = int(np.searchsorted(offsets, place, side="right")) - 1
+        if wrong is missing:
             raise ValueError(
-                f"id {label!r} has a row without a target (column {series.name!r} is null). Give "
-                "all rows of an id its target, or drop the id."
+                f"id {labels[row]!r} has a row without a target (column {series.name!r} is null). "
+                "Give all rows of an id its target, or drop the id."
             )
-        other = next((cell for cell in own if cell != own[0]), own[0])
-        if other != own[0]:
-            raise ValueError(
-                f"Target column {series.name!r} changes within id {label!r}, from {own[0]!r} to "
-                f"{other!r}; y has one value a sequence. For one target a step, build y by a "
-                f"from_long of its own, with channels=[{series.name!r}]."
-            )
-        found.append(own[0])
-    return np.asarray(found)
+        before, after = (values[codes[at]] for at in (offsets[row], place))
+        raise ValueError(
+            f"Target column {series.name!r} changes within id {labels[row]!r}, from {before!r} to "
+            f"{after!r}; y has one value a sequence. For one target a step, build y by a from_long "
+            f"of its own, with channels=[{series.name!r}]."
+        )
+    return np.asarray([values[code] for code in codes[offsets[:-1]].tolist()])
 
 
 def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:
@@ -489,6 +527,7 @@ def _long_channel(series: "nw.Series[Any]", name: Any) -> Array:
     if role == "time":
         remedy = "turn them into numbers, or name the column that says when as time="
         raise no_number(f"Column {name!r}", _kind_of_dates(series), remedy)
+    refuse_mixed(series, f"Column {name!r}")
     if role != "numeric" and series.dtype != nw.Boolean:
         raise ValueError(
             f"Column {name!r} ({series.dtype}) does not hold numbers. Name the columns to read "

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ._frames import _open_frame, column_role, is_frame
+from ._sklearn import _num_samples
 from ._values import Array, is_missing
 
 # Rows that are looked at, in so many blocks, and columns of an array or of a frame.
@@ -42,6 +43,7 @@ class _Column:
     n_values: int
     is_id: bool
     is_time: bool = False
+    is_text: bool = False
     in_index: bool = False
 
 
@@ -71,16 +73,17 @@ def long_table_advice(X: Any) -> str:
     what = f"column {own.name!r} repeats"
     if time is not None:
         what = f"column {time.name!r} starts anew for each value of column {own.name!r}"
-    return f"X looks like a long table, with one row a step: {what}. {_call(X, own, time)}"
+    call = _call(X, columns, own, time)
+    return f"X looks like a long table, with one row a step: {what}. {call}"
 
 
 def refuse_long_table(X: Any, y: Any) -> None:
     """Refuse a long table that comes with one target for each of its series."""
-    shape = getattr(X, "shape", None)
-    if shape is None or len(shape) != 2 or not hasattr(y, "__len__") or isinstance(y, (str, dict)):
+    try:
+        n_rows, n_targets = _num_samples(X), _num_samples(y)
+    except TypeError:
         return
-    n_rows, n_targets = int(shape[0]), len(y)
-    if not 1 < n_targets < n_rows:
+    if getattr(X, "ndim", 2) != 2 or not 1 < n_targets < n_rows:
         return
     table = _read(X, every=True)
     if table is None:
@@ -92,17 +95,23 @@ def refuse_long_table(X: Any, y: Any) -> None:
     order = np.argsort(own.codes, kind="stable")
     others = [column for column in columns if column is not own]
     time = next((c for c in others if _restarts(own, c, order, strict=not named)), None)
+    time = time or next((c for c in others if named and (c.in_index or _is_grid(own, c))), None)
     if time is None and np.count_nonzero(np.diff(own.codes)) != n_targets - 1:
         return
     raise ValueError(
         f"Found input variables with inconsistent numbers of samples: [{n_rows}, {n_targets}]. X "
         f"has {n_targets} different values of {own.name!r}, one for each target of y, and looks "
-        f"like a long table, with one row a step. {_call(X, own, time)}"
+        f"like a long table, with one row a step. {_call(X, columns, own, time)}"
     )
 
 
-def _call(X: Any, own: _Column, time: _Column | None) -> str:
+def _call(X: Any, columns: list[_Column], own: _Column, time: _Column | None) -> str:
     """Write the call that builds the sequences."""
+    if any(column.is_text for column in columns if column is not own):
+        gather = f"groupby({own.name!r}, sort=False).agg(list)"
+        if not nw.dependencies.is_pandas_dataframe(X):
+            gather = f"group_by({own.name!r}, maintain_order=True).agg(...)"
+        return f"Gather the rows of each {own.name!r} in lists, those of y too: X.{gather}."
     frame = "X"
     if not is_frame(X):
         frame = "pandas.DataFrame(X)"
@@ -219,7 +228,8 @@ def _column(name: Any, values: Array) -> _Column | None:
     found, codes = np.unique(values, return_inverse=True)
     dates = values.dtype.kind in "Mm"
     is_time = dates or (isinstance(name, str) and _TIME.fullmatch(name) is not None)
-    return _Column(name, codes.reshape(-1), len(found), is_id and not dates, is_time)
+    text = values.dtype.kind == "U"
+    return _Column(name, codes.reshape(-1), len(found), is_id and not dates, is_time, text)
 
 
 def _whole(values: Array) -> bool:

@@ -39,7 +39,8 @@ def read_sequences(X: Any) -> Sequences:
         - 3-D array (n, n_steps, n_channels). In dense arrays and scalar frames trailing steps at
           which every channel is NaN are padding and are cut, unless the whole row is NaN.
         - list, tuple or object array of arrays (n_steps_i,) or (n_steps_i, n_channels).
-        - pandas, polars or pyarrow frame with list columns: see `Sequences.from_frame`.
+        - pandas, polars or pyarrow frame with list columns: see `Sequences.from_frame`. A lazy
+          frame of polars is collected, a dataset of pyarrow read whole.
         - one column of lists: a Series of pandas or polars, or a pyarrow array.
         - Sequences: returned as it is.
 
@@ -276,8 +277,9 @@ def refuse_strings(X: Any) -> None:
     where = ""
     refuse_dates(X, "X")
     if is_frame(X):
-        refuse_dated_columns(X)
-        columns = string_columns(X)
+        roles = frame_roles(X)
+        refuse_dated_columns(X, roles=roles)
+        columns = string_columns(X, roles=roles)
         where = f"X holds strings in the columns {columns}" if columns else ""
     elif isinstance(X, np.ndarray):
         texts: Any = X.flat if X.dtype.kind == "O" else X.flat[:1] if X.dtype.kind in "US" else ()

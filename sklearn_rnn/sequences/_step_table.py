@@ -272,6 +272,7 @@ def split_targets(y: Any, *, id_col: Any = None, time_col: Any = None) -> tuple[
     """
     import pandas as pd
 
+    y = as_table(y)
     if isinstance(y, (pd.Series, pd.DataFrame)):
         named = [name for name in (id_col, time_col) if name is not None]
         if isinstance(y, pd.DataFrame) and named and set(named) <= set(y.columns):

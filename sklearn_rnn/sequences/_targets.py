@@ -1,18 +1,26 @@
-"""The checks of y and sample weights; imports narwhals, the container and _sklearn."""
+"""The checks of y and sample weights; imports the container and _sklearn."""
 
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from ._alignment import open_distinct
 from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
-from ._frames import as_series, column_role, is_frame, is_series, refuse_dated_columns
+from ._frames import (
+    as_series,
+    as_table,
+    column_role,
+    is_frame,
+    is_series,
+    refuse_dated_columns,
+    string_columns,
+)
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
 from ._values import Array, is_missing, unmasked
@@ -21,6 +29,9 @@ _DATED_Y = (
     "a target is a number: subtract a date and divide by a duration, as in "
     "(y - y.min()) / numpy.timedelta64(1, 's')"
 )
+
+# The largest weight lies between these; what weighs less than such a share of it counts as none.
+_LIGHTEST, _HEAVIEST = 1e-30, 1e30
 
 
 _ONE_HOT = (
@@ -49,9 +60,10 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = _as_array(unmasked(as_table(y)))
     _refuse_odd_labels(y)
-    _refuse_nan(y)
+    if isinstance(y, np.ndarray) or is_frame(y):
+        _refuse_nan(y)
     checked = _checked(
         y,
         accept_sparse="csr",
@@ -98,7 +110,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(y)
+    y = _as_array(unmasked(as_table(y)))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -106,6 +118,17 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
     checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
     return np.asarray(checked)
+
+
+def _as_array(y: Any) -> Any:
+    """Return lists of numbers as an array, which is looked at at once; leave the rest."""
+    if not isinstance(y, (list, tuple)):
+        return y
+    try:
+        array = np.asarray(y)
+    except ValueError:  # ragged
+        return y
+    return array if array.dtype.kind in "biuf" and array.ndim in (1, 2) else y
 
 
 def _refuse_missing(y: Any, estimator: Any) -> None:
@@ -119,7 +142,7 @@ def refuse_strings(y: Any) -> None:
     """Raise where a target that should be a number is a string, naming its column and row."""
     for column, cells in _text_columns(y):
         for row, cell in enumerate(cells):
-            if isinstance(cell, str) and not _is_number(cell):
+            if isinstance(cell, str) and not is_number(cell):
                 raise ValueError(
                     f"y holds strings{column} ({str(cell)!r:.40} in row {row}), which are no "
                     "numbers to predict. Convert them, or use a classifier if they are labels."
@@ -128,8 +151,8 @@ def refuse_strings(y: Any) -> None:
 
 def _text_columns(y: Any) -> list[tuple[str, Any]]:
     """Return the columns of y that may hold strings, and how a message names each."""
-    if is_frame(y):
-        frame = nw.from_native(y, eager_only=True)
+    frame = open_distinct(y)
+    if frame is not None:
         return [
             (f" in column {name!r}", frame.get_column(name).to_list())
             for name in frame.columns
@@ -159,7 +182,8 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     texts = np.array([[isinstance(cell, str) for cell in row] for row in columns], dtype=bool)
     if texts.all() or not texts.any():
         return
-    names = list(nw.from_native(y, eager_only=True).columns) if is_frame(y) else None
+    frame = open_distinct(y)
+    names = None if frame is None else list(frame.columns)
     places = [np.argwhere(texts)[0], np.argwhere(~texts)[0]]
     text, other = (
         f"{columns[row, column]!r} in row {row}"
@@ -176,21 +200,29 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     )
 
 
-def refuse_dated_y(y: Any) -> None:
-    """Raise where targets that should be numbers are dates or durations."""
+def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
+    """Raise where targets, or weights, that should be numbers are dates or durations."""
     if is_frame(y):
-        refuse_dated_columns(y, " of y", _DATED_Y)
+        refuse_dated_columns(y, f" of {name}", remedy)
+        for column in string_columns(y):
+            cells = open_distinct(y).get_column(column).to_list()
+            texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
+            if texts:
+                raise ValueError(
+                    f"Column {column!r} of {name} holds strings ({texts[0]!r:.40} in row "
+                    f"{cells.index(texts[0])}), which are no numbers. Convert or drop it."
+                )
         return
     if is_series(y):
         series = as_series(y)
         if column_role(series) == "time":
-            raise no_number("y", series.dtype, _DATED_Y)
+            raise no_number(name, series.dtype, remedy)
     if isinstance(y, (list, tuple)):
         try:
             y = np.asarray(y)
         except ValueError:  # of steps, and ragged: told row by row
             return
-    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, "y", remedy=_DATED_Y)
+    refuse_dates(np.asarray(y) if hasattr(y, "dtype") else y, name, remedy=remedy)
 
 
 def refuse_masked(y: Any, sample_weight: Any = None) -> None:
@@ -202,8 +234,15 @@ def refuse_masked(y: Any, sample_weight: Any = None) -> None:
         check_weights(sample_weight, len(sample_weight))
 
 
-def _refuse_nan(y: Any) -> None:
+def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
+    if is_frame(y):
+        frame = open_distinct(y)
+        for name in frame.columns:
+            _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
+        return
+    if is_series(y):
+        y = as_series(y).to_numpy()
     kind = getattr(getattr(y, "dtype", None), "kind", "")
     if isinstance(y, (list, tuple)):
         row = next((row for row, item in enumerate(y) if is_missing(item)), None)
@@ -215,12 +254,12 @@ def _refuse_nan(y: Any) -> None:
         return
     if row is not None:
         raise ValueError(
-            f"Input y contains NaN: row {row} has no target (NaN, None or masked). Drop the row "
-            "from X and y, or fill it."
+            f"Input y contains NaN: row {row}{column} has no target (NaN, None or masked). Drop "
+            "the row from X and y, or fill it."
         )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Tell whether a string is a number, which scikit-learn converts."""
     try:
         float(text)
@@ -404,13 +443,14 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
     Parameters
     ----------
     sample_weight : float, array-like of shape (n,) or None
-        Non-negative, finite and not all zero. A single number stands for every sample.
+        Not negative, not all zero, and at most 1e30. A single number stands for every sample.
     n : int
         Number of samples.
     """
     if sample_weight is None:
         return None
     sample_weight = unmasked(sample_weight)
+    refuse_dated_y(sample_weight, "sample_weight", "a weight is a number, not negative")
     if isinstance(sample_weight, (list, tuple, np.ndarray)) and np.ndim(sample_weight) == 1:
         gone = [row for row, weight in enumerate(sample_weight) if is_missing(weight)]
         if gone:
@@ -434,7 +474,27 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
         ) from error
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
-    return checked
+    return bounded_weights(checked, "sample_weight")
+
+
+def bounded_weights(weights: Array, name: str) -> Array:
+    """Refuse weights that single precision cannot square; what hardly weighs beside others is 0.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Not negative.
+    name : str
+        Opens the error message.
+    """
+    largest = float(weights.max(initial=0.0))
+    if largest and not _LIGHTEST <= largest <= _HEAVIEST:
+        raise ValueError(
+            f"{name} has {largest:g} as its largest weight, which should lie between "
+            f"{_LIGHTEST:g} and {_HEAVIEST:g}. Divide all weights by their mean."
+        )
+    nothing = weights < _LIGHTEST * largest
+    return np.where(nothing, 0.0, weights) if nothing.any() else weights
 
 
 def check_consistent(X: FlatSequences, y: Any, sample_weight: Any = None) -> None:

@@ -70,7 +70,8 @@ def unmask(data: Any) -> Array:
     if plain.dtype.kind in "biuf":
         return np.where(mask, np.nan, plain)
     if plain.dtype.kind in "OUS":
-        return np.where(mask, None, plain.astype(object))
+        plain = plain.astype(object)
+        plain[mask] = None
     return plain
 
 
@@ -104,6 +105,8 @@ def _holds_masked(items: Any) -> bool:
 
 def _objects_to_float(data: Array, where: str) -> Array:
     """Convert an object array of numbers and None to float64."""
+    if has_dates(data):
+        raise no_number(where, next(type(i).__name__ for i in data.flat if is_date(i)))
     for item in data.flat:
         if isinstance(item, (str, bytes)):
             raise ValueError(
@@ -112,8 +115,11 @@ def _objects_to_float(data: Array, where: str) -> Array:
             )
         if isinstance(item, (complex, np.complexfloating)):
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
-        if is_date(item):
-            raise no_number(where, type(item).__name__)
+        if isinstance(item, dict):
+            raise TypeError(
+                f"{where} holds dictionaries ({item!r:.60}); a step is a number, or an "
+                "array with one number a channel: [[step[name] for name in names] for step in row]."
+            )
     if data.ndim == 1 and len(data) and all(isinstance(item, np.ndarray) for item in data):
         # A cell (n_steps, n_channels) of a pandas column, as Arrow hands it over.
         if len({item.shape for item in data}) > 1:
@@ -150,6 +156,12 @@ def as_float(values: Array) -> Array:
 
 def as_tokens(values: Array, vocabulary_size: int, offsets: Array) -> Array:
     """Check that `values` are ints in [0, vocabulary_size); int32 and int64 are not copied."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        step = int(np.argmax(np.isnan(values).any(axis=1)))
+        raise ValueError(
+            f"Row {row_of(step, offsets)} has a token that is missing (NaN or masked): give what "
+            "is missing a token of its own, or drop the step."
+        )
     if values.dtype.kind not in "iu":
         raise ValueError(
             f"Tokens must be integers because vocabulary_size={vocabulary_size} is set; got dtype "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._container import Sequences
+from ._frames import as_table
 from ._values import Array
 
 _LISTS = (list, tuple, np.ndarray)
@@ -59,17 +60,34 @@ def read_words(X: Any) -> WordRows | None:
     """
     if isinstance(X, (str, bytes, dict, set)) or X is None:
         return None
+    X = as_table(X)
     if hasattr(X, "columns") or hasattr(X, "column_names"):
         return _from_frame(X)
     rows = _as_rows(X)
     if rows is None or not len(rows):
         return None
     first = next((row for row in rows if isinstance(row, _LISTS) and len(row)), None)
+    if first is not None:
+        _refuse_features(first[0])
     if first is None or not _starts_with_word(first):
         return None
     if isinstance(first[0], str):
         return WordRows([_words(row, number) for number, row in enumerate(rows)])
     return _from_tuples(rows, len(first[0]))
+
+
+def _refuse_features(step: Any) -> None:
+    """Refuse dictionaries, or lists, of features of a step, as sklearn-crfsuite takes them."""
+    listed = isinstance(step, list) and bool(step) and all(isinstance(item, str) for item in step)
+    if isinstance(step, dict) or listed:
+        raise TypeError(
+            f"Row 0: step 0 is a {type(step).__name__} of features ({step!r:.60}), as taggers "
+            "without a network read them. Give the words themselves, as in [['fly', 'to', 'Rome'], "
+            "...]: their characters, ends and neighbours are read from them. What is not in the "
+            "words goes beside them, in tuples (word, tag, number), or in a data frame whose "
+            "columns hold lists: {name: [[step[name] for step in row] for row in X] for name in "
+            "('word', 'tag')} makes one."
+        )
 
 
 def _as_rows(X: Any) -> list[Any] | None:
@@ -136,7 +154,7 @@ def _from_frame(X: Any) -> WordRows | None:
     for name in frame.columns:
         cells = [
             cell.tolist() if isinstance(cell, np.ndarray) else cell
-            for cell in frame[name].to_list()
+            for cell in frame.get_column(name).to_list()
         ]
         first = next((cell for cell in cells if cell is not None), None)
         if isinstance(first, (list, tuple)):

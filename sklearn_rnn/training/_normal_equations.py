@@ -327,6 +327,19 @@ def _factors(variance: np.ndarray, emphasis: np.ndarray | None) -> np.ndarray:
     return factors if emphasis is None else factors * emphasis
 
 
+def _smallest_penalty(gram: np.ndarray) -> float:
+    """Return the penalty below which rounding in a Gram matrix decides, and not the penalty."""
+    return float(np.finfo(np.float64).eps * np.trace(gram))
+
+
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve; where some samples outweigh all others nothing is known without them."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=1e-12)[0])
+
+
 class _Dual:
     """One unknown a sample: for fewer samples than features."""
 
@@ -356,6 +369,7 @@ class _Dual:
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the dual solution and the left-out predictions."""
+        alpha = max(alpha, _smallest_penalty(self.gram))
         if self.values is not None:
             inverse = 1 / (self.values + alpha)
             dual = (self.vectors * inverse) @ self.projected
@@ -416,6 +430,7 @@ class _Primal:
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the coefficients of standardised features and the left-out predictions."""
+        alpha = max(alpha, _smallest_penalty(self.gram))
         alone = len(self.bounds) == len(self.targets) + 1
         if self.values is not None:
             inverse = 1 / (self.values + alpha)
@@ -438,7 +453,7 @@ class _Primal:
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             here = slice(start, stop)
             hat = (half[here] @ half[here].T + 1 / self.mass) * self.weights[here]
-            without = np.linalg.solve(np.eye(stop - start) - hat, residual[here])
+            without = _solved(np.eye(stop - start) - hat, residual[here])
             left_out[here] = self.targets[here] - without
         return solved, left_out
 

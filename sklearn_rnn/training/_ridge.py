@@ -148,6 +148,7 @@ class RidgeProblem:
         *,
         emphasis: Sequence[float] | None = None,
         penalties: np.ndarray = PENALTIES,
+        judged: np.ndarray | None = None,
     ) -> RidgeSolution:
         """Solve at the penalty whose left-out predictions do best.
 
@@ -159,11 +160,15 @@ class RidgeProblem:
         ----------
         criterion : callable
             Takes left-out predictions (n_samples, n_targets) and returns what is to be small.
+            Those of the judged samples alone, if there are some.
         emphasis : sequence of float, default=None
             Factor of the standardised features of each block: the larger, the less their
             coefficients are penalised; 0 leaves a block out.
         penalties : ndarray, default=PENALTIES
             Candidates; on a tie the first is taken.
+        judged : ndarray of int, default=None
+            The samples whose left-out predictions choose the penalty; None means all. With `apart`
+            it has to be None.
 
         Returns
         -------
@@ -179,18 +184,27 @@ class RidgeProblem:
         values, vectors = np.linalg.eigh(gram + apart_by * (ones @ ones.T))
         values = np.clip(values, 0.0, None)
         projected = vectors.T @ (self.root * (self.targets - self.level))
+        some = None if judged is None else self.groups[judged]
+
+        def solved(penalty: float, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+            """Return the dual solution and the left-out predictions, of some rows or all."""
+            inverse = 1.0 / (values + penalty)
+            here = slice(None) if rows is None else rows
+            intercept = ones[here] / np.sqrt(apart_by + penalty)
+            dual = (vectors[here] * inverse) @ projected
+            residuals = self._residuals(vectors[here], inverse, dual, intercept)
+            return dual, self.targets[here] - residuals / self.root[here]
+
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
         for penalty in penalties:
-            inverse = 1.0 / (values + penalty)
-            dual = (vectors * inverse) @ projected
-            intercept = ones / np.sqrt(apart_by + penalty)
-            residuals = self._residuals(vectors, inverse, dual, intercept)
-            left_out = self.targets - residuals / self.root
-            value = criterion(left_out[self.groups])
+            dual, left_out = solved(penalty, some)
+            value = criterion(left_out[self.groups] if some is None else left_out)
             if best is None or value < best[0]:
                 best = (value, float(penalty), dual, left_out)
         assert best is not None, "there is at least one penalty"
         _, penalty, dual, left_out = best
+        if some is not None:
+            dual, left_out = solved(penalty, None)
         coefficients = np.zeros((len(self.scale), dual.shape[1]))
         for factor, block in zip(factors, self.blocks, strict=True):
             if factor:
@@ -209,7 +223,7 @@ class RidgeProblem:
         """Return what left-out predictions are off by, times the root weights."""
         if self.apart is None:
             diagonal = ((vectors**2) * inverse).sum(axis=1)[:, None] - intercept**2
-            return dual / np.maximum(diagonal, 1e-300)
+            return dual / np.maximum(diagonal, 1e-15 * diagonal.max() + 1e-300)
         found = np.empty_like(dual)
         for number in np.unique(self.apart):
             own = np.flatnonzero(self.apart == number)

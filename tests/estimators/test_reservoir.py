@@ -10,7 +10,7 @@ import torch
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
-from sklearn_rnn.estimators._closed_form import ClosedForm
+from sklearn_rnn.estimators._closed_form import _GAINS, ClosedForm
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,69 @@ def test_the_recurrence_takes_over_where_only_it_can_tell():
     alone = RNNRegressor(reservoir="only", random_state=0).fit(X[:300], y[:300])
     assert model.recurrence_share_ > 0
     assert model.score(X[300:], y[300:]) > alone.score(X[300:], y[300:])
+
+
+def test_where_nothing_can_be_gained_the_recurrence_trains_for_a_tenth():
+    X, y = load_basic_motions(return_X_y=True, subset="train")
+    model = RNNClassifier(4, random_state=0).fit(X, y)
+    assert model.recurrence_share_ == 0 and model.n_iter_ == 10 == len(model.loss_curve_)
+    # What the closed form answers does not change; who says how long is obeyed.
+    told = RNNClassifier(4, random_state=0, max_epochs=11).fit(X, y)
+    assert told.n_iter_ == 11 and told.recurrence_share_ == 0
+    np.testing.assert_array_equal(told.predict_proba(X), model.predict_proba(X))
+
+
+def test_only_a_loss_within_its_own_error_leaves_nothing():
+    closed = ClosedForm.__new__(ClosedForm)
+    closed.weights, closed.encoded = None, np.zeros(100)
+    closed._left_out_rows = lambda rows: rows
+
+    def leaves_nothing(losses, head="multiclass"):
+        closed.target = SimpleNamespace(head=head)
+        closed._losses = lambda *_: np.asarray(losses)
+        return closed.leaves_nothing(np.arange(len(losses)))
+
+    one = np.where(np.arange(100) == 7, 2.0, 0.0)
+    assert leaves_nothing(one) and leaves_nothing(one, "continuous")
+    assert not leaves_nothing(one + 0.05)
+    # Of fewer sequences more is asked.
+    assert leaves_nothing([2.0, 0.1, 0.5, 0.2, 0.1]) and not leaves_nothing([2.0, 0.1, 0.5] * 20)
+    assert leaves_nothing(np.full(100, 0.004)) and not leaves_nothing(np.full(100, 0.006))
+    assert not leaves_nothing(np.full(100, 0.004), "continuous")
+
+
+def test_of_many_labels_some_rows_choose_the_penalty(monkeypatch):
+    """Numbers of rows times labels are bounded; few labels are judged on all rows."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(150), 2)
+    X = rng.normal(size=(150, 12))[y] + 0.3 * rng.normal(size=(300, 12))
+    seen, plain = [], ClosedForm._loss
+
+    def watched(self, raw, encoded, rows):
+        seen.append(raw.shape)
+        return plain(self, raw, encoded, rows)
+
+    monkeypatch.setattr(ClosedForm, "_loss", watched)
+    whole = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    assert set(seen) == {(300, 150)}
+    monkeypatch.setattr("sklearn_rnn.estimators._closed_form._CHOOSE_ON", 2**15)
+    seen.clear()
+    some = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    assert set(seen) == {(2**15 // 150, 150)}
+    assert abs(some.report_.model_score - whole.report_.model_score) < 0.05
+
+
+@pytest.mark.parametrize("start", [0, 5, 12, 24])
+def test_the_best_gain_is_found_from_wherever_the_search_begins(start):
+    rng = np.random.default_rng(0)
+    closed = ClosedForm.__new__(ClosedForm)
+    closed.target, closed.weights = SimpleNamespace(head="multiclass", n_outputs=3), None
+    closed.encoded = rng.integers(0, 3, 60)
+    for scale in (1e-3, 0.05, 1.0, 50.0):
+        raw = scale * (np.eye(3)[closed.encoded] + 0.7 * rng.normal(size=(60, 3)))
+        losses = [closed._loss(gain * raw, closed.encoded, np.arange(60)) for gain in _GAINS]
+        found = closed._least_loss(raw, np.arange(60), start)
+        assert found == (int(np.argmin(losses)), min(losses))
 
 
 def test_weights_count(data):

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -251,3 +252,20 @@ def test_a_step_costs_the_same_after_many():
     stream.push(np.zeros((9000, 2)))
     stream.push(np.zeros(2))
     assert len(pickle.dumps(stream._stream.state())) < 1.5 * kept < 200_000
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_dates_are_times(zone):
+    clocks = [pd.date_range("2020-01-01", periods=len(x), freq="7h", tz=zone) for x in X]
+    data = Sequences.from_list(X, times=clocks)
+    model = fitted(X=data)
+    stream, other = model.stream(), model.stream()
+    for step, time in zip(X[0], clocks[0], strict=True):
+        stream.push(step, times=time)
+    other.push(X[0], times=clocks[0])
+    for one in (stream, other):
+        np.testing.assert_allclose(one.predict_proba(), model.predict_proba(data)[0], atol=1e-5)
+    with pytest.raises(ValueError, match="times must be finite"):
+        stream.push(X[0][0], times=pd.NaT)
+    with pytest.raises(TypeError, match="pushed steps holds dates"):
+        stream.push(clocks[0][:2], times=clocks[0][:2])

@@ -13,7 +13,7 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_rnn import Sequences, SequenceTagger
+from sklearn_rnn import RNNClassifier, Sequences, SequenceTagger
 from sklearn_rnn.metrics import entity_f1_score, token_accuracy_score
 from sklearn_rnn.preprocessing import TextTokenizer
 
@@ -409,3 +409,38 @@ def test_what_stands_in_the_place_of_labels_is_named():
     for y in (gone, list(gone), gone.tolist(), [row.astype(str) for row in gone]):
         with pytest.raises(ValueError, match="Row 2: .* missing, of step 1: .*ignore_label"):
             SequenceTagger(4, max_epochs=1).fit(X, y)
+
+
+def test_columns_without_names_hold_numbers_or_words():
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(size=length) for length in (3, 5, 4)] * 4
+    tags = [[int(value > 0) for value in row] for row in numbers]
+    for frame in (
+        pd.DataFrame({0: numbers, 1: numbers}),
+        pd.DataFrame({"a": numbers, "b": numbers}),
+        pl.DataFrame({"a": numbers, "b": numbers}),
+        pl.DataFrame({"a": numbers, "b": numbers}).to_arrow(),
+        pl.DataFrame({"a": numbers, "b": numbers}).to_arrow().to_batches()[0],
+    ):
+        for y in (tags, pd.DataFrame({0: tags}), pa.table({"t": tags})):
+            tagger = SequenceTagger(8, max_epochs=2, random_state=0).fit(frame, y)
+            assert [len(row) for row in tagger.predict(frame)] == [len(row) for row in tags]
+    words = pd.DataFrame({0: FLIGHTS, 1: [[1.0] * len(row) for row in FLIGHTS]})
+    tagger = SequenceTagger(8, max_epochs=2, random_state=0).fit(words, FLIGHT_TAGS)
+    assert len(tagger.predict(words)) == 20
+
+
+@pytest.mark.parametrize(
+    "features",
+    [lambda word: {"word": word, "long": len(word) > 3}, lambda word: [f"word={word}"]],
+)
+def test_features_of_words_are_told_how_to_become_words(features):
+    X = [[features(word) for word in row] for row in FLIGHTS]
+    tagger = SequenceTagger(4, max_epochs=1, random_state=0)
+    with pytest.raises(TypeError, match="step 0 is a (dict|list) of features .*Give the words"):
+        tagger.fit(X, FLIGHT_TAGS)
+    tagger.fit(FLIGHTS, FLIGHT_TAGS)
+    with pytest.raises(TypeError, match="of features"):
+        tagger.predict(X)
+    with pytest.raises((TypeError, ValueError), match="Row 0"):
+        RNNClassifier(4).fit(X, [0, 1] * 10)

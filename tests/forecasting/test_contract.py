@@ -1,16 +1,21 @@
 """One row is one step: forms of X and y, horizons, in-sample rows, panels, updates, pickles."""
 
+import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from pyarrow.dataset import dataset
 from series import daily, panel, quick, weekly
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 
+from sklearn_rnn import SequenceForecaster, make_forecast_pipeline
 from sklearn_rnn.exceptions import BaselineWarning
 
 Y = daily()
@@ -290,3 +295,70 @@ def test_not_fitted():
     with pytest.raises(NotFittedError):
         quick().forecast(3)
     assert not hasattr(quick(), "report_")
+
+
+def covariates():
+    index = pd.date_range("2020-01-01", periods=60)
+    noise = np.random.default_rng(0).normal(size=(60, 2))
+    X = pd.DataFrame({"day": index, "price": noise[:, 0], "promo": noise[:, 1]})
+    return X, np.sin(np.arange(60) / 3) + noise @ [1.0, -1.0]
+
+
+def forms_of(frame):
+    polars = pl.from_pandas(frame)
+    yield frame
+    yield polars
+    yield polars.to_arrow()
+    yield polars.lazy()
+    yield dataset(polars.to_arrow())
+
+
+def test_the_order_of_named_columns_is_free_and_unknown_ones_are_refused():
+    X, y = covariates()
+    model = SequenceForecaster(linear="only", horizon=10, time_col="day").fit(X[:50], y[:50])
+    later = X[50:]
+    wanted, ahead = model.predict(later), model.forecast(10, later)["forecast"]
+    for turned in forms_of(later[["promo", "day", "price"]]):
+        np.testing.assert_array_equal(model.predict(turned), wanted)
+        np.testing.assert_array_equal(model.forecast(10, turned)["forecast"], ahead)
+        assert model.score(turned, y[50:]) == model.score(later, y[50:])
+        assert len(copy.deepcopy(model).update(turned, y[50:]).observed()) == 60
+    for more in forms_of(later.assign(sales=1.0)):
+        for call in (model.predict, partial(model.forecast, 10), lambda X: model.update(X, y[50:])):
+            with pytest.raises(ValueError, match="unseen at fit time.*sales|sales"):
+                call(more)
+    with pytest.raises(ValueError, match="price"):
+        model.predict(later.drop(columns="price"))
+    pipeline = make_forecast_pipeline(StandardScaler(), clone(model)).fit(X[:50], y[:50])
+    found = pipeline.predict(later[["promo", "price", "day"]])
+    np.testing.assert_array_equal(found, pipeline.predict(later))
+
+
+@pytest.mark.parametrize("place", range(5), ids=["pandas", "polars", "Arrow", "lazy", "dataset"])
+def test_lazy_frames_and_datasets_are_read_whole(place):
+    X, y = covariates()
+    given = list(forms_of(X))[place]
+    model = SequenceForecaster(linear="only", horizon=5, time_col="day").fit(given, y)
+    assert list(model.feature_names_in_) == ["day", "price", "promo"]
+    np.testing.assert_allclose(model.predict(given), clone(model).fit(X, y).predict(X))
+    alone = SequenceForecaster(linear="only", horizon=5, time_col="day")
+    assert alone.fit(None, given).target_names_ == ["price", "promo"]
+
+
+def test_one_string_among_numbers_is_told_with_its_place():
+    X, y = covariates()
+    X = X.set_index("day")
+    for row in (0, 20):
+        mixed = X.astype(object)
+        mixed.iloc[row, 0] = "n/a"
+        with pytest.raises(ValueError, match=f"'price' holds the string 'n/a' in row {row} among"):
+            SequenceForecaster(linear="only").fit(mixed, y)
+        for bare in (mixed.to_numpy(), mixed.to_numpy().tolist()):
+            with pytest.raises(ValueError, match=rf"'n/a' \(row, column \({row}, 0\)\)"):
+                SequenceForecaster(linear="only").fit(bare, y)
+    fitted = SequenceForecaster(linear="only", horizon=5).fit(X, y)
+    with pytest.raises(ValueError, match="'n/a' in row 20 among"):
+        fitted.predict(mixed)
+    odd = np.where(np.arange(60) == 9, "oops", y.astype(object))
+    with pytest.raises(ValueError, match="'oops' in row 9"):
+        SequenceForecaster(linear="only").fit(X, odd)

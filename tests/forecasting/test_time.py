@@ -12,7 +12,7 @@ MONTHS = ["MS", "ME", "BME", "BMS", "QS", "QE", "QE-JAN", "YS", "YE", "2MS"]
 def split(index):
     """Return training and test part of a series on an index."""
     series = pd.Series(weekly(len(index)), index=index)
-    return series[:-14], series[-14:]
+    return series.iloc[:-14], series.iloc[-14:]
 
 
 def check(train, test, **keywords):
@@ -61,6 +61,29 @@ def test_numbers_and_durations():
             np.asarray(forecaster.forecast(14)["time"], dtype=float),
             np.asarray(test.index, dtype=float),
         )
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_come_back_in_the_resolution_in_which_they_came(unit):
+    for index in (
+        pd.timedelta_range("1h", periods=80, freq="30min"),
+        pd.date_range("2024-01-01", periods=80, freq="D"),
+        pd.date_range("2024-01-01", periods=80, freq="h", tz="Europe/Berlin"),
+        pd.date_range("2020-01-01", periods=80, freq="MS"),
+    ):
+        index = index.as_unit(unit)
+        train, test = split(index)
+        found = pd.Index(quick().fit(None, train).forecast(14)["time"])
+        assert found.dtype == index.dtype
+        assert (found == test.index).all()
+
+
+def test_forecasts_beyond_what_nanoseconds_hold():
+    index = pd.date_range("2100-01-01", periods=80, freq="YS").as_unit("ns")
+    found = pd.DatetimeIndex(
+        quick().fit(None, pd.Series(weekly(80), index=index)).forecast(90)["time"]
+    )
+    assert found[-1].year == 2269
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from series import daily, panel, quick, weekly
 from sklearn.base import clone
@@ -137,6 +138,51 @@ def test_X_and_y_at_different_times():
         quick().fit(X[:126], TRAIN.shift(1, freq="D"))
     with pytest.raises(ValueError, match=r"\[140, 126\]"):
         quick().fit(X, TRAIN)
+
+
+def test_X_and_y_of_different_series():
+    table = panel()
+    index = pd.MultiIndex.from_frame(table[["store", "day"]])
+    rows, y = pd.DataFrame(index=index), pd.Series(table.sales.to_numpy(), index=index)
+    fitted = quick().fit(rows, y)
+    others = y.sort_index(level="store", ascending=False, sort_remaining=False)
+    with pytest.raises(ValueError, match=r"different series: row 0 of X is of 's\d', that of y of"):
+        quick().fit(rows, others)
+    last = rows[-4:]
+    with pytest.raises(ValueError, match="different times: row 0 of X"):
+        fitted.score(last, y[-4:][::-1])
+    columns = quick(id_col="store", time_col="day")
+    with pytest.raises(ValueError, match="rows of X and y are of different series"):
+        columns.fit(table[["store", "day"]], others)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_y_that_says_whose_its_rows_are(library):
+    table = panel()
+    make = pl.from_pandas if library == "polars" else (lambda frame: frame)
+    model = quick(id_col="store", time_col="day")
+    rows, y = make(table[["store", "day"]]), make(table[["store", "day", "sales"]])
+    assert model.fit(rows, y).target_names_ == ["sales"]
+    mixed = make(table[::-1].sort_values("day", kind="stable")[["store", "day", "sales"]])
+    with pytest.raises(ValueError, match="rows of X and y are of different series"):
+        model.fit(rows, mixed)
+
+
+def test_rows_of_a_table_and_y_in_another_order():
+    table = panel().sample(frac=1, random_state=0)
+    ordered = table.sort_values(["store", "day"])
+    model = quick(id_col="store", time_col="day")
+    model.fit(ordered[["store", "day"]], ordered.sales)
+    model.fit(ordered[["store", "day"]], ordered.sales.to_numpy())
+    model.fit(ordered[["store", "day"]].reset_index(drop=True), ordered.sales.to_numpy())
+    with pytest.raises(ValueError, match=r"other labels than those of X: row 0.*y\.loc\[X\.index"):
+        model.fit(ordered[["store", "day"]], table.sales)
+    years = pd.DataFrame({"x": 1.0}, index=pd.RangeIndex(1900, 1960, name="year"))
+    y = pd.Series(np.sin(np.arange(60)), index=years.index)
+    quick().fit(years, y)
+    quick().fit(years, y.reset_index(drop=True))
+    with pytest.raises(ValueError, match="row 0 of X is 1900, that of y 1901"):
+        quick().fit(years, y.set_axis(years.index + 1))
 
 
 def test_y_that_cannot_be_used():

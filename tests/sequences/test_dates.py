@@ -10,7 +10,12 @@ import pytest
 
 from sklearn_rnn import ReservoirRegressor, SequenceForecaster, Sequences
 from sklearn_rnn.preprocessing import SequenceScaler, SlidingWindows, ToSequences
-from sklearn_rnn.sequences import check_regression_y, check_step_y, read_sequences
+from sklearn_rnn.sequences import (
+    check_regression_y,
+    check_step_y,
+    check_weights,
+    read_sequences,
+)
 
 STAMPS = pd.DatetimeIndex(np.arange(12) * 100_000 + 10**9, dtype="datetime64[s]")
 DATES = STAMPS.to_numpy().reshape(4, 3).astype("datetime64[ms]")
@@ -103,6 +108,12 @@ def test_dates_are_no_targets(y):
     if np.ndim(y) == 1:
         with pytest.raises(TypeError, match="dates or durations"):
             SequenceForecaster(linear="only").fit(None, y)
+
+
+def test_dates_are_no_weights():
+    for weights in (DATES[:, 0], DURATIONS[:, 0], pd.Series(STAMPS[:4]), list(STAMPS[:4])):
+        with pytest.raises(TypeError, match=r"sample_weight.* holds dates or durations"):
+            check_weights(weights, 4)
 
 
 def test_columns_and_steps_of_targets_with_dates_are_named():

@@ -6,8 +6,18 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import dataset
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 
-from sklearn_rnn.sequences import Sequences, describe_kind, read_sequences
+from sklearn_rnn import (
+    ReservoirClassifier,
+    ReservoirRegressor,
+    ReservoirTransformer,
+    SequenceTagger,
+)
+from sklearn_rnn.preprocessing import SequenceScaler, TextTokenizer
+from sklearn_rnn.sequences import Sequences, check_step_y, describe_kind, read_sequences
 
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
@@ -207,8 +217,6 @@ def test_odd_pandas_frames():
         read_sequences(mixed)
     with pytest.raises(ValueError, match="0 sample"):
         read_sequences(pd.DataFrame({"a": pd.Series([], dtype=object)}))
-    with pytest.raises(TypeError, match="lazy frame"):
-        read_sequences(pl.LazyFrame({"a": [[1.0]]}))
     with pytest.raises(TypeError, match="Column 'a' has dtype"):
         read_sequences(pl.DataFrame({"a": [{"x": 1}], "b": [[1]]}))
 
@@ -447,3 +455,119 @@ def test_parquet_and_back(tmp_path):
         np.testing.assert_array_equal(read.values, X.values)
         np.testing.assert_array_equal(read.times, X.times)
         np.testing.assert_array_equal(read.static, X.static)
+
+
+def with_target(values):
+    return long_table().append_column("label", pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([1, 0, 1, 0, 0], [1, 0]),
+        (["yes", "no", "yes", "no", "no"], ["yes", "no"]),
+        ([0.5, 2.0, 0.5, 2.0, 2.0], [0.5, 2.0]),
+        ([True, False, True, False, False], [True, False]),
+    ],
+)
+def test_the_target_of_a_long_frame(backend, values, wanted):
+    frame = backend(with_target(values))
+    options = {"id": "who", "time": "when", "static": ["city", "age"]}
+    X, y = Sequences.from_long(frame, target="label", **options)
+    assert y.tolist() == wanted and y.dtype.kind == np.asarray(wanted).dtype.kind
+    assert X.channel_names == ("x", "y") and X.ids.tolist() == ["b", "a"] and X.id_name == "who"
+    _, several = Sequences.from_long(frame, target=["label"], **options)
+    assert several.tolist() == [[value] for value in wanted]
+
+
+def test_a_target_that_is_no_target(backend):
+    options = {"id": "who", "channels": ["x"], "target": "label"}
+    with pytest.raises(ValueError, match=r"Target column 'label' changes within id 'a', from 0 to"):
+        Sequences.from_long(backend(with_target([1, 0, 1, 0, 2])), **options)
+    with pytest.raises(ValueError, match=r"id 'a' has a row without a target \(column 'label'"):
+        Sequences.from_long(backend(with_target([1, 0, 1, None, 0])), **options)
+    with pytest.raises(ValueError, match="The frame has no column 'label'"):
+        Sequences.from_long(backend(long_table()), **options)
+
+
+def test_a_table_of_static_features_is_aligned(backend):
+    frame = backend(long_table().select(["who", "when", "x"]))
+    table = pa.table({"who": ["c", "a", "b"], "age": [9, 8, 7], "city": ["Rome", "Bern", "Oslo"]})
+    read = Sequences.from_long(frame, id="who", time="when", static=backend(table))
+    assert read.static.tolist() == [[7, 1], [8, 0]]
+    assert read.static_names == ("age", "city")
+    assert read.static_categories == (None, ("Bern", "Oslo"))
+    indexed = table.to_pandas().set_index("who")
+    same = Sequences.from_long(frame, id="who", time="when", static=indexed)
+    assert same.equals(read)
+    rows = Sequences.from_list([[1.0], [2.0]], ids=["b", "a"], static=indexed)
+    assert rows.static.tolist() == read.static.tolist()
+    ages = indexed[["age"]]
+    made = Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["b", "a"])
+    assert made.static.tolist() == [[7], [8]]
+    with pytest.raises(ValueError, match="index of static does not match X.ids: static lacks 'z'"):
+        Sequences([1.0, 2.0], [0, 1, 2], static=ages.iloc[1:], ids=["z", "a"])
+    for lacking, message in (
+        (table.slice(1, 1), r"static has no row for the id 'b' \(1 of 2 ids\)"),
+        (pa.concat_tables([table, table]), "static has several rows for the id 'c'"),
+        (table.drop_columns("who"), "static has neither a column 'who' nor an index of ids"),
+        (table.select(["who"]), "static has no column beside the ids"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Sequences.from_long(frame, id="who", time="when", static=backend(lacking))
+
+
+LISTS = pl.DataFrame(
+    {"v": [[1.0, 2.0, 3.0], [4.0, 5.0], [6.0], [7.0, 8.0]], "s": [1.0, 2.0, 1.0, 0.0]}
+)
+LAZY = {
+    "lazy": lambda frame: frame.lazy(),
+    "a query": lambda frame: frame.lazy().filter(pl.lit(True)),
+    "dataset": lambda frame: dataset.dataset(frame.to_arrow()),
+    "scanner": lambda frame: dataset.dataset(frame.to_arrow()).scanner(),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("lazy", LAZY.values(), ids=LAZY)
+def test_lazy_frames_and_datasets_are_read_like_frames(lazy):
+    assert read_sequences(lazy(LISTS)).equals(read_sequences(LISTS))
+    assert Sequences.from_frame(lazy(LISTS), channels=["v"]).equals(
+        Sequences.from_frame(LISTS, channels=["v"])
+    )
+    y = [0, 1, 0, 1]
+    for model in (ReservoirRegressor(4, random_state=0), ReservoirTransformer(4, random_state=0)):
+        whole, read = (clone(model).fit(X, y) for X in (LISTS, lazy(LISTS)))
+        call = "predict" if hasattr(model, "predict") else "transform"
+        np.testing.assert_array_equal(getattr(read, call)(lazy(LISTS)), getattr(whole, call)(LISTS))
+        assert list(read.feature_names_in_) == ["v", "s"]
+    targets = lazy(pl.DataFrame({"y": y}))
+    with pytest.warns(DataConversionWarning):
+        assert ReservoirClassifier(4).fit(LISTS, targets).classes_.tolist() == [0, 1]
+    scaled = SequenceScaler().fit(lazy(LISTS)).transform(lazy(LISTS))
+    assert read_sequences(scaled).equals(SequenceScaler().fit_transform(read_sequences(LISTS)))
+    words = pl.DataFrame({"w": [["a", "b"], ["b"]]})
+    assert TextTokenizer().fit_transform(lazy(words)).lengths.tolist() == [2, 1]
+    tags = pl.DataFrame({"t": [["x", "y"], ["y"]]})
+    tagger = SequenceTagger(4, max_epochs=1).fit(lazy(words), lazy(tags))
+    assert tagger.classes_.tolist() == ["x", "y"]
+    long = pl.DataFrame({"id": [0, 0, 1], "t": [0.0, 1.0, 0.0], "v": [1.0, 2.0, 3.0]})
+    assert Sequences.from_long(lazy(long), id="id", time="t").lengths.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("kind", ["list_view", "large_list_view", "large_list", "list_"])
+def test_arrow_lists_of_every_layout_are_columns_of_lists(kind):
+    column = pa.array([[1.0, None, 3.0], [4.0, 5.0]], type=getattr(pa, kind)(pa.float64()))
+    table = pa.table({"v": column, "s": [1.0, 2.0]})
+    wanted = Sequences.from_list([[1.0, np.nan, 3.0], [4.0, 5.0]])
+    for X in (column, pa.chunked_array([column]), table.select(["v"])):
+        np.testing.assert_array_equal(read_sequences(X).values, wanted.values)
+    arrow = pd.arrays.ArrowExtensionArray(pa.chunked_array([column]))
+    cells = pd.DataFrame({"v": pd.Series(arrow)})
+    assert read_sequences(cells).lengths.tolist() == [3, 2]
+    assert read_sequences(table).static_names == ("s",)
+    assert read_sequences(column[1:]).values[:, 0].tolist() == [4, 5]
+    with pytest.raises(ValueError, match="Row 1 of X is missing"):
+        read_sequences(pa.array([[1.0], None], type=column.type))
+    steps = check_step_y(pa.array([[1.0, 2.0, 3.0], [4.0, 5.0]], type=column.type), wanted)
+    assert steps.values[:, 0].tolist() == [1, 2, 3, 4, 5]

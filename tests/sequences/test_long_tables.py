@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn import datasets
 
 from sklearn_rnn import ReservoirClassifier, RNNClassifier, Sequences, SequenceTagger
@@ -156,7 +157,6 @@ def test_windows_of_a_long_table():
     "estimator",
     [ReservoirClassifier(5), RNNClassifier(4, max_epochs=1), SequenceTagger(4, max_epochs=1)],
 )
-@pytest.mark.filterwarnings("ignore:X looks like a long table")
 def test_one_target_for_each_series_is_refused_by_name(estimator):
     labels = [0, 1] * 6
     for X, call in (
@@ -168,6 +168,29 @@ def test_one_target_for_each_series_is_refused_by_name(estimator):
         with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[180, 12\]") as of:
             estimator.fit(X, labels)
         assert call in str(of.value)
+
+
+def test_words_one_a_row():
+    words = LONG.assign(temp=np.where(LONG["temp"] > 0, "hot", "cold"))
+    model = SequenceTagger(4, max_epochs=1)
+    with pytest.raises(ValueError, match=r"X\.groupby\('machine', sort=False\)\.agg\(list\)"):
+        model.fit(words, words["temp"])
+    rows = words.groupby("machine", sort=False)[["temp"]].agg(list)
+    assert model.fit(rows, rows["temp"]).score(rows, rows["temp"]) > 0
+
+
+def test_shuffled_steps_with_one_target_for_each_series():
+    for X in (LONG, LONG.set_index(["machine", "second"])):
+        with pytest.raises(ValueError, match=r"\[180, 12\].*id='machine', time='second'"):
+            ReservoirClassifier(5).fit(X.sample(frac=1, random_state=0), [0, 1] * 6)
+
+
+def test_other_lengths_of_y_are_said_as_they_are():
+    X = np.random.default_rng(0).integers(0, 10, (60, 5))
+    for y in (np.arange(10), sparse.eye_array(10, format="csr"), [0, 1] * 5):
+        with pytest.raises(ValueError, match=r"inconsistent numbers of samples: .*60, .*10") as of:
+            ReservoirClassifier(5).fit(X, y)
+        assert "long table" not in str(of.value)
 
 
 def test_text_and_dates_in_a_long_table():

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -338,3 +339,48 @@ def test_labels_of_steps_that_are_none_are_refused_by_row_and_step():
         for other in (model, RNNClassifier(4)):
             with pytest.raises(ValueError, match=r"y\.argmax\(axis=-1\)"):
                 other.fit(X, labels)
+
+
+MIXED = pd.DataFrame({"grade": [1, 2, 1, 2], "kind": ["x", "y", "y", "x"]})
+
+
+@pytest.mark.parametrize(
+    "y", [MIXED, pl.DataFrame(MIXED.to_dict("list")), MIXED.astype({"kind": "category"})]
+)
+def test_columns_of_strings_and_numbers_are_named(y):
+    with pytest.raises(ValueError, match=r"'x' in row 0, column 'kind'; 1 in row 0, column 'grade"):
+        check_classification_y(y)
+    with pytest.raises(ValueError, match=r"y holds strings in column 'kind' \('x' in row 0\)"):
+        check_regression_y(y)
+
+
+def test_columns_without_names_are_counted():
+    y = MIXED.to_numpy(dtype=object)
+    with pytest.raises(ValueError, match=r"'x' in row 0, column 1; 1 in row 0, column 0"):
+        check_classification_y(y)
+    for given in (y, y.tolist()):
+        with pytest.raises(ValueError, match=r"y holds strings in column 1 \('x' in row 0\)"):
+            check_regression_y(given)
+    with pytest.raises(ValueError, match=r"y mixes strings and other labels: 'b' in row 2; 1 in"):
+        check_classification_y(np.array([1, 2, "b"], dtype=object))
+    with pytest.raises(ValueError, match=r"y holds strings \('b' in row 2\)"):
+        check_regression_y(np.array([1, 2, "b"], dtype=object))
+    assert check_regression_y(np.array(["1", "2.5"], dtype=object)).tolist() == [1.0, 2.5]
+
+
+def test_missing_targets_in_columns_of_every_library_are_told_by_row():
+    numbers = [0, 1, None, 1]
+    for y in (
+        pd.Series(numbers, dtype="Int64"),
+        pd.Series(numbers, dtype=float),
+        pl.Series(numbers),
+        pl.Series(numbers, dtype=pl.Float64),
+        pa.array(numbers),
+    ):
+        for check in (check_classification_y, check_regression_y):
+            with pytest.raises(ValueError, match="Input y contains NaN.*row 2 has no"):
+                check(y)
+    table = {"p": [1.0] * 4, "q": numbers}
+    for frame in (pl.DataFrame(table), pa.table(table)):
+        with pytest.raises(ValueError, match="row 2, column 'q', has no target"):
+            check_regression_y(frame)

@@ -132,3 +132,36 @@ def test_many_penalties_are_searched_coarse_to_fine(problem, monkeypatch):
     every = [sums.solve(error, alpha=a * mean) for a in module.PENALTIES]
     best = min(every, key=lambda s: error(s.left_out, s.targets, s.weights))
     assert found.alpha == pytest.approx(best.alpha)
+
+
+@pytest.mark.parametrize("max_rows", [0, 100])
+@pytest.mark.parametrize("folded", [1, 25, 512])
+def test_a_copy_is_added_to_and_the_original_stays(problem, max_rows, folded, monkeypatch):
+    monkeypatch.setattr(module, "_FOLDED", folded)
+    keys, features, targets, weights = problem
+    whole = summed(problem, portions=3, max_rows=max_rows).solve(error, alpha=2.0)
+    parts = [(keys[a : a + 20], features[a : a + 20], targets[a : a + 20], weights[a : a + 20])
+             for a in (0, 20, 40)]  # fmt: skip
+    first = NormalEquations(features.shape[1], targets.shape[1], max_rows=max_rows)
+    first.add(*parts[0])
+    before = first.solve(error, alpha=2.0)
+    second = first.copy()
+    second.add(*parts[1])
+    third = second.copy()
+    second.add(*parts[0])  # goes another way
+    third.add(*parts[2])
+    third.solve(error, alpha=2.0)  # solving changes nothing
+    found, again = third.solve(error, alpha=2.0), first.solve(error, alpha=2.0)
+    np.testing.assert_array_equal(found.weight, whole.weight)
+    np.testing.assert_array_equal(again.weight, before.weight)
+    np.testing.assert_array_equal(again.left_out, before.left_out)
+    assert len(first.blocks) == 20 and len(third.blocks) == 60
+
+
+def test_a_penalty_below_all_numbers_is_the_least_that_tells(problem, max_rows):
+    keys, features, targets, weights = problem
+    sums = NormalEquations(features.shape[1], targets.shape[1], max_rows=max_rows)
+    sums.add(keys, np.c_[features, features][:, : features.shape[1]], targets, weights)
+    found = sums.solve(error, alpha=1e-320)
+    assert np.isfinite(found.weight).all()
+    assert np.isfinite(found.left_out).all()

@@ -42,6 +42,23 @@ def test_emphasis_is_a_weaker_penalty(problem):
         assert np.all(found.weight[5:45] == 0) == (emphasis[1] == 0)
 
 
+def test_some_samples_may_choose_the_penalty(problem):
+    features, targets, weights = problem
+    made = RidgeProblem(features, targets, weights=weights, groups=np.arange(20) // 2)
+    judged, seen = np.array([1, 4, 13]), []
+
+    def nearest(left_out):
+        seen.append(left_out)
+        return float(((left_out - targets[judged]) ** 2).sum())
+
+    found = made.solve(nearest, judged=judged)
+    whole = made.solve(lambda left_out: nearest(left_out[judged]))
+    np.testing.assert_allclose(seen[:17], seen[17:], rtol=1e-9)
+    assert found.penalty == whole.penalty
+    np.testing.assert_allclose(found.left_out, whole.left_out)
+    np.testing.assert_allclose(found.weight, whole.weight)
+
+
 def test_what_belongs_together_is_left_out_together(problem):
     features, targets, weights = problem
     apart = np.arange(20) // 3 * 10
