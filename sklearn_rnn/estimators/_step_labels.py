@@ -25,10 +25,18 @@ def is_step_labels(y: Any, sequences: Sequences) -> bool:
         return False
     if getattr(y, "ndim", 1) != 1:
         return False
-    if any(isinstance(row, (str, bytes)) or np.ndim(row) != 1 for row in _plain(y)):
+    if any(isinstance(row, (str, bytes)) or not _is_flat(row) for row in _plain(y)):
         return False
     lengths = [len(row) for row in y]
     return len(set(lengths)) > 1 or lengths == sequences.lengths.tolist()
+
+
+def _is_flat(row: Any) -> bool:
+    """Tell whether a row of y is a list of labels."""
+    try:
+        return np.ndim(row) == 1
+    except ValueError:  # what NumPy cannot read as one array
+        return False
 
 
 def _plain(y: Any) -> list[Any]:

@@ -472,7 +472,7 @@ class SequenceForecaster(
     def _check_season(self, longest: int) -> None:
         """Refuse a season that no series can show, and that takes the square of it in memory."""
         most = max(longest, _ANY_SEASON)
-        if self.season_length != "auto" and self.season_length > most:
+        if not isinstance(self.season_length, str) and self.season_length > most:
             raise ValueError(
                 f"season_length must be in the range [1, {most}] here, where the longest series "
                 f"has {longest} steps; got {self.season_length}."
@@ -544,8 +544,9 @@ class SequenceForecaster(
             progress.update(record)
             return after_epoch(model)
 
-        tail = self.validation_horizon
-        tail = None if tail == "auto" else min(int(tail), int(panel.lengths.max()))
+        tail: int | None = None
+        if self.validation_horizon != "auto":
+            tail = min(int(self.validation_horizon), int(panel.lengths.max()))
         try:
             return model.fit(
                 panel, validation_horizon=tail, seed=seed, compute=compute,

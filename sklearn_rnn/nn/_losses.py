@@ -61,10 +61,11 @@ def element_wise(loss: Loss) -> Callable[..., Any]:
                 f"use {instead}."
             )
     if isinstance(loss, type):
+        name = loss.__name__
         try:
             loss = loss()
         except Exception as error:
-            raise ContractError(f"loss={loss.__name__} cannot be made: {error}.") from error
+            raise ContractError(f"loss={name} cannot be made: {error}.") from error
     if not callable(loss):
         raise ValueError(f"loss must be a name, a torch loss or a callable; got {loss!r}.")
     if hasattr(loss, "reduction"):

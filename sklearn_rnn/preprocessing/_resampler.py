@@ -124,15 +124,13 @@ class SequenceResampler(SequenceTransformer):
             self._step = float(self.step) if self.step is not None else 1.0 / float(self.rate or 1)
         else:
             self.length_ = int(self.length or np.median(sequences.lengths))
+        self._new_lengths(sequences)
         return self
 
     def _transform(self, sequences: Sequences) -> Sequences:
         """Look every sequence up on its new grid, block by block."""
         self._check_method(sequences)
         lengths = self._new_lengths(sequences)
-        numbers = int(lengths.sum(dtype=np.float64)) * (sequences.n_channels + 2)
-        lower = f"rate={self.rate}" if self.step is None else f"1 / step, step={self.step}"
-        require_memory(self, 8 * numbers, f"length={self.length_}" if self.length_ else lower)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         values = np.empty((offsets[-1], sequences.n_channels), dtype=sequences.dtype)
         times = None if sequences.times is None else np.empty(offsets[-1])
@@ -164,13 +162,19 @@ class SequenceResampler(SequenceTransformer):
         )._with(**labels_as_parts(sequences))
 
     def _new_lengths(self, sequences: Sequences) -> Array:
-        """Return the number of steps that each sequence gets."""
+        """Return the number of steps that each sequence gets; refuse more than memory holds."""
+        lower = f"rate={self.rate}" if self.step is None else f"1 / step, step={self.step}"
         if self._step is None:
-            return np.full(len(sequences), self.length_, dtype=np.int64)
-        if sequences.times is None:
-            return _slots(np.zeros(1), sequences.lengths - 1.0, self._step) + 1
-        begin, end = sequences.offsets[:-1], sequences.offsets[1:] - 1
-        return _slots(sequences.times[begin], sequences.times[end], self._step) + 1
+            lengths = np.full(len(sequences), min(self.length_ or 1, 2**60), dtype=np.int64)
+            lower = f"length={self.length_}"
+        elif sequences.times is None:
+            lengths = _slots(np.zeros(1), sequences.lengths - 1.0, self._step) + 1
+        else:
+            begin, end = sequences.offsets[:-1], sequences.offsets[1:] - 1
+            lengths = _slots(sequences.times[begin], sequences.times[end], self._step) + 1
+        numbers = int(lengths.sum(dtype=np.float64)) * (sequences.n_channels + 2)
+        require_memory(self, 8 * numbers, lower)
+        return lengths
 
     def _look_up(self, source: Source, lengths: Array, even: bool) -> tuple[Array, Array]:
         """Return the values of one block on its new grid, and the grid."""
@@ -214,4 +218,5 @@ def _slots(begin: Array, end: Array, spacing: Array | float) -> Array:
     """Return how many whole spacings fit between two times."""
     with np.errstate(over="ignore"):
         fit = np.minimum((end - begin) / spacing, 2.0**60)
-    return np.floor(fit + np.minimum(slack(end, np.asarray(spacing)), 0.01)).astype(np.int64)
+        fit = fit + np.minimum(slack(end, np.asarray(spacing)), 0.01)
+    return np.floor(fit).astype(np.int64)

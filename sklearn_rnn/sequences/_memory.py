@@ -16,7 +16,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # What NumPy, torch on a CPU and torch on a GPU say when memory ends, or a size has no 64 bits.
 _SAID = re.compile(
     r"allocat|out of memory|not enough memory|bad_alloc|calculation overflow"
-    r"|multiplication overflow|too large|too big|maximum supported|array is too|int too|[Oo]verflow when unpacking"
+    r"|multiplication overflow|too large|too big|maximum supported|array is too"
+    r"|int too|[Oo]verflow when unpacking"
 )
 # What NumPy says of a size beyond 64 bits, as a ValueError.
 _BEYOND = re.compile(r"Maximum allowed (dimension|size)|array is too big|negative dimensions")
@@ -95,7 +96,7 @@ def _sizes(estimator: Any) -> str:
     values = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        if isinstance(value, Integral) and value >= _SMALL and name not in _NO_SIZES
+        if isinstance(value, Integral) and int(value) >= _SMALL and name not in _NO_SIZES
     }
     largest = sorted(values, key=lambda name: -int(values[name]))
     if not largest:

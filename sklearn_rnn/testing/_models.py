@@ -84,7 +84,7 @@ def rows_of(output: Any, method: str, n_rows: int | None = None) -> list[np.ndar
     if isinstance(output, Sequences):
         rows = list(output)
     elif isinstance(output, (list, tuple)) and method.startswith(("predict_", "decision")):
-        rows = [np.concatenate(parts) for parts in zip(*output, strict=True)]
+        rows = [np.hstack(parts) for parts in zip(*output, strict=True)]
     elif isinstance(output, (list, tuple)):
         rows = [np.asarray(row) for row in output]
     elif issparse(output):

@@ -115,7 +115,7 @@ def test_step_that_returns_no_state():
         def forward(self, x_t, state=None):
             return x_t
 
-    with pytest.raises(TypeError, match=r"Wrong.forward must return the new state.*\(3, 5\)"):
+    with pytest.raises(TypeError, match=r"cell=Wrong: forward must return the new state.*\(3, 5\)"):
         make_layer(Wrong, C, H)(torch.zeros(B, T, C))
 
 
