@@ -154,6 +154,12 @@ class SolvedReadout:
         if self._solution is not None:
             # Solving is over: what was left out, whose it was and its targets are of no more use.
             none = np.zeros((0, len(self._solution.bias)))
-            samples = {"left_out": none, "levelled": none, "targets": none, "weights": none[:, 0]}
-            state["_solution"] = replace(self._solution, **samples, keys=[])
+            state["_solution"] = replace(
+                self._solution,
+                left_out=none,
+                levelled=none,
+                targets=none,
+                weights=none[:, 0],
+                keys=[],
+            )
         return state

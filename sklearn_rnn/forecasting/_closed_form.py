@@ -108,7 +108,7 @@ class ClosedForm:
         joint = np.zeros((n_features, data.horizon))
         square = np.zeros(data.horizon)
         for part, where in batches(unit, cut):
-            _, found, lane = data.read(part, where, targets=True)
+            found, lane = data.read_windows(part, where, targets=True)
             weight = window_weights(data, found, lane)
             if weights is not None:
                 series = (lane % data.n_series).cpu().numpy()

@@ -140,6 +140,22 @@ class ForecastData:
         self, unit: Tensor, cut: Tensor, *, targets: bool = False
     ) -> tuple[ForecastInput, Windows, Tensor]:
         """Read windows: the network's input, the windows of all lanes (B * K), and the lanes."""
+        found, lane = self.read_windows(unit, cut, targets=targets)
+        series = unit.to(self.device) % max(self.n_series, 1)
+        shape = (len(unit), self.targets_a_unit, -1)
+        covariates = self._covariates(series, self._offsets[series] + cut.to(self.device))
+        inputs = ForecastInput(
+            found.z.reshape(*shape[:2], self.window),
+            found.mask.reshape(*shape[:2], self.window),
+            found.extra.reshape(*shape[:2], found.extra.shape[1]),
+            *covariates,
+        )
+        return inputs, found, lane
+
+    def read_windows(
+        self, unit: Tensor, cut: Tensor, *, targets: bool = False
+    ) -> tuple[Windows, Tensor]:
+        """Read the windows of all lanes (B * K), and the lanes, as `read`, but no covariates."""
         n, k = max(self.n_series, 1), self.targets_a_unit
         unit, cut = unit.to(self.device), cut.to(self.device)
         if self.mixed:
@@ -149,16 +165,7 @@ class ForecastData:
         rows = self._offsets[lane[:, 0] % n] + cut
         flat = (rows[:, None] + (lane // n) * self.n_rows).reshape(-1)
         lane = lane.reshape(-1)
-        found = self.reader.read(lane, flat, targets=targets)
-        shape = (len(unit), k, -1)
-        covariates = self._covariates(unit % n, rows)
-        inputs = ForecastInput(
-            found.z.reshape(*shape[:2], self.window),
-            found.mask.reshape(*shape[:2], self.window),
-            found.extra.reshape(*shape[:2], found.extra.shape[1]),
-            *covariates,
-        )
-        return inputs, found, lane
+        return self.reader.read(lane, flat, targets=targets), lane
 
     def _covariates(self, series: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gather covariates; before its first and after its last row a series keeps those."""

@@ -27,7 +27,7 @@ from ._forecasts import Forecasts, kept_tail
 from ._lanes import make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
-from ._recursion import continued, extended, widened
+from ._recursion import continued, extended, shortened, widened
 from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
 from ._training import train_network
 from ._warm import begin_from
@@ -379,6 +379,7 @@ class ForecastModel:
         quantiles = np.empty((len(series), horizon, n_targets, len(levels)))
         panel = extended(panel, step * -(-horizon // step), future_known)
         wide: np.ndarray | None = None
+        networks = self._exact(self.networks_)
         with cpu_threads(self.n_threads):
             for begin in range(0, horizon, step):
                 if begin:
@@ -387,7 +388,10 @@ class ForecastModel:
                         panel, series, cut, point[:, begin - step : begin]
                     )
                     limit = cut.copy()
-                found = self._forecast(panel, series, cut, limit, seed + begin)
+                here = panel
+                if begin or origins is None:
+                    here = shortened(panel, cut + step)
+                found = self._forecast(networks, here, series, cut, limit, seed + begin)
                 if wide is not None:
                     found = widened(found, wide)
                 stop = min(begin + step, horizon)
@@ -396,10 +400,22 @@ class ForecastModel:
                 wide = found.quantiles[:, -1] - found.point[:, -1, :, None]
         return Forecasts(point, quantiles, levels)
 
+    def _exact(self, networks: Sequence[ForecastNetwork]) -> Sequence[ForecastNetwork]:
+        """Return copies in double precision on a CPU: no forecast shows its batch in a digit."""
+        if self.compute.device.type != "cpu":
+            return networks
+        return [copy.deepcopy(network).double() for network in networks]
+
     def _forecast(
-        self, panel: Panel, series: np.ndarray, cut: np.ndarray, limit: np.ndarray, seed: int
+        self,
+        networks: Sequence[ForecastNetwork],
+        panel: Panel,
+        series: np.ndarray,
+        cut: np.ndarray,
+        limit: np.ndarray,
+        seed: int,
     ) -> Forecasts:
-        """Forecast one trained horizon."""
+        """Forecast one trained horizon by networks as `_exact` returns them."""
         design = self.design_(panel)
         lanes = make_lanes(
             panel, self.choice_.transform, seasonality=self.choice_.seasonality, limit=limit,
@@ -417,7 +433,7 @@ class ForecastModel:
             unit = (series[:, None] + np.arange(n_targets) * data.n_series).reshape(-1)
             cuts = np.repeat(cut, n_targets)
         found = self._run(
-            self.networks_, data, torch.from_numpy(unit), torch.from_numpy(cuts), seed=seed
+            networks, data, torch.from_numpy(unit), torch.from_numpy(cuts), seed=seed, exact=True
         )
         shape = (len(series), n_targets)
         if not mixed:
@@ -441,14 +457,16 @@ class ForecastModel:
         *,
         share: float | None = None,
         seed: int = 0,
+        exact: bool = False,
     ) -> Forecasts:
-        """Return forecasts (B, H, K) of windows in the user's units, not calibrated."""
+        """Return forecasts (B, H, K) of windows in the user's units, not calibrated.
+
+        `exact` says that the networks are those of `_exact` already.
+        """
         points, quantiles = [], []
-        dtype = torch.float32
-        if self.compute.device.type == "cpu":
-            # In double precision no forecast depends on its batch by a digit that shows.
-            dtype = torch.float64
-            networks = [copy.deepcopy(network).double() for network in networks]
+        dtype = torch.float64 if self.compute.device.type == "cpu" else torch.float32
+        if not exact:
+            networks = self._exact(networks)
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             for part, where in batches(unit, cut, _PREDICT_BATCH):

@@ -62,6 +62,20 @@ def continued(
     return made, np.arange(len(series)), cut + step
 
 
+def shortened(panel: Panel, lengths: np.ndarray) -> Panel:
+    """Keep so many rows of each series at most: no forecast of a block needs those behind it."""
+    lengths = np.minimum(lengths, np.diff(panel.offsets))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    rows = np.arange(offsets[-1]) + np.repeat(panel.offsets[:-1] - offsets[:-1], lengths)
+    return replace(
+        panel,
+        values=panel.values[rows],
+        offsets=offsets,
+        known=None if panel.known is None else panel.known[rows],
+        past=None if panel.past is None else panel.past[rows],
+    )
+
+
 def widened(found: Forecasts, wide: np.ndarray) -> Forecasts:
     """Add the spread (n, K, Q) that the block before ended with, as independent errors do."""
     distance = found.quantiles - found.point[..., None]

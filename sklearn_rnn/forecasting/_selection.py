@@ -302,7 +302,7 @@ def _errors(
     count = 0.0
     for unit, cut in batches(*tried, 1024):
         truth, scale = choice.truth(data, panel, unit, cut)
-        _, found, lane = data.read(unit, cut)
+        found, lane = data.read_windows(unit, cut)
         features = torch.cat((found.z, found.extra), 1).double().numpy()
         level, spread = found.level.double().numpy(), found.scale.double().numpy()
         effect = data.effects_ahead(unit, cut)

@@ -233,6 +233,5 @@ _KEPT = (
     "_window",
     "_settled",
     "_previous",
-    "_tokens",
     "n_steps",
 )

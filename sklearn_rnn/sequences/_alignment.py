@@ -6,6 +6,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 
 from ._values import Array
 
@@ -140,26 +141,45 @@ def _labels_for(X: Any, y: Any) -> RowLabels | None:
 
 
 def _shared_column(X: Any, y: Any) -> RowLabels | None:
-    """Return a column of X without gaps or repeats whose name and values a column of y has too."""
-    frames = nw.dependencies.is_into_dataframe
-    if not frames(X) or not frames(y):
+    """Return a column of X that tells its rows apart, and is the index of y or a column of it."""
+    ours = open_distinct(X)
+    if ours is None:
         return None
-    ours, theirs = (nw.from_native(frame, eager_only=True) for frame in (X, y))
-    if len(ours) != len(theirs) or len(theirs.columns) < 2:
+    if _is_pandas(y) and y.index.name in ours.columns and len(y) == len(ours):
+        ids = _distinct(ours, y.index.name)
+        if ids is not None:
+            return RowLabels(len(ids), as_ids(ids), y.index.name, where=f"X[{y.index.name!r}]")
+    theirs = open_distinct(y)
+    if theirs is None:
         return None
-    for name in theirs.columns:
-        kind = ours.schema.get(name)
-        if kind is None or kind.is_float() or isinstance(kind, (nw.List, nw.Array)):
-            continue
-        wanted, given = (frame.get_column(name).to_list() for frame in (ours, theirs))
-        if _hashable(wanted) and len(set(wanted)) == len(wanted) and set(wanted) == set(given):
-            return RowLabels(len(wanted), as_ids(wanted), name, where=f"X[{name!r}]")
+    shared = [name for name in theirs.columns if name in ours.columns]
+    for name in shared if len(theirs.columns) > 1 and len(ours) == len(theirs) else []:
+        ids = _distinct(ours, name)
+        # A target may be called like a column that has nothing to do with it.
+        if ids is not None and set(ids) == set(theirs.get_column(name).to_list()):
+            return RowLabels(len(ids), as_ids(ids), name, where=f"X[{name!r}]")
     return None
 
 
-def _hashable(cells: list[Any]) -> bool:
-    """Tell whether cells are numbers, strings or the like, and no lists."""
-    return all(isinstance(cell, Hashable) for cell in cells)
+def _distinct(frame: "nw.DataFrame[Any]", name: Any) -> list[Any] | None:
+    """Return the cells of a column if all differ, and are neither lists nor measured."""
+    dtype = frame.schema[name]
+    if dtype.is_float() or isinstance(dtype, (nw.List, nw.Array)):
+        return None
+    cells = frame.get_column(name).to_list()
+    if not all(isinstance(cell, Hashable) for cell in cells) or len(set(cells)) < len(cells):
+        return None
+    return cells
+
+
+def open_distinct(data: Any) -> "nw.DataFrame[Any] | None":
+    """Wrap a frame whose columns have names of their own; None for anything else."""
+    if not nw.dependencies.is_into_dataframe(data):
+        return None
+    try:
+        return nw.from_native(data, eager_only=True)
+    except DuplicateError:
+        return None
 
 
 def _is_pandas(data: Any) -> bool:
@@ -179,13 +199,10 @@ def _split_off(y: Any, labels: RowLabels, what: str) -> tuple[Any, _Own | None]:
     """Return `y` without the column of its labels, and the labels."""
     if hasattr(type(y), "_row_labels"):
         return y, None if y.ids is None else _Own(y.ids, f"{what}.ids")
-    if labels.name is not None and nw.dependencies.is_into_dataframe(y):
-        frame = nw.from_native(y, eager_only=True)
-        if labels.name in frame.columns and len(frame.columns) > 1:
-            own = _Own(
-                as_ids(frame.get_column(labels.name).to_list()), f"column {labels.name!r} of {what}"
-            )
-            return _without(frame, labels.name), own
+    frame = None if labels.name is None else open_distinct(y)
+    if frame is not None and labels.name in frame.columns and len(frame.columns) > 1:
+        ids = as_ids(frame.get_column(labels.name).to_list())
+        return _without(frame, labels.name), _Own(ids, f"column {labels.name!r} of {what}")
     if not _is_pandas(y):
         return y, None
     index = y.index

@@ -23,8 +23,7 @@ _ZONES = (
 
 def is_date(item: Any) -> bool:
     """Tell whether one object is a date, a time of day, a duration or a period."""
-    kind = type(item).__name__
-    return (isinstance(item, _DATES) and kind != "NaTType") or kind == "Period"
+    return _is_of_dates(type(item))
 
 
 def refuse_dates(data: Any, where: str, *, remedy: str = REMEDY) -> None:
@@ -36,7 +35,7 @@ def refuse_dates(data: Any, where: str, *, remedy: str = REMEDY) -> None:
         return
     if data.dtype.kind in "mM":
         raise no_number(where, data.dtype, remedy)
-    if data.dtype.kind != "O":
+    if data.dtype.kind != "O" or not has_dates(data):
         return
     for place, item in enumerate(data.flat):
         if is_date(item):
@@ -52,10 +51,16 @@ def no_number(where: str, what: Any, remedy: str = REMEDY) -> TypeError:
 
 
 def has_dates(data: Any) -> bool:
-    """Tell whether an array is of dates or durations, by its type or its first item that is one."""
+    """Tell whether an array is of dates or durations, or of objects of which one is such."""
     if data.dtype.kind in "mM":
         return True
-    return data.dtype.kind == "O" and any(is_date(item) for item in data.flat)
+    # By type: there are few, and many items.
+    return data.dtype.kind == "O" and any(map(_is_of_dates, set(map(type, data.flat))))
+
+
+def _is_of_dates(kind: type) -> bool:
+    """Tell whether items of a type are dates; pandas' NaT is of a type of its own, and none."""
+    return (issubclass(kind, _DATES) and kind.__name__ != "NaTType") or kind.__name__ == "Period"
 
 
 def dates_to_seconds(data: Array, where: str) -> Array:

@@ -130,14 +130,18 @@ def frame_roles(frame: Any) -> dict[Any, str]:
     return {name: column_role(wrapped.get_column(name)) for name in wrapped.columns}
 
 
-def refuse_dated_columns(frame: Any, of: str = "", remedy: str = REMEDY) -> None:
+def refuse_dated_columns(
+    frame: Any, of: str = "", remedy: str = REMEDY, *, roles: dict[Any, str] | None = None
+) -> None:
     """Refuse a frame of numbers with a column of dates, by name."""
     wrapped = _open_frame(frame)
-    for name, role in frame_roles(frame).items():
-        column = wrapped.get_column(name)
+    kinds = wrapped.schema
+    for name, role in (frame_roles(frame) if roles is None else roles).items():
         if role == "time":
-            raise no_number(f"Column {name!r}{of}", _kind_of_dates(column), remedy)
-        if column.dtype == nw.Object:
+            what = _kind_of_dates(wrapped.get_column(name))
+            raise no_number(f"Column {name!r}{of}", what, remedy)
+        if kinds[name] == nw.Object:
+            column = wrapped.get_column(name)
             refuse_dates(column.to_numpy(), f"Column {name!r}{of}", remedy=remedy)
             refuse_mixed(column, f"Column {name!r}{of}")
 
@@ -165,10 +169,11 @@ def _kind_of_dates(series: "nw.Series[Any]") -> Any:
     return next((type(c).__name__ for c in series.to_list() if not is_missing(c)), series.dtype)
 
 
-def string_columns(frame: Any) -> list[Any]:
+def string_columns(frame: Any, *, roles: dict[Any, str] | None = None) -> list[Any]:
     """Name the scalar columns whose values are strings."""
     wrapped = _open_frame(frame)
-    categorical = [name for name, role in frame_roles(frame).items() if role == "categorical"]
+    roles = frame_roles(frame) if roles is None else roles
+    categorical = [name for name, role in roles.items() if role == "categorical"]
     return [
         name
         for name in categorical

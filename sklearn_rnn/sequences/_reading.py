@@ -277,8 +277,9 @@ def refuse_strings(X: Any) -> None:
     where = ""
     refuse_dates(X, "X")
     if is_frame(X):
-        refuse_dated_columns(X)
-        columns = string_columns(X)
+        roles = frame_roles(X)
+        refuse_dated_columns(X, roles=roles)
+        columns = string_columns(X, roles=roles)
         where = f"X holds strings in the columns {columns}" if columns else ""
     elif isinstance(X, np.ndarray):
         texts: Any = X.flat if X.dtype.kind == "O" else X.flat[:1] if X.dtype.kind in "US" else ()

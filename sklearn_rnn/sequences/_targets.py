@@ -1,13 +1,13 @@
-"""The checks of y and sample weights; imports narwhals, the container and _sklearn."""
+"""The checks of y and sample weights; imports the container and _sklearn."""
 
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from ._alignment import open_distinct
 from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._dates import no_number, refuse_dates
@@ -60,9 +60,10 @@ def check_classification_y(y: Any, n: int | None = None, *, estimator: Any = Non
         When y is None, holds NaN, or is continuous.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(as_table(y))
+    y = _as_array(unmasked(as_table(y)))
     _refuse_odd_labels(y)
-    _refuse_nan(y)
+    if not isinstance(y, (list, tuple)):
+        _refuse_nan(y)
     checked = _checked(
         y,
         accept_sparse="csr",
@@ -109,7 +110,7 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
         Named in the error messages.
     """
     _refuse_missing(y, estimator)
-    y = unmasked(as_table(y))
+    y = _as_array(unmasked(as_table(y)))
     refuse_strings(y)
     refuse_dated_y(y)
     _refuse_nan(y)
@@ -117,6 +118,17 @@ def check_regression_y(y: Any, n: int | None = None, *, estimator: Any = None) -
     checked = _flatten_column(checked).astype(np.float64, copy=False)
     _check_n(len(checked), n)
     return np.asarray(checked)
+
+
+def _as_array(y: Any) -> Any:
+    """Return lists of numbers as an array, which is looked at at once; leave the rest."""
+    if not isinstance(y, (list, tuple)):
+        return y
+    try:
+        array = np.asarray(y)
+    except ValueError:  # ragged
+        return y
+    return array if array.dtype.kind in "biuf" and array.ndim in (1, 2) else y
 
 
 def _refuse_missing(y: Any, estimator: Any) -> None:
@@ -139,8 +151,8 @@ def refuse_strings(y: Any) -> None:
 
 def _text_columns(y: Any) -> list[tuple[str, Any]]:
     """Return the columns of y that may hold strings, and how a message names each."""
-    if is_frame(y):
-        frame = nw.from_native(y, eager_only=True)
+    frame = open_distinct(y)
+    if frame is not None:
         return [
             (f" in column {name!r}", frame.get_column(name).to_list())
             for name in frame.columns
@@ -170,7 +182,8 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
     texts = np.array([[isinstance(cell, str) for cell in row] for row in columns], dtype=bool)
     if texts.all() or not texts.any():
         return
-    names = list(nw.from_native(y, eager_only=True).columns) if is_frame(y) else None
+    frame = open_distinct(y)
+    names = None if frame is None else list(frame.columns)
     places = [np.argwhere(texts)[0], np.argwhere(~texts)[0]]
     text, other = (
         f"{columns[row, column]!r} in row {row}"
@@ -189,10 +202,11 @@ def _refuse_mixed(labels: Array, y: Any) -> None:
 
 def refuse_dated_y(y: Any, name: str = "y", remedy: str = _DATED_Y) -> None:
     """Raise where targets, or weights, that should be numbers are dates or durations."""
-    if is_frame(y):
+    frame = open_distinct(y)
+    if frame is not None:
         refuse_dated_columns(y, f" of {name}", remedy)
         for column in string_columns(y):
-            cells = nw.from_native(y, eager_only=True).get_column(column).to_list()
+            cells = frame.get_column(column).to_list()
             texts = [c for c in cells if isinstance(c, str) and not is_number(c)]
             if texts:
                 raise ValueError(
@@ -223,8 +237,8 @@ def refuse_masked(y: Any, sample_weight: Any = None) -> None:
 
 def _refuse_nan(y: Any, column: str = "") -> None:
     """Raise where a target is NaN, or masked, and name its row."""
-    if is_frame(y):
-        frame = nw.from_native(y, eager_only=True)
+    frame = open_distinct(y)
+    if frame is not None:
         for name in frame.columns:
             _refuse_nan(frame.get_column(name).to_numpy(), f", column {name!r},")
         return

@@ -105,6 +105,8 @@ def _holds_masked(items: Any) -> bool:
 
 def _objects_to_float(data: Array, where: str) -> Array:
     """Convert an object array of numbers and None to float64."""
+    if has_dates(data):
+        raise no_number(where, next(type(i).__name__ for i in data.flat if is_date(i)))
     for item in data.flat:
         if isinstance(item, (str, bytes)):
             raise ValueError(
@@ -113,8 +115,6 @@ def _objects_to_float(data: Array, where: str) -> Array:
             )
         if isinstance(item, (complex, np.complexfloating)):
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
-        if is_date(item):
-            raise no_number(where, type(item).__name__)
         if isinstance(item, dict):
             raise TypeError(
                 f"{where} holds dictionaries ({item!r:.60}); a step is a number, or an "

@@ -26,6 +26,9 @@ def copied(network: nn.Module, optimizer: Any, shared: nn.Module | None) -> tupl
     """
     memo: dict[int, Any] = {} if shared is None else {id(shared): shared}
     module = _copied(network, memo)
+    for part in module.modules() if next(network.parameters()).is_cuda else ():
+        if isinstance(part, nn.RNNBase):
+            part.flatten_parameters()  # cuDNN wants the weights one after the other
     for state in getattr(optimizer, "state", {}).values():
         for value in state.values() if isinstance(state, dict) else ():
             _copied(value, memo)

@@ -237,3 +237,18 @@ def test_any_input_goes_there_and_back(X, method, per):
     back = scaler.inverse_transform(scaled, statistics=statistics)
     np.testing.assert_allclose(back, X, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("per", ["channel", "sequence"])
+@pytest.mark.parametrize("portions", [1, 20])
+def test_levels_far_from_zero_cost_no_digit(per, portions):
+    rng = np.random.default_rng(0)
+    X = [rng.integers(-1000, 1000, size=(2000, 1)) / 256 for _ in range(40)]
+    found = []
+    for level in (0.0, 1e12):
+        scaler = SequenceScaler(per=per)
+        moved = [x + level for x in X]
+        for part in range(portions):
+            scaler.partial_fit(moved[part::portions])
+        found.append(np.concatenate(list(scaler.transform(moved))))
+    np.testing.assert_allclose(found[1], found[0], atol=2e-4)

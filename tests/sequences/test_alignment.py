@@ -73,6 +73,24 @@ def test_a_column_that_both_frames_have_tells_rows_apart():
         assert list(align(X, other)) == NAMES
 
 
+def test_a_column_of_a_frame_may_be_the_index_of_y():
+    X = pd.DataFrame({"who": NAMES, "x": ROWS})
+    y = target(NAMES, "who")
+    assert align(X, y.sort_index()).tolist() == [0, 1, 2, 3]
+    assert align(X, y) is y
+    with pytest.raises(ValueError, match=r"does not match X\['who'\].*y lacks 'carl'"):
+        align(X, y.rename({"carl": "emil"}))
+    for other in (y.rename_axis("else"), y.rename_axis("x"), y.rename_axis(None)):
+        assert align(X, other.sort_index()).tolist() == other.sort_index().tolist()
+    assert align(X.assign(who="same"), y.sort_index()).tolist() == y.sort_index().tolist()
+
+
+def test_columns_of_y_may_have_one_name():
+    y = pd.DataFrame([[1, 2], [3, 4], [5, 6], [7, 8]], columns=["a", "a"], index=NAMES[::-1])
+    assert align(sequences(NAMES), y).to_numpy().tolist() == [[7, 8], [5, 6], [3, 4], [1, 2]]
+    assert align(pd.DataFrame({"a": NAMES, "x": ROWS}), y) is y
+
+
 def test_targets_at_every_step():
     X = sequences(NAMES)
     y = Sequences.from_list(ROWS[::-1], ids=NAMES[::-1])

@@ -435,3 +435,16 @@ def test_concatenate_refusals(other, message):
 def test_only_sequences_are_concatenated():
     with pytest.raises(TypeError, match="Item 1 is a list, not Sequences"):
         Sequences.concatenate([Sequences([1.0], [0, 1]), [[1.0]]])
+
+
+def test_times_beyond_float64_are_kept_as_whole_numbers():
+    epoch = 1_700_000_000_000_000_000
+    made = Sequences.from_list([[1.0, 2.0, 3.0]], times=[[epoch, epoch + 1, epoch + 3]])
+    assert made.times.dtype == np.int64
+    assert np.diff(made.times).tolist() == [1, 2]
+    assert made[[0]].equals(made)
+
+
+def test_times_that_float64_cannot_tell_apart():
+    with pytest.raises(ValueError, match="tells times apart only 0.25 from each other"):
+        Sequences.from_list([[1.0, 2.0]], times=[[1.7e15, 1.7e15 + 0.1]])

@@ -255,7 +255,7 @@ def test_weights():
         (0, "Sample weights must contain at least one non-zero number"),
         (np.nan, "Input sample_weight contains NaN or infinity"),
         (-1.0, "Negative values"),
-        (["a", "b", "c"], "could not convert string to float"),
+        (["a", "b", "c"], "sample_weight must hold one number a sample"),
     ],
 )
 def test_bad_weights(weights, message):

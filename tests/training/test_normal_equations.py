@@ -156,3 +156,12 @@ def test_a_copy_is_added_to_and_the_original_stays(problem, max_rows, folded, mo
     np.testing.assert_array_equal(again.weight, before.weight)
     np.testing.assert_array_equal(again.left_out, before.left_out)
     assert len(first.blocks) == 20 and len(third.blocks) == 60
+
+
+def test_a_penalty_below_all_numbers_is_the_least_that_tells(problem, max_rows):
+    keys, features, targets, weights = problem
+    sums = NormalEquations(features.shape[1], targets.shape[1], max_rows=max_rows)
+    sums.add(keys, np.c_[features, features][:, : features.shape[1]], targets, weights)
+    found = sums.solve(error, alpha=1e-320)
+    assert np.isfinite(found.weight).all()
+    assert np.isfinite(found.left_out).all()

@@ -14,7 +14,7 @@ def test_mean_and_scale(rows):
     parts[2][3, 0] = np.nan
     found = step_statistics(Sequences.from_list(parts), rows)
     used = np.concatenate(parts if rows is None else [parts[r] for r in rows])
-    np.testing.assert_allclose(found.mean, np.nanmean(used, axis=0))
+    np.testing.assert_allclose(found.origin + found.mean, np.nanmean(used, axis=0))
     np.testing.assert_allclose(found.scale, np.nanstd(used, axis=0))
     assert found.has_missing
 
@@ -40,3 +40,22 @@ def test_rounding_in_a_constant_channel_is_not_blown_up():
     found = step_statistics(Sequences(values, [0, 31, 100_003]))
     assert found.scale[0] == 1.0
     np.testing.assert_allclose(found.scale[1], values[:, 1].std(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", [1e6, 1e9, 1e12])
+def test_levels_far_from_zero_cost_no_digit(level):
+    small = np.random.default_rng(0).integers(-1000, 1000, size=(200_000, 1)) / 256
+    offsets = [0, 60_000, 200_000]
+    plain = step_statistics(Sequences(small, offsets))
+    found = step_statistics(Sequences(small + level, offsets))
+    assert plain.origin is None
+    np.testing.assert_allclose(found.origin - level + found.mean, plain.mean, atol=1e-10)
+    np.testing.assert_allclose(found.scale, plain.scale, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rounding_around_a_far_constant_is_no_variation(kind):
+    values = np.nextafter(np.full((1000, 1), 1e9, kind), np.inf, dtype=kind)
+    values[::7] = 1e9
+    found = step_statistics(Sequences(values, [0, 400, 1000]))
+    assert found.scale[0] == 1.0
