@@ -447,8 +447,10 @@ def test_parquet_and_back(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     X = Sequences.from_list([[1.0, np.nan], [3.0]], static=[[1.0], [np.nan]], times=[[0, 2], [5]])
     X.to_frame().to_parquet(tmp_path / "x.parquet")
-    frames = [pd.read_parquet(tmp_path / "x.parquet", dtype_backend="pyarrow")]
-    frames.append(parquet.read_table(tmp_path / "x.parquet"))
+    frames = [parquet.read_table(tmp_path / "x.parquet")]
+    # pandas 2.2 cannot read the list columns that it has written itself.
+    if int(pd.__version__.split(".")[0]) > 2:
+        frames.append(pd.read_parquet(tmp_path / "x.parquet", dtype_backend="pyarrow"))
     frames.append(pytest.importorskip("polars").read_parquet(tmp_path / "x.parquet"))
     for frame in frames:
         read = Sequences.from_frame(frame, times="times")
