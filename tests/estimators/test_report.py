@@ -154,7 +154,8 @@ def test_on_noise_all_are_level_and_none_is_told_to_be_better_or_worse(kind, n, 
     error = np.maximum(off.std(axis=0), 0.01) / np.sqrt(draws)
     # Penalties chosen on the same sequences flatter a little, the fewer they are.
     assert (np.abs(off.mean(axis=0)) < 3 * error + 1.5 / n).all(), off.mean(axis=0)
-    assert len(misjudged) <= 0.06 * draws and warned <= 0.06 * draws, misjudged
+    # Two comparisons at two standard errors: a few are wrong by chance.
+    assert len(misjudged) <= 1 + 0.05 * draws and warned <= 1 + 0.05 * draws, misjudged
 
 
 @pytest.mark.parametrize(
