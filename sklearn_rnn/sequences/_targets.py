@@ -16,7 +16,6 @@ from ._frames import (
     as_series,
     as_table,
     column_role,
-    is_frame,
     is_series,
     refuse_dated_columns,
     string_columns,
