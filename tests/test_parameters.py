@@ -110,6 +110,7 @@ OWN = {
     "device": ["cpu", torch.device("cpu")],
     "random_state": [None, 7, np.random.RandomState(0)],
     "verbose": [1],
+    "ignore_label": [None, "none of these"],
     "n_jobs": [None, 2, -1],
     "spectral_radius": [0.9, RADII, list(RADII), np.array(RADII)],
     "leak_rate": [0.5, LEAKS, list(LEAKS), np.array(LEAKS)],

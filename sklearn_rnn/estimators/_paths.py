@@ -98,7 +98,7 @@ class PathsMixin:
             f"beside the recurrence, because {why}: the model is another one. {keeping}"
             f"{setting}=False leaves it out without this warning.",
             ClosedFormWarning,
-            stacklevel=9,
+            stacklevel=10,
         )
 
     def _solve_path(self, data: FitData, storage: FlatStorage) -> ClosedForm | None:

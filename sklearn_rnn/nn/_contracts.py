@@ -14,8 +14,11 @@ from torch import Tensor
 _MEMORY = re.compile(r"allocat|out of memory|not enough memory|bad_alloc")
 
 
-class ContractError(TypeError, ValueError):
-    """Raised where a user's own cell or loss cannot do, or has not done, what it has to."""
+class ContractError(TypeError, ValueError, RuntimeError):
+    """Raised where a user's own cell or loss cannot do, or has not done, what it has to.
+
+    It is what scikit-learn's users catch, and what torch would have raised.
+    """
 
 
 def is_told(error: Exception) -> bool:

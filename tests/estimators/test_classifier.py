@@ -312,7 +312,7 @@ def test_partial_fit_takes_the_same_classes_again_in_any_order(data):
 
 def test_divergence_raises_with_the_remedy(data):
     X, y = data
-    model = RNNClassifier(8, optimizer="sgd", learning_rate=1e30, gradient_clip=None)
+    model = RNNClassifier(8, optimizer="sgd", learning_rate=1e6, gradient_clip=None)
     with pytest.raises(ValueError, match="diverged in epoch 1.*Lower learning_rate"):
         model.fit(X, y)
     assert not hasattr(model, "net_")
