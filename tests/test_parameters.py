@@ -80,6 +80,7 @@ PROBLEMS = {
     "ToSequences": [(HOLES, None, {})],
 }
 LONG = pd.DataFrame({"who": [1, 1, 2], "when": [0, 3, 1], "a": [1.0, 2, 3], "b": [0.0, 0, 1]})
+TIMED = pd.DataFrame({"words": [["w0", "w1"], ["w1"]], "when": [[0.0, 1.5], [2.0]]})
 COLUMNS = pd.DataFrame({"time": [[0, 1], [0, 3]], "a": [[1.0, 2], [3, 4]], "b": [[1, 1], [0, 0]]})
 FIRST = np.arange(24.0).reshape(2, 3, 4)
 PANEL = pd.DataFrame(
@@ -145,6 +146,7 @@ OWN = {
     "TextTokenizer.special_tokens": [("[A]",), ["[A]", "[B]"]],
     "TextTokenizer.vectors": [dict.fromkeys(("w0", "w1"), np.ones(3))],
     "TextTokenizer.column": [With("text", {}, pd.DataFrame({"text": TEXTS, "n": NUMBERS}))],
+    "TextTokenizer.times": [With("when", {"column": "words"}, TIMED)],
     "TextTokenizer.subword_model": [
         With(name, {"analyzer": "subword", "max_vocabulary": 20}) for name in ("bpe", "unigram")
     ],

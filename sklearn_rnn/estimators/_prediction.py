@@ -15,7 +15,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
-from ..sequences import Sequences, check_missing, require_in_step
+from ..sequences import Sequences, all_or_nothing, check_missing, require_in_step
 from ..sequences._alignment import labels_as_parts
 from ..training import (
     Batch,
@@ -54,6 +54,7 @@ class PredictionMixin(TransformerMixin):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit to X and y, then return the representation of the training sequences.
 

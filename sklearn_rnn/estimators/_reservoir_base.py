@@ -150,6 +150,7 @@ class BaseReservoir(
         self._features = features
         self._n_features_out = features.pooled_size
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit to X and y, then return the features of the training sequences.
 
