@@ -50,7 +50,7 @@ from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
 from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
-from ._randomness import private_stream
+from ._randomness import copied_stream, private_stream
 from ._report import warn_of_baseline
 from ._reporting import REMEDY, ReportMixin
 from ._scaling import static_statistics, target_statistics
@@ -198,7 +198,7 @@ class BaseRNN(
     def _work_on_copies(self, *, keep_path: bool) -> None:
         """Let what goes on from an earlier fit change copies, and nothing that others may hold."""
         self.net_ = copied_net(self.net_, keep_path=keep_path)
-        self._random = copy.deepcopy(self._random)
+        self._random = copied_stream(self._random)
         self._target = copy.copy(self._target)
         self._history = list(self._history)
 

@@ -8,7 +8,7 @@ module has, and tensors whose storage it copies from outside.
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import torch
@@ -29,10 +29,22 @@ def copied(network: nn.Module, optimizer: Any, shared: nn.Module | None) -> tupl
     for part in module.modules() if next(network.parameters()).is_cuda else ():
         if isinstance(part, nn.RNNBase):
             part.flatten_parameters()  # cuDNN wants the weights one after the other
-    for state in getattr(optimizer, "state", {}).values():
-        for value in state.values() if isinstance(state, dict) else ():
-            _copied(value, memo)
-    return module, copy.deepcopy(optimizer, memo)
+    return module, _copied_optimizer(optimizer, memo)
+
+
+def _copied_optimizer(optimizer: Any, memo: dict[int, Any]) -> Any:
+    """Copy all that an optimizer holds: torch's own copies forget what LBFGS keeps beside."""
+    made = object.__new__(type(optimizer))
+    for name, value in vars(optimizer).items():
+        if name == "param_groups":
+            value = [{key: _copied(part, memo) for key, part in group.items()} for group in value]
+        elif name == "state":
+            held = ((_copied(key, memo), part) for key, part in value.items())
+            value = defaultdict(dict, {key: _copied(part, memo) for key, part in held})
+        else:
+            value = _copied(value, memo)
+        made.__dict__[name] = value
+    return made
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
@@ -42,6 +54,10 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
+    if kind is dict:
+        return {key: _copied(part, memo) for key, part in value.items()}
+    if kind is list:
+        return [_copied(part, memo) for part in value]
     if kind is torch.Tensor and not value.requires_grad:
         memo[id(value)] = made = value.clone()
         return made

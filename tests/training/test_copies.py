@@ -49,3 +49,16 @@ def test_a_path_that_is_not_trained_is_held_by_both():
     net = fitted().net_
     assert copied_net(net, keep_path=True).module_.path is net.module_.path is not None
     assert copied_net(net, keep_path=False).module_.path is not net.module_.path
+
+
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, torch.optim.NAdam, torch.optim.Adagrad])
+def test_every_optimizer_goes_on(kind):
+    """What torch's own copies forget, as LBFGS's list of parameters, is there."""
+    settings = {"optimizer": kind, "weight_decay": 0.0, "learning_rate": 0.01, "random_state": 0}
+    model = RNNClassifier(4, **settings).partial_fit(X, Y)
+    before = model.predict_proba(X)
+    first = model.net_
+    model.partial_fit(X, Y).partial_fit(X, Y)
+    assert not np.array_equal(model.predict_proba(X), before)
+    model.net_ = first
+    np.testing.assert_array_equal(model.predict_proba(X), before)
