@@ -36,6 +36,8 @@ def _copied_optimizer(optimizer: Any, memo: dict[int, Any]) -> Any:
     """Copy all that an optimizer holds: torch's own copies forget what LBFGS keeps beside."""
     made = object.__new__(type(optimizer))
     for name, value in vars(optimizer).items():
+        if name == "step":
+            continue  # a schedule has wrapped the one that is copied
         if name == "param_groups":
             value = [{key: _copied(part, memo) for key, part in group.items()} for group in value]
         elif name == "state":
