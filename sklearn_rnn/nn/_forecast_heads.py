@@ -368,7 +368,8 @@ def interpolate_quantiles(
     share = (want - have[right - 1]) / (have[right] - have[right - 1])
     exact = np.isclose(share, np.round(share))
     share = np.where(exact, np.round(share), share)
-    return values[..., right - 1] * (1 - share) + values[..., right] * share
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that has diverged
+        return values[..., right - 1] * (1 - share) + values[..., right] * share
 
 
 def make_forecast_head(

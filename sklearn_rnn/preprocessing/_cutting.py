@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ._texts import Row
@@ -47,14 +47,17 @@ def cut_rows(
             yield [word if word in known else clean(word) for word in row]
     elif callable(analyzer):
         for number, row in enumerate(rows):
-            found = list(analyzer(str(row)))
-            if not all(isinstance(token, str) for token in found):
+            found = analyzer(str(row))
+            tokens = list(found) if isinstance(found, Iterable) else [found]
+            if not all(isinstance(token, str) for token in tokens):
                 raise TypeError(
                     f"analyzer must return a list of strings; for row {number} it returned "
-                    f"{found[:5]!r}."
+                    f"{found!r:.60}."
                 )
-            yield found
+            yield tokens
     else:
+        if analyzer not in _CUTS:
+            raise ValueError(f"analyzer={analyzer!r} is neither a name that is known nor callable.")
         cut = _CUTS[analyzer]
         yield from _cut_around(special, rows, lambda text: cut(clean(text)))
 
