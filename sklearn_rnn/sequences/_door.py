@@ -201,13 +201,14 @@ def _check_dense(estimator: Any, X: Any, *, reset: bool, fitted: InputSchema | N
         return X
     refuse_strings(X)
     try:
-        checked: Array = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=finite_check(X),
-        )
+        with np.errstate(invalid="ignore"):  # of both infinities, which are refused by name
+            checked: Array = validate_data(
+                estimator,
+                X,
+                reset=reset,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=finite_check(X),
+            )
     except (ValueError, TypeError) as error:
         raise with_hint(error, X) from error
     except OverflowError as error:

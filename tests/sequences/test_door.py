@@ -313,3 +313,10 @@ def test_times_at_fit_only_or_at_predict_only_are_refused(times):
     check_X(estimator, timed if times else bare, reset=True)
     with pytest.raises(ValueError, match="X has no times" if times else "X has times"):
         check_X(estimator, bare if times else timed, reset=False)
+
+
+def test_both_infinities_are_refused_without_a_warning():
+    X = np.zeros((4, 3))
+    X[1, 2], X[2, 0] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="infinity: row 1, step 2"):
+        check_X(BaseEstimator(), X, reset=True)
