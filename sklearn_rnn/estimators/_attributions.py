@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..nn import NGramPath, TokenInput
 from ..nn._input import tokens_in
-from ..sequences import Sequences
+from ..sequences import Sequences, counted
 from ..training import Origins, TrainingNet, cpu_threads, time_deltas
 from ._targets import JointTarget, LabelTarget, Target
 
@@ -76,8 +76,7 @@ class AttributionMixin:
                     tokens = torch.stack((tokens.double(), beside), 2)
                 static = None
                 if sequences.static is not None:
-                    known, origin = sequences.static[row : row + 1], self._origins[1]
-                    known = known if origin is None else known - origin
+                    known = counted(sequences.static[row : row + 1], self._origins[1])
                     static = torch.from_numpy(known).to(device)
                 found.append(self._attribute(network, tokens.to(device), static, target, n_steps))
         values = np.concatenate(found)[:, None]

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
-from ..sequences import Sequences
+from ..sequences import Sequences, counted
 from ..sequences._dates import refuse_dates
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
@@ -130,8 +130,7 @@ class SequenceStream:
         self._threads: int = model._n_threads()
         static = None
         if self._static is not None:
-            known, origin = self._static, model._origins[1]
-            known = known if origin is None else known - origin
+            known = counted(self._static, model._origins[1])
             static = torch.from_numpy(known).to(self._device, self._network.states_dtype)
         self._stream = NetworkStream(self._network, static)
         self._time: float | None = None
@@ -273,8 +272,7 @@ class SequenceStream:
             raise ValueError(
                 "The pushed steps contain NaN, and missing='error'; fit with missing='auto'."
             )
-        origin = self._model._origins[0]
-        return (values if origin is None else values - origin), single
+        return counted(values, self._model._origins[0]), single
 
     def _with_widths(self, values: np.ndarray, times: Any) -> np.ndarray:
         """Put the widths of the steps beside them, where the model has times."""

@@ -7,7 +7,7 @@ from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
 from ._lexicon import Lexicon
 from ._long_tables import refuse_long_table
-from ._origin import origin_of
+from ._origin import counted, origin_of
 from ._reading import describe_kind, read_sequences
 from ._rows import RowReader
 from ._targets import (
@@ -43,6 +43,7 @@ __all__ = [
     "check_regression_y",
     "check_step_y",
     "check_weights",
+    "counted",
     "describe_kind",
     "is_step_y",
     "iter_chunks",

@@ -24,3 +24,8 @@ def origin_of(mean: Array, scale: Array) -> Array:
     scale = np.where(scale > 0, scale, 1.0)
     grain = _GRAIN * 2.0 ** np.ceil(np.log2(scale))
     return np.where(np.abs(mean) > _FAR * scale, np.round(mean / grain) * grain, 0.0)
+
+
+def counted(values: Array, origin: Array | None) -> Array:
+    """Return numbers counted from an origin, in double precision; as they are without one."""
+    return values if origin is None else values - origin

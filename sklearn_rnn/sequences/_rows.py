@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._origin import counted
 from ._values import Array, is_mapped, release_pages
 
 # Pages of a mapped file are given back when about this much may have become resident.
@@ -45,7 +46,7 @@ class RowReader:
         """
         if not self.mapped and len(starts) and _join(starts, lengths) and _join(at, lengths):
             first, here, n = int(starts[0]), int(at[0]), int(lengths.sum())
-            out[here : here + n] = self._counted(self._values[first : first + n])
+            out[here : here + n] = counted(self._values[first : first + n], self._origin)
             return
         for start, length, here in zip(starts.tolist(), lengths.tolist(), at.tolist(), strict=True):
             out[here : here + length] = self.row(start, start + length)
@@ -57,11 +58,7 @@ class RowReader:
                 self._touched = 0
                 release_pages(self._values)
             self._touched += (stop - start) * self._row_bytes + _AROUND_BYTES
-        return self._counted(self._values[start:stop])
-
-    def _counted(self, steps: Array) -> Array:
-        """Return steps as they are, or counted from the origin."""
-        return steps if self._origin is None else steps - self._origin
+        return counted(self._values[start:stop], self._origin)
 
 
 def _join(starts: Array, lengths: Array) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..sequences import RowReader, Sequences
+from ..sequences import RowReader, Sequences, counted
 
 # A shuffled pool of half of all batches, 4 to 32, is sorted by length and cut into batches, by a
 # length that is off at random by up to a twentieth of itself and 3 % of the mean: batch mates
@@ -421,9 +421,8 @@ class Step:
 
 def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:
     """Return static features on the storage's device, in its number type."""
-    origin = storage.origins[1]
-    counted = np.array(static) if origin is None else static - origin
-    return torch.from_numpy(counted).to(storage.device, storage.dtype)
+    known = counted(np.array(static), storage.origins[1])
+    return torch.from_numpy(known).to(storage.device, storage.dtype)
 
 
 def prediction_batches(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..sequences import Sequences, iter_chunks, origin_of
+from ..sequences import Sequences, counted, iter_chunks, origin_of
 from ._batches import time_deltas
 
 # Small enough that the temporaries of a chunk stay in the processor's cache.
@@ -57,7 +57,7 @@ def step_statistics(
             if chosen is not None:
                 taken = _steps_of(chosen, sequences, start, stop)
                 chunk, each = chunk[taken], None if each is None else each[taken]
-            found.add(chunk if origin is None else chunk - origin, each)
+            found.add(counted(chunk, origin), each)
         return found
 
     state = moments()
