@@ -38,6 +38,7 @@ from ..training import (
     configure,
     copied_net,
     make_net,
+    names_parameters,
     resolve_compute,
     step_statistics,
     width_statistics,
@@ -56,7 +57,6 @@ from ._reporting import REMEDY, ReportMixin
 from ._scaling import static_statistics, target_statistics
 from ._stream import StreamMixin
 from ._tokens import copies_of_tokens, prepare_embeddings
-from ._torch_errors import names_parameters
 from ._training_run import TrainingRunMixin
 from ._validation_split import split_rows
 

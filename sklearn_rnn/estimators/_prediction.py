@@ -23,6 +23,7 @@ from ..training import (
     Origins,
     TrainingNet,
     long_rows,
+    names_parameters,
     recurrence_bounds,
     run_rows,
     run_steps,
@@ -30,7 +31,6 @@ from ..training import (
     seeded_globals,
 )
 from ._targets import Target
-from ._torch_errors import names_parameters
 
 
 class PredictionMixin(TransformerMixin):

@@ -34,7 +34,7 @@ from ..sequences import (
 from ..sequences._alignment import labels_as_parts
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..training import resolve_device, step_statistics, width_statistics
+from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._randomness import private_stream
 from ._readout import block_keys, keys, proportions
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
@@ -42,7 +42,6 @@ from ._reservoir_features import ReservoirConfig, ReservoirFeatures
 from ._solved_readout import SolvedReadout
 from ._targets import Target
 from ._threads import n_threads
-from ._torch_errors import names_parameters
 
 # Samples that are added to the sums at once.
 _PORTION = 512

@@ -16,7 +16,7 @@ from ..sequences import Sequences, counted
 from ..sequences._dates import refuse_dates
 from ..sequences._door import InputSchema
 from ..sequences._values import as_numbers, as_times
-from ..training import TrainingNet, cpu_threads
+from ..training import TrainingNet, cpu_threads, explained
 from ._state import _plain, _tensors
 from ._targets import (
     ContinuousTarget,
@@ -26,7 +26,6 @@ from ._targets import (
     StepTarget,
     Target,
 )
-from ._torch_errors import explained
 
 _STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.

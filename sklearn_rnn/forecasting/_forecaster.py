@@ -37,9 +37,9 @@ from ..training import (
     DivergenceError,
     EpochRecord,
     Progress,
+    names_parameters,
     resolve_compute,
 )
-from ..training._failures import names_parameters
 from ._bounds import check_range, transform_of_counts
 from ._history import begin, places_of
 from ._levels import check_levels

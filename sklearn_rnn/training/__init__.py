@@ -12,6 +12,7 @@ from ._batches import (
 from ._best import BestWeights
 from ._budget import LARGEST_RATE, MOST_EPOCHS, MOST_LAYERS, auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
+from ._failures import NetworkError, explained, names_parameters
 from ._inference import recurrence_bounds, run_rows, run_steps
 from ._long import long_rows, run_with_long
 from ._loop import (
@@ -44,6 +45,7 @@ __all__ = [
     "DivergenceError",
     "EpochRecord",
     "FlatStorage",
+    "NetworkError",
     "NormalEquations",
     "Origins",
     "Progress",
@@ -61,9 +63,11 @@ __all__ = [
     "configure",
     "copied_net",
     "cpu_threads",
+    "explained",
     "load_weights",
     "long_rows",
     "make_net",
+    "names_parameters",
     "prediction_batches",
     "recurrence_bounds",
     "resolve_compute",
