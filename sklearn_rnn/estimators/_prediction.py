@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
-from ..sequences import Sequences, all_or_nothing, check_missing, require_in_step
+from ..sequences import Sequences, check_missing
 from ..sequences._alignment import labels_as_parts
 from ..training import (
     Batch,
@@ -30,13 +29,14 @@ from ..training import (
     run_with_long,
     seeded_globals,
 )
+from ._in_step import InStepTransformer
 from ._targets import Target
 
 
-class PredictionMixin(TransformerMixin):
+class PredictionMixin(InStepTransformer):
     """`transform`, `hidden_states`, and what the estimators' ``predict`` rests on.
 
-    It is a `TransformerMixin` because ``set_output`` wraps `transform` where that is written.
+    It is a transformer because ``set_output`` wraps `transform` where that is written.
     """
 
     net_: TrainingNet
@@ -53,27 +53,6 @@ class PredictionMixin(TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-    @all_or_nothing
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit to X and y, then return the representation of the training sequences.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-        y : array-like or list of n_samples targets
-            As in `fit`, but in the order of X: what comes after has no labels to align it by.
-        **fit_params : dict
-            Further arguments of `fit`.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out)
-            As from `transform`.
-        """
-        require_in_step(X, y, type(self).__name__)
-        return super().fit_transform(X, y, **fit_params)
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return the number type in which the network predicts."""

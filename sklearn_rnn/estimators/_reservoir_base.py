@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
@@ -29,12 +29,12 @@ from ..sequences import (
     kept_if_interrupted,
     public_module,
     refuse_long_table,
-    require_in_step,
 )
 from ..sequences._alignment import labels_as_parts
 from ..sequences._memory import require_memory
 from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
+from ._in_step import InStepTransformer
 from ._randomness import private_stream
 from ._readout import block_keys, keys, proportions
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
@@ -50,7 +50,7 @@ _PORTION = 512
 class BaseReservoir(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
+    InStepTransformer,
     Versioned,
     BaseEstimator,
 ):
@@ -148,27 +148,6 @@ class BaseReservoir(
         features.draw(sequences, rows, weights, statistics, seed, n_threads(self.n_jobs))
         self._features = features
         self._n_features_out = features.pooled_size
-
-    @all_or_nothing
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit to X and y, then return the features of the training sequences.
-
-        Parameters
-        ----------
-        X : array-like, frame, list of arrays or Sequences
-            The sequences, as in `fit`.
-        y : array-like or list of n_samples targets
-            As in `fit`, but in the order of X: what comes after has no labels to align it by.
-        **fit_params : dict
-            Further arguments of `fit`.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out)
-            As from `transform`.
-        """
-        require_in_step(X, y, type(self).__name__)
-        return super().fit_transform(X, y, **fit_params)
 
     @names_parameters
     def transform(self, X: Any) -> np.ndarray:
