@@ -140,6 +140,16 @@ def test_no_import_goes_upwards():
     assert not listed(wrong)
 
 
+def test_rooms_go_through_each_others_doors():
+    wrong = [
+        i
+        for i in inside()
+        if any(part.startswith("_") for part in i.target.split(".")[2:])
+        and room(i.target) != room(i.source)
+    ]
+    assert not listed(wrong)
+
+
 def test_no_circle():
     graph: dict[str, set[str]] = {name: set() for name in modules()}
     for found in inside():

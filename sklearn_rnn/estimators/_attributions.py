@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn import NGramPath, TokenInput
-from ..nn._input import tokens_in
+from ..nn import NGramPath, TokenInput, tokens_in
 from ..sequences import Sequences, counted
 from ..training import Origins, TrainingNet, cpu_threads, time_deltas
 from ._targets import JointTarget, LabelTarget, Target

@@ -15,19 +15,18 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-from ..nn import NetworkConfig, build_network
-from ..nn._sizes import network_size
+from ..nn import NetworkConfig, build_network, network_size
 from ..sequences import (
     Sequences,
+    _fit_context,
     align_targets,
     all_or_nothing,
     check_missing,
     check_weights,
     kept_if_interrupted,
     refuse_long_table,
+    require_memory,
 )
-from ..sequences._memory import require_memory
-from ..sequences._sklearn import _fit_context
 from ..training import (
     EpochRecord,
     FlatStorage,

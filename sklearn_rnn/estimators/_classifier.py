@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score
 
-from ..sequences import Sequences, all_or_nothing
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
+from ..sequences import Interval, Sequences, StrOptions, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._class_weight import times_class_weight

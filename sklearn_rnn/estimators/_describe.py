@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..sequences._documentation import DOC_LINK_TEMPLATE, public_module
+from ..sequences import DOC_LINK_TEMPLATE, public_module
 
 if TYPE_CHECKING:
     from ..nn import NetworkConfig

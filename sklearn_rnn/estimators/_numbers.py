@@ -16,12 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..sequences import (
     Sequences,
     align_targets,
+    cells_of_lists,
     check_regression_y,
     check_weights,
     is_step_y,
     refuse_masked,
 )
-from ..sequences._frames import cells_of_lists
 from ._targets import ContinuousTarget, StepTarget, Target
 
 

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from ..sequences import Sequences, check_X
-from ..sequences._sklearn import Interval, StrOptions
+from ..sequences import Interval, Sequences, StrOptions, check_X
 from ..training import (
     LARGEST_RATE,
     MOST_EPOCHS,

@@ -14,8 +14,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import AttentionPooling, ChunkedRun, NetworkConfig, NGramPath, averaged, length_mask
-from ..sequences import Sequences, check_missing
-from ..sequences._alignment import labels_as_parts
+from ..sequences import Sequences, check_missing, labels_as_parts
 from ..training import (
     Batch,
     FlatStorage,

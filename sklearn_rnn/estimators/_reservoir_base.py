@@ -16,23 +16,25 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn._reservoir import POOLINGS
+from ..nn import POOLINGS
 from ..sequences import (
     DOC_LINK_TEMPLATE,
+    Interval,
     Sequences,
+    StrOptions,
     Versioned,
+    _fit_context,
     align_targets,
     all_or_nothing,
     check_missing,
     check_weights,
     check_X,
     kept_if_interrupted,
+    labels_as_parts,
     public_module,
     refuse_long_table,
+    require_memory,
 )
-from ..sequences._alignment import labels_as_parts
-from ..sequences._memory import require_memory
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
 from ._randomness import private_stream

@@ -8,10 +8,16 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, align_targets, all_or_nothing, check_weights
-from ..sequences._frames import cells_of_lists
-from ..sequences._sklearn import StrOptions, _fit_context
-from ..sequences._values import unmasked
+from ..sequences import (
+    Sequences,
+    StrOptions,
+    _fit_context,
+    align_targets,
+    all_or_nothing,
+    cells_of_lists,
+    check_weights,
+    unmasked,
+)
 from ._class_weight import times_class_weight
 from ._labels import LabelsMixin
 from ._log_odds import log_odds

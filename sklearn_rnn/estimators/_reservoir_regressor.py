@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..sequences import all_or_nothing
-from ..sequences._sklearn import _fit_context
+from ..sequences import _fit_context, all_or_nothing
 from ._numbers import NumbersMixin
 from ._reservoir_base import ReservoirPredictor
 

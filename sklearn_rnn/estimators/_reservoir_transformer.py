@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.callback import with_callbacks
 
-from ..sequences import all_or_nothing
-from ..sequences._sklearn import _fit_context
+from ..sequences import _fit_context, all_or_nothing
 from ._reservoir_base import BaseReservoir
 
 

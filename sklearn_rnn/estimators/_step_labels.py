@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences import Sequences, check_classes, check_classification_y
-from ..sequences._frames import cells_of_lists
-from ..sequences._values import is_missing, unmasked
+from ..sequences import (
+    Sequences,
+    cells_of_lists,
+    check_classes,
+    check_classification_y,
+    is_missing,
+    unmasked,
+)
 from ._tags import no_label, refuse_ignored
 from ._targets import LabelTarget
 

@@ -12,10 +12,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
-from ..sequences import Sequences, counted
-from ..sequences._dates import refuse_dates
-from ..sequences._door import InputSchema
-from ..sequences._values import as_numbers, as_times
+from ..sequences import InputSchema, Sequences, as_numbers, as_times, counted, refuse_dates
 from ..training import TrainingNet, cpu_threads, explained
 from ._state import _plain, _tensors
 from ._targets import (

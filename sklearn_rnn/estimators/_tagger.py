@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..metrics import entity_f1_score, token_accuracy_score
-from ..metrics._tagging import scheme_of
-from ..sequences import Sequences, align_targets, check_weights, check_X
-from ..sequences._sklearn import Interval, StrOptions
-from ..sequences._word_rows import read_words
+from ..metrics import entity_f1_score, scheme_of, token_accuracy_score
+from ..sequences import (
+    Interval,
+    Sequences,
+    StrOptions,
+    align_targets,
+    check_weights,
+    check_X,
+    read_words,
+)
 from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
 from ._step_lists import StepLists

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics._tagging import split_label
-from ..sequences import Sequences
-from ..sequences._frames import as_table, is_frame
-from ..sequences._values import is_missing, unmasked
+from ..metrics import split_label
+from ..sequences import Sequences, as_table, is_frame, is_missing, unmasked
 from ._targets import LabelTarget, Target
 
 _LISTS = (list, tuple, np.ndarray)

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..nn import WordColumns
-from ..sequences import Sequences
-from ..sequences._word_rows import WordRows
+from ..sequences import Sequences, WordRows
 
 # Longer words are read at both ends.
 _WORD_LENGTH = 20

@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences._frames import column_role, refuse_mixed
-from ..sequences._step_table import StepTable
-from ..sequences._values import FLOAT32_MAX, as_numbers, excess, is_missing
+from ..sequences import (
+    FLOAT32_MAX,
+    StepTable,
+    as_numbers,
+    column_role,
+    excess,
+    is_missing,
+    refuse_mixed,
+)
 from ._grid import Array
 
 

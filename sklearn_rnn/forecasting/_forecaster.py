@@ -19,15 +19,18 @@ from sklearn.utils import check_random_state
 
 from ..sequences import (
     DOC_LINK_TEMPLATE,
+    Interval,
+    StepTable,
+    StrOptions,
     Versioned,
+    _fit_context,
     all_or_nothing,
+    as_table,
     kept_if_interrupted,
     public_module,
+    require_memory,
+    split_targets,
 )
-from ..sequences._frames import as_table
-from ..sequences._memory import require_memory
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..sequences._step_table import StepTable, split_targets
 from ..training import (
     LARGEST_RATE,
     MOST_EPOCHS,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences._step_table import StepTable
+from ..sequences import StepTable
 from ._calendar import calendar, choose_features
 from ._covariates import Schema, encode, encode_past, encode_static, make_schema
 from ._frequency import make_grid

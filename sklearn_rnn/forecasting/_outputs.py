@@ -14,13 +14,18 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..metrics._scale import naive_scale
-from ..sequences import all_or_nothing, check_weights
-from ..sequences._frames import as_table, column_role
-from ..sequences._memory import require_memory
-from ..sequences._sklearn import _check_feature_names
-from ..sequences._step_table import StepTable, split_targets
-from ..sequences._values import is_missing
+from ..metrics import naive_scale
+from ..sequences import (
+    StepTable,
+    _check_feature_names,
+    all_or_nothing,
+    as_table,
+    check_weights,
+    column_role,
+    is_missing,
+    require_memory,
+    split_targets,
+)
 from ._bounds import bounded, floors
 from ._calendar import calendar
 from ._covariates import encode

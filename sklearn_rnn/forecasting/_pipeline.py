@@ -12,11 +12,14 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Versioned, all_or_nothing
-from ..sequences._frames import as_table
-from ..sequences._sklearn import _check_feature_names
-from ..sequences._step_table import read_step_table
-from ..sequences._values import unmasked
+from ..sequences import (
+    Versioned,
+    _check_feature_names,
+    all_or_nothing,
+    as_table,
+    read_step_table,
+    unmasked,
+)
 from ._grid import Array
 from ._reading import is_table
 

@@ -11,10 +11,21 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 
-from ..sequences._frames import as_table, column_role, is_frame, is_series
-from ..sequences._step_table import StepTable, is_time_index, read_step_table
-from ..sequences._targets import is_number, refuse_dated_y, refuse_strings
-from ..sequences._values import FLOAT32_MAX, excess, unmasked
+from ..sequences import (
+    FLOAT32_MAX,
+    StepTable,
+    as_table,
+    column_role,
+    excess,
+    is_frame,
+    is_number,
+    is_series,
+    is_time_index,
+    read_step_table,
+    refuse_dated_y,
+    refuse_strings,
+    unmasked,
+)
 from ._grid import Array, Grid
 from ._history import Clock
 

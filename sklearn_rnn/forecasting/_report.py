@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ..exceptions import BaselineWarning
-from ..metrics._scale import naive_scale
+from ..metrics import naive_scale
 from ._baselines import baselines
 from ._grid import Array
 from ._panel import Panel

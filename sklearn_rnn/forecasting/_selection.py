@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn._sizes import recurrence_size
+from ..nn import recurrence_size
 from ._blocks import ENOUGH, left_out
 from ._closed_form import PENALTIES, ClosedForm, batches, priors
 from ._dataset import ForecastData

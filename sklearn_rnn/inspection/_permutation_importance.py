@@ -12,9 +12,15 @@ from joblib import Parallel, delayed
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
-from ..sequences import Sequences, describe_kind, read_sequences
-from ..sequences._frames import as_table, frame_roles, is_frame
-from ..sequences._sklearn import _safe_indexing
+from ..sequences import (
+    Sequences,
+    _safe_indexing,
+    as_table,
+    describe_kind,
+    frame_roles,
+    is_frame,
+    read_sequences,
+)
 
 Array = np.ndarray
 

@@ -7,6 +7,9 @@ from ._point import (
     symmetric_mean_absolute_percentage_error,
 )
 from ._quantile import interval_coverage, mean_interval_score, weighted_quantile_loss
+
+# What is imported as itself is for the other rooms, and no part of the public interface.
+from ._scale import naive_scale as naive_scale
 from ._scorers import (
     ForecastScorer,
     coverage_scorer,
@@ -24,7 +27,11 @@ from ._steps import (
     step_squared_error_scorer,
 )
 from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
+from ._tagging import scheme_of as scheme_of
+from ._tagging import split_label as split_label
 from ._tagging_scorer import TaggingScorer, entity_f1_scorer, token_accuracy_scorer
+from ._unwrap import parameter as parameter
+from ._unwrap import unwrap as unwrap
 
 __all__ = [
     "TaggingScorer",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sequences._values import unmasked
+from ..sequences import unmasked
 
 Array = NDArray[Any]
 AVERAGES = ("series", "pooled", None)

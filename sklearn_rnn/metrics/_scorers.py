@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences._values import unmasked
+from ..sequences import unmasked
 from ._groups import Array
 from ._point import (
     mean_absolute_percentage_error,

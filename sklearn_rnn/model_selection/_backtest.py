@@ -8,11 +8,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_array
 
-from ..metrics._unwrap import parameter, unwrap
-from ..sequences._frames import is_frame, is_series
-from ..sequences._sklearn import _safe_indexing
-from ..sequences._step_table import read_step_table, rows_of_targets
-from ..sequences._values import unmasked
+from ..metrics import parameter, unwrap
+from ..sequences import (
+    _safe_indexing,
+    is_frame,
+    is_series,
+    read_step_table,
+    rows_of_targets,
+    unmasked,
+)
 
 
 def backtest(
@@ -177,7 +181,7 @@ def _forecast_fold(
     levels = list(getattr(source, "quantiles", None) or () if quantiles is None else quantiles)
     block = None
     if levels and hasattr(source, "predict_quantiles"):
-        from ..metrics._scorers import ForecastScorer
+        from ..metrics import ForecastScorer
 
         block = ForecastScorer._quantiles(inner, levels).reshape(*point.shape, -1)
     table = pd.DataFrame(frame)

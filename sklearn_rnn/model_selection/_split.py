@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 
-from ..sequences._step_table import read_step_table, rows_of_targets
+from ..sequences import read_step_table, rows_of_targets
 
 Array = NDArray[Any]
 

@@ -1,6 +1,9 @@
 """Recurrent networks in plain torch, usable without the estimators; imports torch only."""
 
 from ._building import NetworkConfig, build_network
+
+# What is imported as itself is for the other rooms, and no part of the public interface.
+from ._building import global_random_lock as global_random_lock
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
 from ._crf import LinearChainCRF
@@ -14,8 +17,10 @@ from ._forecast_network import (
     LinearPath,
 )
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
+from ._imports import import_whole as import_whole
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
+from ._input import tokens_in as tokens_in
 from ._masking import length_mask, reverse_within
 from ._networks import SequenceNetwork, averaged
 from ._ngrams import NGramPath, ngram_keys
@@ -32,14 +37,18 @@ from ._pooling import (
 )
 from ._random_convolutions import RandomConvolutions
 from ._recurrence import Recurrence, RecurrenceOutput
+from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir
 from ._reservoir_path import ReservoirPath
 from ._reservoir_states import reservoir_states
 from ._running import RunningPooling
 from ._scan import linear_scan
+from ._sizes import network_size as network_size
+from ._sizes import recurrence_size as recurrence_size
 from ._stem import ConvStem, StepBatchNorm
 from ._streaming import NetworkStream
 from ._tagging_head import TaggingHead
+from ._threads import allow_threads as allow_threads
 from ._weight_dropout import dropped_weights
 from ._words import CharacterEncoder, WordColumns, WordInput
 

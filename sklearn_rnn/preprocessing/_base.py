@@ -13,20 +13,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import (
     DOC_LINK_TEMPLATE,
+    Array,
+    InputSchema,
     Sequences,
     Versioned,
+    _check_feature_names_in,
+    _get_output_config,
     all_or_nothing,
+    as_table,
     check_X,
     describe_kind,
     kept_if_interrupted,
+    names_sizes,
     public_module,
     require_in_step,
 )
-from ..sequences._door import InputSchema
-from ..sequences._frames import as_table
-from ..sequences._memory import names_sizes
-from ..sequences._sklearn import _check_feature_names_in, _get_output_config
-from ..sequences._values import Array
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
 

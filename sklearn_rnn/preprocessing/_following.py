@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences import Sequences
-from ..sequences._door import InputSchema
-from ..sequences._values import Array
+from ..sequences import Array, InputSchema, Sequences
 from ._gaps import fill_forward, previous_observed
 from ._texts import Texts
 from ._vocabulary import UNKNOWN

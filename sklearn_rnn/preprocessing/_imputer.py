@@ -7,9 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..sequences import Sequences, release_pages
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..sequences._values import Array
+from ..sequences import Array, Interval, Sequences, StrOptions, _fit_context, release_pages
 from ._base import SequenceTransformer, with_fit_task
 from ._following import FillingForward
 from ._gaps import fill_forward, fill_linear, next_observed, previous_observed

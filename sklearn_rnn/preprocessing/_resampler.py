@@ -5,11 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..sequences import Sequences, release_pages
-from ..sequences._alignment import labels_as_parts
-from ..sequences._memory import require_memory
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..sequences._values import Array
+from ..sequences import (
+    Array,
+    Interval,
+    Sequences,
+    StrOptions,
+    _fit_context,
+    labels_as_parts,
+    release_pages,
+    require_memory,
+)
 from ._base import SequenceTransformer, with_fit_task
 from ._grid import Source, slack
 from ._statistics import row_blocks

@@ -7,9 +7,15 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, all_or_nothing, read_sequences, release_pages
-from ..sequences._sklearn import StrOptions, _fit_context
-from ..sequences._values import Array
+from ..sequences import (
+    Array,
+    Sequences,
+    StrOptions,
+    _fit_context,
+    all_or_nothing,
+    read_sequences,
+    release_pages,
+)
 from ._base import Form, SequenceTransformer, with_fit_task
 from ._following import Stepwise
 from ._statistics import (

@@ -5,8 +5,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from ..sequences import Sequences, read_sequences
-from ..sequences._values import Array
+from ..sequences import Array, Sequences, read_sequences
 from ._base import Form
 from ._statistics import row_blocks
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..sequences import iter_chunks, origin_of
-from ..sequences._values import Array
+from ..sequences import Array, iter_chunks, origin_of
 
 EPS = float(np.finfo(np.float64).eps)
 BLOCK_VALUES = 2**21

@@ -13,10 +13,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Lexicon, Sequences, all_or_nothing
-from ..sequences._alignment import labels_as_parts
-from ..sequences._sklearn import HasMethods, Interval, StrOptions, _fit_context
-from ..sequences._values import Array
+from ..sequences import (
+    Array,
+    HasMethods,
+    Interval,
+    Lexicon,
+    Sequences,
+    StrOptions,
+    _fit_context,
+    all_or_nothing,
+    labels_as_parts,
+)
 from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
 from ._following import FollowingText

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from ..sequences import Sequences
-from ..sequences._frames import (
+from ..sequences import (
+    Sequences,
     as_series,
     as_table,
+    as_times,
     column_role,
     is_frame,
+    is_missing,
     is_series,
     read_static,
 )
-from ..sequences._values import as_times, is_missing
 
 Row = str | list[str]
 

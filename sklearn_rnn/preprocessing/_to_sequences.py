@@ -10,10 +10,18 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, check_X, iter_chunks
-from ..sequences._alignment import labels_as_parts
-from ..sequences._sklearn import Interval, StrOptions, _check_feature_names_in, _fit_context
-from ..sequences._values import Array, row_of
+from ..sequences import (
+    Array,
+    Interval,
+    Sequences,
+    StrOptions,
+    _check_feature_names_in,
+    _fit_context,
+    check_X,
+    iter_chunks,
+    labels_as_parts,
+    row_of,
+)
 from ._base import Documented, Form, with_fit_task
 from ._following import Stepwise
 

@@ -6,11 +6,17 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..sequences import Sequences, align, read_sequences
-from ..sequences._long_tables import warn_of_long_table
-from ..sequences._memory import names_sizes
-from ..sequences._sklearn import Interval, StrOptions, _fit_context
-from ..sequences._values import Array
+from ..sequences import (
+    Array,
+    Interval,
+    Sequences,
+    StrOptions,
+    _fit_context,
+    align,
+    names_sizes,
+    read_sequences,
+    warn_of_long_table,
+)
 from ._base import FLAT_KINDS, Form, SequenceTransformer, with_fit_task
 from ._series import average, cut_windows, flat_targets, label_each, read_series
 

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from ..sequences._frames import is_frame, is_series
-from ..sequences._sklearn import _safe_indexing
-from ..sequences._step_table import StepTable, read_step_table, rows_of_targets
+from ..sequences import (
+    StepTable,
+    _safe_indexing,
+    is_frame,
+    is_series,
+    read_step_table,
+    rows_of_targets,
+)
 
 
 def check_no_leakage(

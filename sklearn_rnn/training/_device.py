@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..nn._building import global_random_lock
-from ..nn._threads import allow_threads
+from ..nn import allow_threads, global_random_lock
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..sequences._memory import is_out_of_memory, not_enough
+from ..sequences import is_out_of_memory, not_enough
 from ._device import cpu_threads
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from ..nn._imports import import_whole
+from ..nn import import_whole
 from ._optimizers import OPTIMIZERS, PLAIN
 
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")

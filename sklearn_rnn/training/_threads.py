@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import torch
 
-from ..nn._threads import allow_threads
+from ..nn import allow_threads
 from ._device import cpu_threads
 
 # Torch's threads: networks of fewer units never gain, fits of fewer steps do not earn a trial back.
