@@ -135,7 +135,7 @@ class BaseRNN(
             raise ValueError("sample_weight_val weighs X_val, which is missing.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, reset=not going_on)
-        warn_of_baseline(self.report_, type(self).__name__, REMEDY, stacklevel=6)
+        warn_of_baseline(self.report_, type(self).__name__, REMEDY)
         return self
 
     @names_parameters

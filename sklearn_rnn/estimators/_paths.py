@@ -5,7 +5,6 @@ Imports layers 0 to 2.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 
 from ..exceptions import ClosedFormWarning
 from ..nn import NetworkConfig
-from ..sequences import Sequences, kept_if_interrupted
+from ..sequences import Sequences, kept_if_interrupted, warn
 from ..training import FlatStorage
 from ._closed_form import ClosedForm, plan_path
 from ._fit_data import FitData
@@ -93,12 +92,11 @@ class PathsMixin:
 
     def _warn_left_out(self, setting: str, why: str, keeping: str) -> None:
         """Say that these data would have got a closed form."""
-        warnings.warn(
+        warn(
             f"{type(self).__name__} leaves out the closed form that it would solve for these data "
             f"beside the recurrence, because {why}: the model is another one. {keeping}"
             f"{setting}=False leaves it out without this warning.",
             ClosedFormWarning,
-            stacklevel=10,
         )
 
     def _solve_path(self, data: FitData, storage: FlatStorage) -> ClosedForm | None:

@@ -5,7 +5,6 @@ Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import BaselineWarning
-from ..sequences import Sequences, align_targets, check_weights
+from ..sequences import Sequences, align_targets, check_weights, warn
 from ..training import Origins
 from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
 from ._targets import Target
@@ -244,7 +243,7 @@ def baselines_of(target: Target, origins: Origins) -> Baselines | None:
     return Baselines(target, origins) if target.head in HEADS else None
 
 
-def warn_of_baseline(report: Report, name: str, remedy: str, *, stacklevel: int) -> None:
+def warn_of_baseline(report: Report, name: str, remedy: str) -> None:
     """Warn when a baseline does clearly better."""
     which = report.beaten_by
     if which is None:
@@ -257,12 +256,11 @@ def warn_of_baseline(report: Report, name: str, remedy: str, *, stacklevel: int)
         if report.metric == "accuracy"
         else "predicting the mean"
     )
-    warnings.warn(
+    warn(
         f"{name} reaches {report.metric} {report.model_score:.3f} on {report.n_validation:,} "
         f"{report.validation}, and {what} reaches {score:.3f}, which is clearly better. {remedy} "
         "See report_.",
         BaselineWarning,
-        stacklevel=stacklevel,
     )
 
 

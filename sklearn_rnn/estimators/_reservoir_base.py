@@ -352,7 +352,7 @@ class ReservoirPredictor(BaseReservoir):
             f"{unit}, each left out in turn",
             left_out_of=float(weights.sum()),
         )
-        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.", stacklevel=8)
+        warn_of_baseline(self.report_, type(self).__name__, "Take the simpler model.")
 
     @names_parameters
     def _add(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from ..sequences import kept_if_interrupted
+from ..sequences import kept_if_interrupted, warn
 from ..training import (
     BestWeights,
     DivergenceError,
@@ -118,10 +117,9 @@ class TrainingRunMixin:
             "look for extreme values in X or y."
         )
         if best.has_weights and self.early_stopping:
-            warnings.warn(
+            warn(
                 f"{what} The weights of epoch {best.epoch} are kept.",
                 ConvergenceWarning,
-                stacklevel=9,
             )
             return
         raise ValueError(what) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from ..sequences import warn
 from ._grid import Array
 from ._history import History
 
@@ -53,9 +53,7 @@ def check_range(history: History, transform: str | None, distribution: str) -> N
     if transform in ("log", "box-cox") and (least <= 0).any():
         names = [repr(history.labels[k]) for k in np.flatnonzero(least <= 0)[:5]]
         named = f" ({', '.join(names)})" if history.has_ids else ""
-        warnings.warn(
+        warn(
             f"target_transform={transform!r} leaves {int((least <= 0).sum())} of {len(least)} "
             f"series{named} as they are: they hold values that are not positive.",
-            UserWarning,
-            stacklevel=6,
         )

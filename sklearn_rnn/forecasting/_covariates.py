@@ -5,7 +5,6 @@ Imports the rooms below.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..sequences import (
     excess,
     is_missing,
     refuse_mixed,
+    warn,
 )
 from ._grid import Array
 
@@ -117,11 +117,9 @@ def _encode(column: Column, series: Any, missing: bool) -> Array:
             raise _missing(empty[0], name)
         unseen = {cell for cell in cells if cell not in index and not is_missing(cell)}
         if unseen:
-            warnings.warn(
+            warn(
                 f"Column {name!r} has categories that training did not see: "
                 f"{sorted(map(str, unseen))[:5]}. They count as unknown.",
-                UserWarning,
-                stacklevel=6,
             )
         return np.array([np.nan if is_missing(c) else index.get(c, 0.0) for c in cells])
     if column_role(series) == "categorical":

@@ -5,12 +5,12 @@ pandas, where times are read.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..sequences import warn
 from ._grid import (
     DAY,
     Array,
@@ -107,11 +107,9 @@ def _check_share(grid: Grid, times: Any, series: Array) -> None:
             _example(times, series),
         )
     if share < _WARNED and len(places) > 2:
-        warnings.warn(
+        warn(
             f"The times look like {grid.describe()}, but only {share:.0%} of such steps have a "
             "row; the others count as missing. Pass freq= if the steps are longer.",
-            UserWarning,
-            stacklevel=8,
         )
 
 

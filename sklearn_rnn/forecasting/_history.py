@@ -5,13 +5,12 @@ Imports the rooms below, and the panel, grid and covariates of this one.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..sequences import StepTable
+from ..sequences import StepTable, warn
 from ._calendar import calendar, choose_features
 from ._covariates import Schema, encode, encode_past, encode_static, make_schema
 from ._frequency import make_grid
@@ -332,11 +331,9 @@ def warn_of_static(history: History, table: StepTable, codes: Array) -> None:
         differs = ~np.isnan(given) & (given != history.panel.static[codes, place])
         if differs.any():
             row = int(np.argmax(differs))
-            warnings.warn(
+            warn(
                 f"Static column {column.name!r} of {_whose(history, codes[row])} differs from "
                 f"that of its history (row {row}); what the history says is used.",
-                UserWarning,
-                stacklevel=6,
             )
 
 
@@ -366,11 +363,9 @@ def locate(history: History, table: StepTable, *, new: bool = False) -> tuple[Ar
         if kind_of(table.times) == "date" and history.grid.zone is not None:
             zone = table.times.tz
             if zone is not None and str(zone) != history.grid.zone:
-                warnings.warn(
+                warn(
                     f"X has times in zone {zone}, and the training rows had "
                     f"{history.grid.zone}; they are converted.",
-                    UserWarning,
-                    stacklevel=5,
                 )
         places = history.grid.places(table.times)
         if table.counted and not new:
@@ -456,9 +451,7 @@ def _warn_if_renumbered(history: History, table: StepTable, codes: Array, places
     slots = panel.offsets[codes[inside]] + relative[inside]
     known = panel.known[slots][:, : history.n_own]
     if inside.any() and not np.isclose(known, asked[inside][:, : history.n_own]).any(axis=1).any():
-        warnings.warn(
+        warn(
             "The row numbers of X are those of training rows, but its covariates are not: was the "
             "index reset? Row numbers count as time; keep them, or index X by time.",
-            UserWarning,
-            stacklevel=6,
         )

@@ -5,7 +5,6 @@ Imports the rooms below and the parts of this one; the fit is in `_forecaster`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +24,7 @@ from ..sequences import (
     is_missing,
     require_memory,
     split_targets,
+    warn,
 )
 from ._bounds import bounded, floors
 from ._calendar import calendar
@@ -531,13 +531,11 @@ class ForecastOutputMixin:
         skipped = ~self._history.present[panel.offsets[codes] + relative]
         skipped &= relative < self._trained[codes]
         if skipped.any():
-            warnings.warn(
+            warn(
                 f"{int(skipped.sum())} rows of X lie between rows of training, but were not among "
                 "them: the training rows are shuffled or not contiguous, and the model has seen "
                 "what came after. Their score is not that of a forecast. Split with "
                 "TimeSeriesSplit or PanelTimeSeriesSplit.",
-                UserWarning,
-                stacklevel=4,
             )
 
     def _warn_of_distance(self, codes: Array, ahead: Array) -> None:
@@ -545,12 +543,10 @@ class ForecastOutputMixin:
         row = int(np.argmax(ahead))
         steps, seen = int(ahead[row]) + 1, int(self._history.panel.lengths[codes[row]])
         if steps > max(_FAR, 10 * self.horizon_, 2 * seen):
-            warnings.warn(
+            warn(
                 f"Row {row} of X lies {steps:,} steps after the end of a history of {seen:,}, and "
                 f"the model was trained for {self.horizon_}: it is forecast from forecasts, "
                 "slowly. Look for a wrong date, or pass a coarser freq.",
-                UserWarning,
-                stacklevel=4,
             )
 
     def _warn_of_future(self, table: StepTable, future: Array) -> None:
@@ -565,21 +561,17 @@ class ForecastOutputMixin:
                 given = np.array([not is_missing(cell) for cell in cells.to_list()])
             if (given & future).any():
                 row = int(np.flatnonzero(given & future)[0])
-                warnings.warn(
+                warn(
                     f"Column {column.name!r} is a past-only covariate, but X has values of it "
                     f"after the end of the history (row {row}). They are ignored: a forecast "
                     "cannot know them.",
-                    UserWarning,
-                    stacklevel=4,
                 )
         if table.times is None and self._says_no_gap is False:
-            warnings.warn(
+            warn(
                 "X has no time, so its rows are taken to follow on from the last row of training. "
                 "If rows lie between (a gap of the splitter, shuffled folds), the forecasts are "
                 "for other steps. Index X by time; freq=1 says that rows follow on, and "
                 "silences this.",
-                UserWarning,
-                stacklevel=4,
             )
 
     @property

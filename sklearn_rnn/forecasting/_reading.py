@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from ..sequences import (
     refuse_dated_y,
     refuse_strings,
     unmasked,
+    warn,
 )
 from ._grid import Array, Grid
 from ._history import Clock
@@ -215,11 +215,10 @@ def read_y(y: Any, n_rows: int | None, estimator: Any) -> tuple[Array, list[str]
     flat = checked.ndim == 1
     if checked.ndim == 2 and checked.shape[1] == 1:
         if names is None:
-            warnings.warn(
+            warn(
                 "A column-vector y was passed when a 1d array was expected. Please change the "
                 "shape of y to (n_samples,), for example using ravel().",
                 DataConversionWarning,
-                stacklevel=4,
             )
         flat = True
     if checked.ndim > 2 or checked.shape[1:] == (0,):

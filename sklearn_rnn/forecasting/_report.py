@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from ..exceptions import BaselineWarning
 from ..metrics import naive_scale
+from ..sequences import warn
 from ._baselines import baselines
 from ._grid import Array
 from ._panel import Panel
@@ -87,10 +86,9 @@ def warn_if_beaten(report: dict[str, dict], kind: str) -> None:
     rivals = {name: entry["mase"] for name, entry in report.items() if name != "forecast"}
     best = min(rivals, key=lambda name: rivals[name])
     if ours > _NEGLIGIBLE and rivals[best] < (1 - _MARGIN) * ours and report[best]["lead"] > _CLEAR:
-        warnings.warn(
+        warn(
             f"On the held-out tail the {best.replace('_', ' ')} forecast was better than "
             f"{kind}: MASE {rivals[best]:.3g} against {ours:.3g}. See report_; the series may "
             "have little to learn from, or a covariate may mislead.",
             BaselineWarning,
-            stacklevel=6,
         )

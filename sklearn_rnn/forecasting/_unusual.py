@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from ..sequences import warn
 from ._history import History
 
 
@@ -34,10 +34,8 @@ def warn_of_targets(history: History, names: list[str]) -> None:
     """Warn of targets without any value, and of covariates that are the target."""
     panel = history.panel
     for place in np.flatnonzero(np.isnan(panel.values).all(axis=0)):
-        warnings.warn(
+        warn(
             f"Target {names[place]!r} holds no value: its forecasts are guesses. Drop it from y.",
-            UserWarning,
-            stacklevel=6,
         )
     for column, own in enumerate(history.schema.known):
         if own.categories is not None or panel.known is None:
@@ -47,20 +45,16 @@ def warn_of_targets(history: History, names: list[str]) -> None:
         same = seen.any(axis=0) & ((cells == panel.values) | ~seen).all(axis=0)
         same &= (seen & (cells != cells[0])).any(axis=0)
         if same.any():
-            warnings.warn(
+            warn(
                 f"Column {own.name!r} of X equals the target {names[int(np.argmax(same))]!r} in "
                 "every row: the model learns to copy it, and nobody knows it ahead. Drop it from "
                 "X, or list it in past_covariates.",
-                UserWarning,
-                stacklevel=6,
             )
 
 
 def _warn(history: History, which: Any, what: str, so: str) -> None:
     found = [history.labels[k] for k in np.flatnonzero(which)[:5]]
     named = f" ({', '.join(map(repr, found))})" if history.has_ids else ""
-    warnings.warn(
+    warn(
         f"{int(which.sum())} of {len(which)} series{named} {what}: {so}.",
-        UserWarning,
-        stacklevel=7,
     )

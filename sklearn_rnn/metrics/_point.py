@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
+from ..sequences import warn
 from ._groups import Array, as_columns, average_of, code_groups, same_columns
 from ._scale import naive_scale
 
@@ -54,10 +54,8 @@ def _scales(
                 "The scale is 0 or undefined for every series: their training values never change, "
                 "or are too few. Use an error that is not scaled."
             )
-        warnings.warn(
+        warn(
             f"{len(which)} series are left out, whose training values never change: {which[:5]}.",
-            UserWarning,
-            stacklevel=4,
         )
     return np.where(undefined, np.nan, rows)
 

@@ -1,13 +1,12 @@
 """SequenceImputer: fill missing values along time; imports `sequences` and its neighbours."""
 
 import copy
-import warnings
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 
-from ..sequences import Array, Interval, Sequences, StrOptions, _fit_context, release_pages
+from ..sequences import Array, Interval, Sequences, StrOptions, _fit_context, release_pages, warn
 from ._base import SequenceTransformer, with_fit_task
 from ._following import FillingForward
 from ._gaps import fill_forward, fill_linear, next_observed, previous_observed
@@ -135,11 +134,9 @@ class SequenceImputer(SequenceTransformer):
         unseen = np.flatnonzero(np.isnan(statistics))
         if len(unseen):
             names = sequences.channel_names or [str(j) for j in range(sequences.n_channels)]
-            warnings.warn(
+            warn(
                 f"Channel {', '.join(names[j] for j in unseen)} has no observed value in the "
                 "training data; its gaps are filled with 0.",
-                UserWarning,
-                stacklevel=6,
             )
         self.statistics_ = np.where(np.isnan(statistics), 0.0, statistics)
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from numbers import Integral
@@ -23,6 +22,7 @@ from ..sequences import (
     _fit_context,
     all_or_nothing,
     labels_as_parts,
+    warn,
 )
 from ._base import Documented, with_fit_task
 from ._cutting import cut_rows
@@ -597,11 +597,9 @@ empty.
 
     def _warn_of_cutting(self, count: int, total: int) -> None:
         """Say how many texts are cut."""
-        warnings.warn(
+        warn(
             f"{count} of {total} texts have more than max_length={self.max_length} tokens; their "
             f"{self.truncate} is cut off.",
-            UserWarning,
-            stacklevel=4,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import Any
 
 import numpy as np
+
+from ..sequences import warn
 
 
 def find_vectors(source: Any, tokens: Collection[str]) -> dict[str, np.ndarray]:
@@ -74,11 +75,9 @@ def _from_file(path: str | PathLike[str], wanted: set[str]) -> dict[str, np.ndar
             if word in wanted and word not in found:
                 _add(found, word, parts[len(parts) - size :], size, f"line {number + 1} of {path}")
     if odd:
-        warnings.warn(
+        warn(
             f"{len(odd):,} lines of {path} hold fewer or more numbers than the {size} of the first "
             f"and were left out; the first of them is line {odd[0]}.",
-            UserWarning,
-            stacklevel=2,
         )
     return found
 

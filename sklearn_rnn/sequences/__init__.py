@@ -61,6 +61,7 @@ from ._values import (
     unmasked,
 )
 from ._versions import Versioned
+from ._warnings import warn
 from ._word_rows import WordRows, read_words
 
 __all__ = [
@@ -105,6 +106,7 @@ __all__ = [
     "rows_of_targets",
     "split_targets",
     "unmasked",
+    "warn",
     "warn_of_long_table",
     "DOC_LINK_TEMPLATE",
     "InputSchema",

@@ -6,7 +6,6 @@ within each of its values and starts anew, or never meets the same value twice.
 """
 
 import re
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from scipy.special import gammaln
 from ._frames import _open_frame, column_role, is_frame
 from ._sklearn import _num_samples
 from ._values import Array, is_missing
+from ._warnings import warn
 
 # Rows that are looked at, in so many blocks, and columns of an array or of a frame.
 _ROWS, _BLOCKS, _COLUMNS, _NAMED_COLUMNS = 2048, 8, 64, 256
@@ -53,10 +53,8 @@ def warn_of_long_table(X: Any) -> None:
     if advice:
         n_rows, n_steps = np.shape(X)
         plural = "s" if n_steps > 1 else ""
-        warnings.warn(
+        warn(
             f"{advice} As it is, {n_rows} sequences of {n_steps} step{plural} were read.",
-            UserWarning,
-            stacklevel=4,
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from .._version import __version__
 from ..exceptions import InconsistentVersionWarning
+from ._warnings import warn
 
 _KEY = "_sklearn_rnn_version"
 
@@ -26,11 +26,10 @@ class Versioned:
         version = state.pop(_KEY, None)
         if version != __version__:
             by = "a version that left no name" if version is None else f"version {version}"
-            warnings.warn(
+            warn(
                 f"This {type(self).__name__} was saved by {by} of sklearn-rnn, and is loaded by "
                 f"version {__version__}: it may predict otherwise, or not at all. Fit it anew, or "
                 "load it with the version that saved it.",
                 InconsistentVersionWarning,
-                stacklevel=3,
             )
         super().__setstate__(state)  # type: ignore[misc]
