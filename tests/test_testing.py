@@ -16,10 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rnn.preprocessing import SequenceScaler
 from sklearn_rnn.sequences import (
+    all_or_nothing,
     check_classification_y,
     check_consistent,
     check_weights,
     check_X,
+    kept_if_interrupted,
     read_sequences,
 )
 from sklearn_rnn.testing import (
@@ -51,6 +53,7 @@ class NearestMean(CallbackSupportMixin, ClassifierMixin, TransformerMixin, BaseE
             raise ValueError("static features are not supported")
         return np.tanh(self.pool(sequences)) @ self.projection_
 
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y, sample_weight=None):
         context = self._init_callback_context()
@@ -72,9 +75,10 @@ class NearestMean(CallbackSupportMixin, ClassifierMixin, TransformerMixin, BaseE
             ]
         )
         self.learn()
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=lambda: dict(vars(self))
-        )
+        with kept_if_interrupted():
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=lambda: dict(vars(self))
+            )
         return self
 
     def random(self):
@@ -374,6 +378,13 @@ class SwallowsInterrupts(NearestMean):
             return super().fit(X, y, sample_weight)
         except KeyboardInterrupt:
             return self
+
+
+@broken_at(
+    "check_failed_fit_leaves_the_model", "answers no more after fit failed on too few targets"
+)
+class ForgetsBeforeItReads(NearestMean):
+    fit = NearestMean.fit.__wrapped__
 
 
 @broken_at("check_rows_of_weight_zero_teach_nothing", "hold something else")

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._models import assert_same_rows, fit_or_skip, fitted, name_of, outputs, row_outputs, seeded
+from ._models import (
+    assert_same_bits,
+    assert_same_rows,
+    fit_or_skip,
+    fitted,
+    name_of,
+    outputs,
+    row_outputs,
+    seeded,
+)
 from ._problems import Problem, draw_rows
 
 
@@ -21,9 +31,10 @@ def _parameters_ending(model: Any, *names: str) -> list[str]:
 def check_divergence_is_said(estimator: Any, problem: Problem) -> None:
     """Train at an absurd learning rate, then on absurd values."""
     hot = seeded(estimator)
-    hot.set_params(**dict.fromkeys(_parameters_ending(hot, "learning_rate"), 1e30))
+    # No more: an estimator may refuse larger rates by name, and this is about what it trains at.
+    hot.set_params(**dict.fromkeys(_parameters_ending(hot, "learning_rate"), 1e6))
     hot.set_params(**dict.fromkeys(_parameters_ending(hot, "gradient_clip"), None))
-    _fits_finite_or_raises(hot, problem, "at a learning rate of 1e30")
+    _fits_finite_or_raises(hot, problem, "at a learning rate of 1e6")
     large = problem.with_rows([row * 1e30 for row in problem.rows])
     _fits_finite_or_raises(seeded(estimator), large, "on values of 1e30")
 
@@ -87,6 +98,32 @@ def check_interrupt_leaves_a_fitted_model(estimator: Any, problem: Problem) -> N
     expected = row_outputs(fitted(estimator, problem), problem.X, len(problem.rows))
     found = row_outputs(fit_or_skip(model, problem), problem.X, len(problem.rows))
     assert_same_rows(model, expected, found, "when an earlier fit was interrupted")
+
+
+def check_failed_fit_leaves_the_model(estimator: Any, problem: Problem) -> None:
+    """Fit again on twice the channels, with an infinite value, or with a target too few."""
+    rows = [np.hstack((row, row)) for row in problem.rows]
+    infinite = [*rows[:-1], np.full_like(rows[-1], np.inf)]
+    failing = {"an infinite value": (problem.made(infinite), problem.y)}
+    if problem.y is not None:
+        failing["too few targets"] = (problem.made(rows), problem.y[:-1])
+    for what, (X, y) in failing.items():
+        for method in filter(partial(hasattr, estimator), ("fit", "partial_fit")):
+            model = fitted(estimator, problem)
+            expected = outputs(model, problem.X)
+            try:
+                getattr(model, method)(*((X,) if y is None else (X, y)))
+            except (ValueError, TypeError):
+                _answers_as_before(model, problem, expected, f"after {method} failed on {what}")
+
+
+def _answers_as_before(model: Any, problem: Problem, expected: dict, when: str) -> None:
+    """Raise unless a model gives the bits of before."""
+    try:
+        found = outputs(model, problem.X)
+    except Exception as error:
+        raise AssertionError(f"{name_of(model)} answers no more {when}: {error}") from error
+    assert_same_bits(model, expected, found, when)
 
 
 def check_rows_of_weight_zero_teach_nothing(estimator: Any, problem: Problem) -> None:

@@ -84,6 +84,7 @@ _ON_LISTS: list[tuple[CheckFunction, Condition]] = [
     (refusals.check_bad_rows_are_named, _always),
     (refusals.check_bad_X_is_refused, _always),
     (refusals.check_other_channels_are_refused, _always),
+    (training.check_failed_fit_leaves_the_model, _always),
 ]
 # Checks of targets and weights of our own making.
 _ON_LISTS_WITH_Y: list[tuple[CheckFunction, Condition]] = [
@@ -205,8 +206,9 @@ def check_sequence_estimator(
     frames with list columns, `Sequences` and tokens: a row's prediction depends on that row
     alone, whatever its batch or padding; one seed gives the same bits, here, in a pickle and in
     a new process; input, parameters and the process stay as they were; nothing is printed; bad
-    input is refused by name; diverging training is not hidden; an interrupted fit leaves a
-    fitted model; rows of weight zero teach nothing. Run `check_estimator` as well.
+    input is refused by name; diverging training is not hidden; a fit that fails leaves the
+    model that was there, and an interrupted first fit a fitted one; rows of weight zero teach
+    nothing. Run `check_estimator` as well.
 
     Parameters
     ----------

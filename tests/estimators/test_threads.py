@@ -58,6 +58,7 @@ CASES = {
     "members": (RNNClassifier(**SMALL, n_estimators=2, weight_dropout=0.1), ROWS, LABELS),
     "multilabel": (RNNClassifier(**SMALL), ROWS, BOTH),
     "reservoir only": (RNNClassifier(reservoir="only"), ROWS, LABELS),
+    "one direction": (RNNClassifier(**SMALL, bidirectional=False), ROWS, LABELS),
     "joint": (
         RNNClassifier(**SMALL),
         ROWS,
