@@ -175,10 +175,6 @@ def test_heavy_packages_stay_in_their_rooms(package):
     assert not listed(i for i in users if room(i.source) not in ONLY_IN[package])
 
 
-def test_one_file_imports_skorch():
-    assert len({i.source for i in outside() if i.target.split(".")[0] == "skorch"}) <= 1
-
-
 def test_networks_are_plain_torch():
     users = [i for i in outside() if room(i.source) == "nn"]
     assert not listed(i for i in users if i.target.split(".")[0] in NOT_IN_NN)

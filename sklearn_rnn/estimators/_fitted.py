@@ -7,14 +7,14 @@ from typing import Any
 
 from ..nn import NetworkConfig
 from ..sequences import Versioned
-from ..training import EpochRecord, Recipe, TrainingNet
+from ..training import EpochRecord, Recipe, SequenceNet
 from ._state import pack_net, unpack_net
 
 
 class FittedNetMixin(Versioned):
     """The history of training as fitted attributes; pickling without torch objects or devices."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     _recipe: Recipe
     _resumable: bool
@@ -54,8 +54,9 @@ class FittedNetMixin(Versioned):
         state: dict[str, Any] = dict(super().__getstate__())
         if "net_" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
-            for key in [k for k in state if "callback" in k]:
+            for key in [k for k in state if k.startswith("_") and "callback" in k]:
                 del state[key]
+            state["callbacks"] = None
             state["net_"] = pack_net(
                 self.net_, self._config, self._recipe, resumable=self._resumable
             )
@@ -65,3 +66,4 @@ class FittedNetMixin(Versioned):
         super().__setstate__(state)
         if isinstance(state.get("net_"), dict):
             self.net_ = unpack_net(state["net_"], state["device"], state["precision"])
+            self.net_.bind(self)

@@ -71,6 +71,7 @@ class ParametersMixin(BaseEstimator, ABC):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [object],
     }
 
     # Parameters, set by the constructors of the estimators.
@@ -113,6 +114,7 @@ class ParametersMixin(BaseEstimator, ABC):
     n_jobs: int | None
     random_state: Any
     verbose: int
+    callbacks: Any
     best_validation_score_: float | None
     readout_shares_: dict[str, float]
 
@@ -139,6 +141,10 @@ class ParametersMixin(BaseEstimator, ABC):
     def _read_X(self, X: Any, *, reset: bool) -> Sequences:
         """Return X as `Sequences`, having checked it, or against what the model was fitted on."""
         return check_X(self, X, reset=reset)
+
+    def _as_given(self, sequences: Sequences) -> Any:
+        """Return sequences that `_read_X` has returned as something that it takes again."""
+        return sequences
 
     def _finish_network(self, network: Any) -> None:
         """Set what of a new network depends on the targets; most need nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Sequences
-from ..training import Origins, TrainingNet, at_level_of_all
+from ..training import Origins, SequenceNet, at_level_of_all
 from ._baselines import wanted_columns
 from ._closed_form import ClosedForm
 from ._fit_data import FitData
@@ -31,7 +31,7 @@ REMEDY = (
 class ReportMixin:
     """Sets ``report_``."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     report_: Report
     _target: Target
     _origins: Origins

@@ -15,7 +15,8 @@ from ..nn import NetworkConfig, build_network
 from ..training import (
     Compute,
     Recipe,
-    TrainingNet,
+    SequenceNet,
+    copied_history,
     cpu_threads,
     load_weights,
     make_net,
@@ -26,18 +27,19 @@ from ..training import (
 _BITS = "bits of bfloat16"
 
 
-def pack_net(net: TrainingNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
+def pack_net(net: SequenceNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
     """Return the net as a dict of plain values and arrays, with the optimizer if resumable."""
     return {
         "config": config,
         "recipe": recipe,
         "weights": _plain(net.module_.state_dict()),
         "optimizer": _plain(net.optimizer_.state_dict()) if resumable else None,
+        "history": [dict(row, batches=[]) for row in net.history],
     }
 
 
 @cpu_threads(1)
-def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
+def unpack_net(packed: dict, device: str, precision: str) -> SequenceNet:
     """Build the net again, on the wanted device or, where that is missing, on the CPU."""
     try:
         compute = resolve_compute(device, precision)
@@ -50,6 +52,7 @@ def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
     net = make_net(network, packed["recipe"], compute)
     if packed["optimizer"] is not None:
         net.optimizer_.load_state_dict(_tensors(packed["optimizer"]))
+    net.history_ = copied_history(packed["history"])
     network.eval()
     return net
 

@@ -40,6 +40,7 @@ from ..training import (
     DivergenceError,
     EpochRecord,
     Progress,
+    SequenceNet,
     names_parameters,
     resolve_compute,
 )
@@ -177,6 +178,9 @@ class SequenceForecaster(
         Seeds weights, shuffling and sampled paths.
     verbose : int, default=0
         1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch of each network that is trained, beside ours; also classes,
+        and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -207,6 +211,9 @@ class SequenceForecaster(
         Mean training loss of every epoch.
     history_ : pandas.DataFrame
         One row an epoch: loss, learning rate, seconds.
+    net_ : skorch.NeuralNet
+        The net of the network, or of the first of several; ``net_.module_`` is that, and
+        ``net_.history`` what its epochs came to.
 
     See Also
     --------
@@ -277,6 +284,7 @@ class SequenceForecaster(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [object],
     }
 
     def __init__(
@@ -322,6 +330,7 @@ class SequenceForecaster(
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.horizon = horizon
         self.window = window
@@ -363,6 +372,7 @@ class SequenceForecaster(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     @all_or_nothing
     @with_callbacks
@@ -472,6 +482,21 @@ class SequenceForecaster(
             )
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "model_" in state:  # a saved model has no callbacks
+            state["callbacks"] = None
+        return state
+
+    @property
+    def net_(self) -> SequenceNet:
+        """The skorch net of the network, or of the first of several."""
+        if "model_" not in self.__dict__:
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        net = self.model_.net_
+        net.bind(self)
+        return net
+
     def _check_season(self, longest: int) -> None:
         """Refuse a season that no series can show, and that takes the square of it in memory."""
         most = max(longest, _ANY_SEASON)
@@ -539,6 +564,7 @@ class SequenceForecaster(
         options = ForecastOptions(**chosen)
         require_memory(self, needed_bytes(panel, options))
         model = ForecastModel(options)
+        model.callbacks = self.callbacks
         if self.warm_start and hasattr(self, "model_"):
             model.earlier_ = self.model_.networks_
         progress = Progress(0, type(self).__name__, show=bool(self.verbose))

@@ -15,7 +15,16 @@ import torch
 from torch import Tensor
 
 from ..nn import ForecastNetwork
-from ..training import Compute, EpochRecord, Recipe, cpu_threads, load_weights, seeded_globals
+from ..training import (
+    Compute,
+    EpochRecord,
+    SequenceNet,
+    copied_history,
+    cpu_threads,
+    load_weights,
+    seeded_globals,
+    train,
+)
 from ._blocks import ENOUGH, left_out
 from ._building import WINDOWS_AN_EPOCH, network_config, training_budget
 from ._calibration import Calibration, ordered, proven
@@ -29,7 +38,7 @@ from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
 from ._recursion import continued, extended, shortened, widened
 from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
-from ._training import train_network
+from ._training import WindowDataset, network_net
 from ._warm import begin_from
 
 _SHARES = np.linspace(0.0, 1.0, 11)
@@ -63,6 +72,8 @@ class ForecastModel:
         self.options = options
         self.networks_: list[ForecastNetwork] = []
         self.earlier_: list[ForecastNetwork] = []  # of an earlier fit, to begin with
+        self.callbacks: Any = None
+        self.net_: SequenceNet
 
     # Fitting.
 
@@ -103,6 +114,7 @@ class ForecastModel:
         self.compute = compute or Compute(torch.device("cpu"))
         self.n_threads = n_threads
         self.history_: list[EpochRecord] = []
+        self.n_made_ = 0
         self.design_ = Design(panel)
         self.season_ = max(1, int(panel.season_length))
         self.calibration_: Calibration | None = None
@@ -124,6 +136,7 @@ class ForecastModel:
         elif self.trains:
             share = _SHARE_BEFORE if self.options.linear else 1.0
         if not self.networks_ or self.options.refit:
+            self.n_made_ = 0
             data = self._data(panel, design, choice, until=None)
             self.networks_ = [
                 self._network(data, choice, weights, seed + 1 + index, on_epoch)
@@ -190,27 +203,31 @@ class ForecastModel:
             initial = [network.head.initial(float(s))[1:] for s in spread]
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
+        size, epochs = training_budget(options, len(windows[0]))
         if self.trains and len(windows[0]):
-            size, epochs = training_budget(options, len(windows[0]))
             epochs = begin_from(network, self.earlier_, epochs, seed)
-            recipe = Recipe(
-                options.optimizer, options.learning_rate, options.weight_decay,
-                options.schedule, epochs, options.gradient_clip,
-            )  # fmt: skip
-            train_network(
-                network,
-                data,
-                windows,
-                recipe,
-                self.compute,
-                batch_size=size,
-                windows_an_epoch=WINDOWS_AN_EPOCH,
+        net = network_net(network, options, epochs, self.compute)
+        if self.trains and len(windows[0]):
+            train(
+                net,
+                WindowDataset(
+                    data,
+                    windows,
+                    batch_size=size,
+                    windows_an_epoch=WINDOWS_AN_EPOCH,
+                    seed=seed,
+                    weights=weights,
+                ),
+                net.run_.recipe,
                 seed=seed,
                 n_threads=self.n_threads,
-                weights=weights,
                 on_epoch=lambda record: self._note(record, on_epoch, network),
                 guard_globals=isinstance(options.cell, type),
+                callbacks=self.callbacks,
             )
+        # That of the first of the last networks stays.
+        self.net_ = net if self.n_made_ == 0 else self.net_
+        self.n_made_ += 1
         return network.eval()
 
     def _solve(
@@ -555,7 +572,8 @@ class ForecastModel:
             (net.config, {k: v.cpu().numpy().copy() for k, v in net.state_dict().items()})
             for net in self.networks_
         ]
-        state.pop("compute", None)
+        state["net_"] = [dict(row, batches=[]) for row in self.net_.history]
+        del state["compute"], state["callbacks"]
         return state
 
     @cpu_threads(1)
@@ -568,7 +586,10 @@ class ForecastModel:
             networks.append(network.eval())
         self.__dict__.update(state)
         self.networks_ = networks
+        self.callbacks = None
         self.compute = Compute(torch.device("cpu"))
+        self.net_ = network_net(networks[0], self.options, 1, self.compute)
+        self.net_.history_ = copied_history(state["net_"])
 
 
 def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:

@@ -218,6 +218,10 @@ class ForecastNetwork(nn.Module):
             self.future = nn.Linear(hidden + n_future, hidden)
             self.future_output = nn.Linear(hidden, n_raw)
 
+    def members(self) -> list[ForecastNetwork]:
+        """Return the networks that are trained side by side: this one."""
+        return [self]
+
     def start(self, generator: torch.Generator) -> None:
         """Draw the first weights; what leads to the forecasts is zero, the linear paths stay.
 
