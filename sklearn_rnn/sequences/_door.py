@@ -8,10 +8,9 @@ from sklearn.utils.validation import validate_data
 
 from ._alignment import align
 from ._arrays import CHANNELS_FIRST_HINT
-from ._concatenate import recode_static
 from ._container import Sequences
+from ._flat import recode_static
 from ._frames import frame_roles
-from ._long_tables import long_table_advice, refuse_long_table, warn_of_long_table
 from ._reading import (
     DENSE,
     check_dense,
@@ -26,6 +25,7 @@ from ._reading import (
     with_labels,
 )
 from ._sklearn import _check_feature_names
+from ._tables import long_table_advice, refuse_long_table, warn_of_long_table
 from ._values import Array, iter_chunks, row_of
 
 

@@ -11,16 +11,19 @@ from narwhals.exceptions import DuplicateError
 
 from ._alignment import as_ids, row_labels
 from ._arrays import flatten_list
-from ._dates import REMEDY, is_date, no_number, refuse_dates
 from ._values import (
     FLOAT32_MAX,
+    REMEDY,
     TOKENIZER_HINT,
     Array,
     as_numbers,
     as_times,
     empty_row,
     excess,
+    is_date,
     is_missing,
+    no_number,
+    refuse_dates,
 )
 
 Parts = dict[str, Any]
