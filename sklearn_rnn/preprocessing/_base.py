@@ -1,5 +1,7 @@
 """What the transformers share: the form of X in, the same form out; imports `sequences` only."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import wraps
@@ -94,7 +96,7 @@ class SequenceTransformer(
     `_width` and `_channel_names_out`; it overrides nothing else.
     """
 
-    _form_in: "Form"
+    _form_in: Form
     _input_schema_: InputSchema
     _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -268,7 +270,7 @@ class Form(NamedTuple):
     n_steps: int | None = None
 
     @classmethod
-    def of(cls, X: Any) -> "Form":
+    def of(cls, X: Any) -> Form:
         """Describe an input that has been read before."""
         kind = describe_kind(X)
         if kind not in (*FLAT_KINDS, "array_3d"):
@@ -305,3 +307,23 @@ def _with_index(frame: Any, X: Any) -> Any:
     if pandas(frame) and labelled and len(frame) == len(X):
         frame.index = X.index
     return frame
+
+
+class Stepwise:
+    """What does to each step the same, whatever came before it.
+
+    Parameters
+    ----------
+    transform : callable
+        Maps `Sequences` to `Sequences`, one for one.
+    schema : InputSchema
+        What it was fitted on.
+    """
+
+    def __init__(self, transform: Callable[[Sequences], Sequences], schema: InputSchema) -> None:
+        self.transform = transform
+        self.n_channels, self.vocabulary_size = schema.n_channels, schema.vocabulary_size
+
+    def push(self, steps: Sequences) -> Sequences:
+        """Return what the steps, one sequence, become behind all those pushed before."""
+        return self.transform(steps)

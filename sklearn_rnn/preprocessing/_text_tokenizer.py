@@ -25,13 +25,10 @@ from ..sequences import (
     warn,
 )
 from ._base import Documented, with_fit_task
-from ._cutting import cut_rows
-from ._following import FollowingText
 from ._subwords import Subwords, train_subwords
-from ._texts import Row, Texts, cut_times, join_rows, read_texts
-from ._vocabulary import PAD, UNKNOWN, Vocabulary
-from ._word_vectors import find_vectors
-from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
+from ._texts import FollowingText, Row, Texts, cut_times, join_rows, read_texts
+from ._vocabulary import PAD, UNKNOWN, Vocabulary, find_vectors
+from ._words import CAPITALISED, CAPITALS, Normalization, cut_rows, join_words, make_cleaner
 
 # Subwords learned where max_vocabulary says nothing.
 _SUBWORDS = 8000

@@ -22,8 +22,7 @@ from ..sequences import (
     labels_as_parts,
     row_of,
 )
-from ._base import Documented, Form, with_fit_task
-from ._following import Stepwise
+from ._base import Documented, Form, Stepwise, with_fit_task
 
 
 class ToSequences(

@@ -16,7 +16,7 @@ from sklearn.utils import estimator_checks as checks
 
 from sklearn_rnn import RNNClassifier, Sequences
 from sklearn_rnn.preprocessing import TextTokenizer
-from sklearn_rnn.preprocessing._stand_ins import StandIns
+from sklearn_rnn.preprocessing._vocabulary import StandIns
 
 PHRASES = [
     "I love this movie",
