@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..model_selection import backtest
-from ._frames import check_forecasts, pyplot, quantile_columns
+from ._drawing import check_forecasts, pyplot, quantile_columns
 
 METRICS = ("absolute", "squared", "percentage", "coverage")
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import is_time_index, read_step_table
-from ._frames import as_axis, check_forecasts, pyplot, quantile_columns, roles, to_pandas
+from ._drawing import as_axis, check_forecasts, pyplot, quantile_columns, roles, to_pandas
 
 _HISTORY, _FORECAST, _ACTUAL = "#555555", "#0072B2", "#D55E00"
 
