@@ -28,7 +28,7 @@ from sklearn.exceptions import NotFittedError
 import sklearn_rnn
 from sklearn_rnn import Sequences, preprocessing
 from sklearn_rnn.sequences._sklearn import Interval, StrOptions
-from sklearn_rnn.testing._models import rows_of
+from sklearn_rnn.testing._problems import rows_of
 
 SECONDS = 60
 KINDS = {
