@@ -18,7 +18,6 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
 from ..sequences import (
-    DOC_LINK_TEMPLATE,
     Interval,
     StepTable,
     StrOptions,
@@ -27,7 +26,6 @@ from ..sequences import (
     all_or_nothing,
     as_table,
     kept_if_interrupted,
-    public_module,
     require_memory,
     split_targets,
 )
@@ -586,15 +584,3 @@ class SequenceForecaster(
         tags.target_tags.single_output = True
         tags.input_tags.allow_nan = False
         return tags
-
-    @property
-    def _doc_link_module(self) -> str:
-        return "sklearn_rnn"
-
-    @property
-    def _doc_link_template(self) -> str:
-        return DOC_LINK_TEMPLATE
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        kind = type(self)
-        return {"estimator_module": public_module(kind), "estimator_name": kind.__name__}

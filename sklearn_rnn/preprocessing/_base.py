@@ -14,7 +14,6 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import (
-    DOC_LINK_TEMPLATE,
     Array,
     InputSchema,
     Sequences,
@@ -27,28 +26,10 @@ from ..sequences import (
     describe_kind,
     kept_if_interrupted,
     names_sizes,
-    public_module,
     require_in_step,
 )
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
-
-
-class Documented(Versioned):
-    """Link the HTML representation of a transformer to its page in our reference.
-
-    What is saved of it names our version.
-    """
-
-    _doc_link_module = "sklearn_rnn"
-    _doc_link_template = DOC_LINK_TEMPLATE
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Name the page of this class."""
-        return {
-            "estimator_module": public_module(type(self)),
-            "estimator_name": type(self).__name__,
-        }
 
 
 def with_fit_task(fit: Callable) -> Callable:
@@ -83,7 +64,7 @@ def with_fit_task(fit: Callable) -> Callable:
 
 
 class SequenceTransformer(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     OneToOneFeatureMixin,
     TransformerMixin,

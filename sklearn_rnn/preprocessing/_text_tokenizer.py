@@ -19,12 +19,13 @@ from ..sequences import (
     Lexicon,
     Sequences,
     StrOptions,
+    Versioned,
     _fit_context,
     all_or_nothing,
     labels_as_parts,
     warn,
 )
-from ._base import Documented, with_fit_task
+from ._base import with_fit_task
 from ._subwords import Subwords, train_subwords
 from ._texts import FollowingText, Row, Texts, cut_times, join_rows, read_texts
 from ._vocabulary import PAD, UNKNOWN, Vocabulary, find_vectors
@@ -35,7 +36,7 @@ _SUBWORDS = 8000
 
 
 class TextTokenizer(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,

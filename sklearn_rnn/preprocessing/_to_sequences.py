@@ -15,6 +15,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Versioned,
     _check_feature_names_in,
     _fit_context,
     check_X,
@@ -22,11 +23,11 @@ from ..sequences import (
     labels_as_parts,
     row_of,
 )
-from ._base import Documented, Form, Stepwise, with_fit_task
+from ._base import Form, Stepwise, with_fit_task
 
 
 class ToSequences(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,

@@ -202,11 +202,33 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 _KEY = "_sklearn_rnn_version"
 
 
-class Versioned:
-    """What is pickled of an estimator names our version; loading what another saved is warned of.
+DOC_LINK_TEMPLATE = "https://sklearn-rnn.readthedocs.io/en/latest/generated/{estimator_module}.{estimator_name}.html"
 
-    Stands before scikit-learn's `BaseEstimator`, which does this for its own version alone.
+_AT_ROOT = ("sequences", "estimators", "forecasting")
+
+
+def public_module(kind: type) -> str:
+    """Return the module from which users import a class of this package."""
+    parts = [part for part in kind.__module__.split(".") if not part.startswith("_")]
+    return parts[0] if len(parts) > 1 and parts[1] in _AT_ROOT else ".".join(parts[:2])
+
+
+class Versioned:
+    """An estimator of ours: what is pickled names our version, its diagram links to our reference.
+
+    Loading what another version saved is warned of. Stands before scikit-learn's `BaseEstimator`,
+    which does both for scikit-learn alone.
     """
+
+    _doc_link_module = "sklearn_rnn"
+    _doc_link_template = DOC_LINK_TEMPLATE
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Name the page of this class."""
+        return {
+            "estimator_module": public_module(type(self)),
+            "estimator_name": type(self).__name__,
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), _KEY: __version__}  # type: ignore[dict-item]
@@ -223,14 +245,3 @@ class Versioned:
                 InconsistentVersionWarning,
             )
         super().__setstate__(state)  # type: ignore[misc]
-
-
-DOC_LINK_TEMPLATE = "https://sklearn-rnn.readthedocs.io/en/latest/generated/{estimator_module}.{estimator_name}.html"
-
-_AT_ROOT = ("sequences", "estimators", "forecasting")
-
-
-def public_module(kind: type) -> str:
-    """Return the module from which users import a class of this package."""
-    parts = [part for part in kind.__module__.split(".") if not part.startswith("_")]
-    return parts[0] if len(parts) > 1 and parts[1] in _AT_ROOT else ".".join(parts[:2])
