@@ -104,6 +104,12 @@ def test_paths_that_the_docs_name_exist():
     assert not missing
 
 
+def test_numbers_stand_where_so_many_would():
+    vague = re.compile(r"\b(?:so|as) many\b")
+    pages = [ROOT / "README.md", DOCS / "design.md", DOCS / "performance.md", *PAGES]
+    assert not [page.name for page in pages if vague.search(page.read_text(encoding="utf-8"))]
+
+
 def test_every_public_name_has_a_page():
     import sklearn_rnn
 

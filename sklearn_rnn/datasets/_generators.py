@@ -104,10 +104,10 @@ def make_copy_memory(
 ) -> tuple[Sequences, Sequences]:
     """Make the copy-memory problem: repeat symbols seen long ago.
 
-    A probe of long memory with one target a step. A sequence shows `n_recall` random symbols, then
-    blanks, then a mark `n_delay` steps after the last symbol, then blanks again; the target is
-    blank until the mark has passed, and then the symbols in their order. Without memory the best
-    mean cross-entropy is `n_recall * log(n_symbols) / (2 * n_recall + n_delay)`.
+    A probe of long memory with one target for each step. A sequence shows `n_recall` random
+    symbols, then blanks, then a mark `n_delay` steps after the last symbol, then blanks again; the
+    target is blank until the mark has passed, and then the symbols in their order. Without memory
+    the best mean cross-entropy is `n_recall * log(n_symbols) / (2 * n_recall + n_delay)`.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def answer(
 
 
 def list_columns(target_name: str) -> Callable[[Any, np.ndarray, np.ndarray], tuple[Any, Any]]:
-    """Turn a Sequences into a frame with one list column a channel, and codes into a series."""
+    """Turn a Sequences into a frame with a list column for each channel, codes into a series."""
 
     def frames(X: Any, y: np.ndarray, rows: np.ndarray) -> tuple[Any, Any]:
         import pandas as pd
@@ -133,8 +133,8 @@ def load_japanese_vowels(
     return_X_y : bool, default=False
         Return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Return `data` as a pandas frame with one list column a channel (Arrow-backed where pyarrow
-        is installed, of arrays otherwise) and `target` as a series.
+        Return `data` as a pandas frame with one list column for each channel (Arrow-backed where
+        pyarrow is installed, of arrays otherwise) and `target` as a series.
     subset : {"train", "test", "all"}, default="all"
         The rows of the published split to load. "all" holds the 270 training rows first.
 
@@ -218,8 +218,8 @@ def load_basic_motions(
     return_X_y : bool, default=False
         Return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Return `data` as a pandas frame with one list column a channel (Arrow-backed where pyarrow
-        is installed, of arrays otherwise) and `target` as a series.
+        Return `data` as a pandas frame with one list column for each channel (Arrow-backed where
+        pyarrow is installed, of arrays otherwise) and `target` as a series.
     subset : {"train", "test", "all"}, default="all"
         The rows of the published split to load. "all" holds the 40 training rows first.
 

@@ -53,7 +53,7 @@ from ._report import make_report, warn_if_beaten
 from ._selection import needed_bytes
 from ._unusual import warn_of_constant, warn_of_targets
 
-# Seasons of up to so many steps are taken whatever the length of the series.
+# Longest season, in steps, that is taken whatever the length of the series.
 _ANY_SEASON = 400
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
@@ -204,7 +204,7 @@ class SequenceForecaster(
     loss_curve_ : list of float
         Mean training loss of every epoch.
     history_ : pandas.DataFrame
-        One row an epoch: loss, learning rate, seconds.
+        One row for each epoch: loss, learning rate, seconds.
 
     See Also
     --------
@@ -371,10 +371,10 @@ class SequenceForecaster(
         Parameters
         ----------
         X : frame, pandas index or array of shape (n_rows, n_features), or None
-            One row a (series, time) step, each series in order of time; see the class for what
-            its columns may be. Steps without a row count as missing. Rows of an array follow on,
-            unless one column rises by the same step throughout, which is then read as time. None
-            where y is all there is: a series with a time index, a frame with id and time
+            One row for each (series, time) step, each series in order of time; see the class for
+            what its columns may be. Steps without a row count as missing. Rows of an array follow
+            on, unless one column rises by the same step throughout, which is then read as time.
+            None where y is all there is: a series with a time index, a frame with id and time
             columns, or an array.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             The targets; NaN is missing.

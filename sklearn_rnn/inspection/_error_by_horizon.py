@@ -14,7 +14,7 @@ _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 class ErrorByHorizonDisplay:
-    """Draw the error of forecasts over the steps ahead, one line a model.
+    """Draw the error of forecasts over the steps ahead, one line for each model.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class ForecastDisplay:
             What happened: with its times, or beside the rows of X; or an array for the steps ahead
             of one series.
         horizon : int, default=None
-            Steps ahead; None means the trained horizon, or as many as an array ``y`` has.
+            Steps ahead; None means the trained horizon, or the length of an array ``y``.
         quantiles : tuple of float, default=(0.05, 0.25, 0.75, 0.95)
             Levels of the fan, in pairs around one half.
         n_history : int, "auto" or None, default="auto"

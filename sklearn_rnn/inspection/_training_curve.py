@@ -320,7 +320,7 @@ def _curve(name: str, values: Any, n_epochs: int | None = None) -> Any:
         return None
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim != 1:
-        raise ValueError(f"{name} must hold one number an epoch; got shape {curve.shape}.")
+        raise ValueError(f"{name} must hold one number for each epoch; got shape {curve.shape}.")
     if n_epochs is not None and len(curve) != n_epochs:
         raise ValueError(f"{name} has {len(curve)} epochs, but loss has {n_epochs}.")
     return curve

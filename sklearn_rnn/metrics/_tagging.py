@@ -31,7 +31,7 @@ def _rows(y_true: Any, y_pred: Any) -> list[tuple[list[Any], list[Any]]]:
 
 
 def _weights(sample_weight: Any, n: int) -> np.ndarray:
-    """Return one weight a sequence."""
+    """Return one weight for each sequence."""
     if sample_weight is None:
         return np.ones(n)
     weights = np.asarray(sample_weight, dtype=np.float64)

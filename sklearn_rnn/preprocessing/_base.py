@@ -141,7 +141,7 @@ class SequenceTransformer(
         Returns
         -------
         ndarray of str objects
-            One name a column of what `transform` returns as a frame.
+            One name for each column of what `transform` returns as a frame.
         """
         check_is_fitted(self, "_input_schema_")
         names = _check_feature_names_in(self, input_features, generate_names=False)
@@ -182,7 +182,7 @@ class SequenceTransformer(
         return names
 
     def _step_names_out(self, names: list[str]) -> list[str]:
-        """Return the names of the output columns when X has one column a step."""
+        """Return the names of the output columns when X has one column for each step."""
         width = self._width(len(names))
         if width == len(names):
             return names
@@ -224,7 +224,7 @@ class SequenceTransformer(
         return self._flat_frame(back, X, library)
 
     def _flat_frame(self, array: Array, X: Any, library: str) -> Any:
-        """Build a frame with one column a step."""
+        """Build a frame with one column for each step."""
         names = [str(name) for name in self.get_feature_names_out()]
         if len(names) != array.shape[1]:
             names = [f"x{step}" for step in range(array.shape[1])]

@@ -77,7 +77,7 @@ class TextTokenizer(
         Reserved tokens of your own, numbered from 2 on. They are found in texts as they are
         written, and never cut.
     max_length : int, default=None
-        Longer sequences are cut to so many tokens, with one warning that says how many were. None
+        Longest sequence, in tokens. Longer ones are cut, with one warning that counts them. None
         cuts nothing.
     truncate : {"end", "start"}, default="end"
         The side that is cut off.
@@ -118,9 +118,8 @@ class TextTokenizer(
 
     Notes
     -----
-    A list of lists of words is taken as cut already: the words are cleaned, and stay as many as
-    they are. `set_output` has no effect: the result is always `Sequences`, which alone can say
-    that integers are tokens.
+    In a list of lists of words every word is one token, after it was cleaned. `set_output` has no
+    effect: the result is always `Sequences`, which alone can say that integers are tokens.
 
     References
     ----------
@@ -369,8 +368,8 @@ empty.
         Returns
         -------
         Sequences
-            One sequence a row, with `vocabulary_size` set, and the other columns of a frame as
-            static features.
+            One sequence for each row, with `vocabulary_size` set, and the other columns of a frame
+            as static features.
 
         Raises
         ------
@@ -382,7 +381,7 @@ empty.
         return self._sequences(self._encoded(texts.rows), texts)._with(**labels_as_parts(X))
 
     def transform_characters(self, X: Any) -> Sequences:
-        """Return the characters of every word, one sequence a word, row after row.
+        """Return the characters of every word, one sequence for each word, row after row.
 
         Parameters
         ----------
@@ -392,8 +391,8 @@ empty.
         Returns
         -------
         Sequences
-            As many sequences as `transform` gives tokens, in their order. The tokens are numbers
-            of `characters_`.
+            One sequence for each token that `transform` gives, in their order. Its tokens are
+            numbers of `characters_`.
         """
         check_is_fitted(self, "vocabulary_")
         vocabulary = self._character_vocabulary

@@ -74,8 +74,8 @@ def read_texts(X: Any, column: Any = None, times: Any = None) -> Texts:
             X = X[:, 0]
         if X.ndim != 1:
             raise ValueError(
-                f"X must have one text a row; got an array of shape {X.shape}. For texts beside "
-                "other features pass a data frame; for lists of words a list."
+                f"X must have one text for each row; got an array of shape {X.shape}. For texts "
+                "beside other features pass a data frame; for lists of words a list."
             )
         return Texts(check_rows(X.tolist()))
     if not isinstance(X, Iterable) or isinstance(X, (dict, set, frozenset)):
@@ -259,8 +259,8 @@ class FollowingText:
             self.open_end = 0
         cuts = tokenizer.analyzer in ("word", "char") and not tokenizer.special_tokens
         self.settles = tokenizer.max_length is None and (self.words or cuts)
-        # Numbers of what is settled, then what is not; it begins with a chunk that is settled and
-        # came to so many tokens, since how a word is marked depends on the one before.
+        # Numbers of what is settled, then the text that is not. That text begins with a settled
+        # chunk of `context` tokens, since the mark of a word depends on the word before.
         self.ids: Array = np.empty(0, dtype=np.int64)
         self.rest: Any = [] if self.words else ""
         self.context = 0
@@ -312,7 +312,7 @@ class FollowingText:
             self.context = len(self._encoded(last.group()))
 
 
-# Texts are cut where they are longer, and not within so many characters of their end.
+# Longer texts are settled in part, up to a place this many characters before their end (letters).
 _LONG, _LONGEST_OPEN = 400, 120
 _CHUNK = re.compile("[^\\s\u3002\uff01\uff1f]*(?:[\u3002\uff01\uff1f](?=\\w)|[ \n\t])")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..sequences import warn
 
-# So many letters at least, and such a share of the longer word, are the same.
+# Letters that two words must have in common, and the fraction of the longer one that these must be.
 _FEWEST_LETTERS, _SHARE = 4, 0.6
 # Longer words have none, so that the time is linear in the length of a text.
 _MOST_LETTERS = 30

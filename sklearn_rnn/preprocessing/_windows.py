@@ -61,9 +61,9 @@ class SlidingWindows(SequenceTransformer):
     the windows to the pipeline. Overlapping windows share steps: cross-validate with
     `GroupKFold` and the rows of `positions` as groups, or in the order of time, with a gap.
 
-    A 2-D array is read as one series a row, as everywhere in this package. One series of several
-    channels is `[X]`, with X an array of shape (n_steps, n_channels) or, in `split`, a data frame
-    with one row a step, whose columns name the channels.
+    A 2-D array is read as one series for each row, as everywhere in this package. One series of
+    several channels is `[X]`, with X an array of shape (n_steps, n_channels) or, in `split`, a data
+    frame with one row for each step, whose columns name the channels.
 
     Targets taken from a series with missing values can be NaN; drop their windows,
     `keep = ~np.isnan(y)`, or fill the series first.
@@ -148,10 +148,10 @@ class SlidingWindows(SequenceTransformer):
             One series as a 1-D array, list or pandas Series; or several.
         y : array-like, default=None
             None predicts the series itself: the target is the `horizon` steps after the window.
-            One value a step (shaped like the series: 1-D for one series, a list of arrays or a 2-D
-            array for several): the target is its `horizon` values after the window, or its value
-            at the last step of the window when `horizon=0`. One value a series (1-D, for several
-            series): every window gets its series' value; needs `horizon=0`.
+            One value for each step (shaped like the series: 1-D for one series, a list of arrays or
+            a 2-D array for several): the target is its `horizon` values after the window, or its
+            value at the last step of the window when `horizon=0`. One value for each series (1-D,
+            for several series): every window gets its series' value; needs `horizon=0`.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class SlidingWindows(SequenceTransformer):
             if labels is not None:
                 if self.horizon:
                     raise ValueError(
-                        "y holds one value a series, but horizon="
+                        "y holds one value for each series, but horizon="
                         f"{self.horizon} asks for steps after the window; set horizon=0."
                     )
                 return self._give_windows(windows, form), labels[rows]
@@ -450,7 +450,7 @@ def average(
 
 
 def label_each(y: Any, series: Sequences, form: Form) -> Array | None:
-    """Return y as an array if it holds one value a series, not one a step."""
+    """Return y as an array if it holds one value for each series, not one a step."""
     if form.kind == "one_series" or len(y) != len(series):
         return None
     items = list(y)
@@ -473,6 +473,6 @@ def flat_targets(y: Any, series: Sequences, form: Form) -> Array:
         if piece.ndim not in (1, 2) or len(piece) != length:
             raise ValueError(
                 f"Row {row} of y has shape {piece.shape}, but its series has {length} steps; give "
-                "one value a step, or one a series."
+                "one value for each step, or one a series."
             )
     return np.concatenate(pieces)

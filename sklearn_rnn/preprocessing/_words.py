@@ -20,7 +20,7 @@ CAPITALISED, CAPITALS = "<Xx>", "<XX>"
 _ENDS_OF_SENTENCES = frozenset(".!?:\u2026\u3002\uff01\uff1f")
 #: No word is longer: what is, a megabyte without a space, comes in pieces.
 LONGEST_WORD = 100
-# As many combining marks in a row as Unicode's stream-safe form has (UAX 15).
+# Combining marks in a row at most: the limit of Unicode's stream-safe form (UAX 15).
 _MARKS_IN_A_ROW = 30
 
 # Scripts that write no spaces between words: their characters stand alone, with their marks.
@@ -201,7 +201,7 @@ def cut_rows(
     clean: Callable[[str], str],
     special: list[str],
 ) -> Iterator[list[str]]:
-    """Yield the tokens of each row; rows of words are cleaned and stay as many as they are.
+    """Yield the tokens of each row; the words of a row of words are cleaned, one by one.
 
     Parameters
     ----------

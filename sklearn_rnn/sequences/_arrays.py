@@ -175,9 +175,9 @@ def step_index(rows: Array, offsets: Array, new: Array) -> slice | Array:
     return np.repeat(offsets[rows] - new[:-1], np.diff(new)) + np.arange(new[-1])
 
 
-# A mean of at most so many scales loses nothing that counts: 24 bits hold both.
+# A mean of at most 64 scales loses nothing that counts: 24 bits hold both.
 _FAR = 64.0
-# An origin has few bits, so that taking it off rounds nothing: it is so many scales, or a multiple.
+# An origin is a multiple of 8 scales: it has few bits, so taking it off rounds nothing.
 _GRAIN = 8.0
 
 

@@ -99,18 +99,18 @@ from X and y.
         Parameters
         ----------
         sequences : list of array-like
-            One entry a sequence; all with the same number of channels.
+            One entry for each sequence; all with the same number of channels.
         vocabulary_size : int, default=None
             Set for tokens: the entries are then integers in [0, vocabulary_size).
         times : list of array-like of shape (n_steps,), default=None
-            Times of the steps, one entry a sequence. Dates become seconds since 1970, in UTC where
-            they have a zone, and durations seconds.
+            Times of the steps, one entry for each sequence. Dates become seconds since 1970, in UTC
+            where they have a zone, and durations seconds.
         static : array or frame of shape (n_sequences, n_static), default=None
             Features of each sequence as a whole. With `ids`, a frame that has these as its index,
             or in a column named `id_name`, is aligned by them.
         channel_names : sequence of str, default=None
             Names of the channels. None takes the columns' where the entries are data frames, with
-            one row a step.
+            one row for each step.
         ids : array-like of shape (n_sequences,), default=None
             Labels of the sequences, by which y and weights are aligned.
         id_name : str, default=None
@@ -218,7 +218,7 @@ from X and y.
         times: Any = None,
         vocabulary_size: int | None = None,
     ) -> Self:
-        """Read a data frame with one row a sequence and one list column a channel.
+        """Read a data frame with one row for each sequence and one list column for each channel.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ from X and y.
         static: Any = None,
         target: Any = None,
     ) -> Any:
-        """Read a long data frame: one row a step, with a column that says whose step it is.
+        """Read a long data frame: one row for each step, with a column that says whose step it is.
 
         Sequences come in the order in which their ids first appear (in pandas,
         `frame[id].unique()`), and remember them as `ids`.
@@ -267,14 +267,14 @@ from X and y.
             None takes all other columns.
         static : list of column names, or data frame, default=None
             Columns that are constant within each id, read as static features; or a table of them
-            with one row an id, which is its index or its column `id`.
+            with one row for each id, which is its index or its column `id`.
         target : column name, or list of them, default=None
             Column that is constant within each id, returned as y.
 
         Returns
         -------
         X : Sequences
-            One sequence an id.
+            One sequence for each id.
         y : ndarray of shape (n_sequences,) or (n_sequences, n_targets)
             Only with `target`: its values, in the order of X.
 

@@ -160,8 +160,8 @@ def align_targets(
     Raises
     ------
     ValueError
-        When their labels are not those of X, or X is a long table, with one row a step, and there
-        is one target for each of its series.
+        When their labels are not those of X, or X is a long table, with one row for each step, and
+        there is one target for each of its series.
     """
     refuse_long_table(X, y)  # a fit has asked before, so that it warns of nothing that it refuses
     return align(X, y, names[0]), align(X, sample_weight, names[1])

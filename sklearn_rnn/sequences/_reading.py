@@ -346,7 +346,7 @@ _LISTS = (list, tuple, np.ndarray)
 
 @dataclass
 class WordRows:
-    """Words, one list a row, and what is known of each of them.
+    """Words, one list for each row, and what is known of each of them.
 
     Attributes
     ----------
@@ -492,8 +492,8 @@ def _from_frame(X: Any) -> WordRows | None:
         return None
     if plain:
         raise ValueError(
-            f"Columns {plain} hold one value a row; a tagger reads columns of lists. Repeat the "
-            "value for each word of its row, or drop the column."
+            f"Columns {plain} hold one value for each row; a tagger reads columns of lists. "
+            "Repeat the value for each word of its row, or drop the column."
         )
     return _assemble(columns, named=True)
 
@@ -536,7 +536,7 @@ def _numbers(cell: Any, number: int, column: str) -> Array:
     except (TypeError, ValueError) as error:
         raise TypeError(f"Row {number}, column {column!r}: {error}.") from error
     if values.ndim != 1:
-        raise ValueError(f"Row {number}, column {column!r} should hold one number a word.")
+        raise ValueError(f"Row {number}, column {column!r} should hold one number for each word.")
     if np.isinf(values).any():
         raise ValueError(f"Row {number}, column {column!r} contains infinity.")
     return values

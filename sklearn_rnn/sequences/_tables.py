@@ -1,8 +1,8 @@
-"""Tables with one row a (series, time) step: read as such, or told from rows that are sequences.
+"""Tables with one row for each (series, time) step: read as such, and warned of elsewhere.
 
-A long table that is handed over as it is can be read: as many short sequences, whose steps are an
-id, a time and what was measured. What gives it away is a column that repeats beside one that rises
-within each of its values and starts anew, or never meets the same value twice.
+A long table would be read without an error: each row as one short sequence, whose steps are an id,
+a time and what was measured. It is told by two columns: one repeats its values, and beside it
+another rises within each of these values and starts anew, or never shows the same value twice.
 
 Imports narwhals, _frames and _values; pandas, where something is read.
 """
@@ -74,7 +74,7 @@ def _is_pandas(data: Any) -> bool:
 
 
 def read_step_table(X: Any, *, id_col: Any = None, time_col: Any = None) -> StepTable:
-    """Read a frame, an index, a column of times or an array, one row a step.
+    """Read a frame, an index, a column of times or an array, one row for each step.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def rows_of_targets(y: Any, *, id_col: Any = None, time_col: Any = None) -> tupl
     return (np.arange(len(y))[:, None] if X is None else X), y
 
 
-# Rows that are looked at, in so many blocks, and columns of an array or of a frame.
+# Rows that are looked at, the blocks that they are drawn in, and columns of an array, of a frame.
 _ROWS, _BLOCKS, _COLUMNS, _NAMED_COLUMNS = 2048, 8, 64, 256
 # A table of fewer rows says too little.
 _FEWEST_ROWS = 8
@@ -371,7 +371,7 @@ def long_table_advice(X: Any) -> str:
     if time is not None:
         what = f"column {time.name!r} starts anew for each value of column {own.name!r}"
     call = _call(X, columns, own, time)
-    return f"X looks like a long table, with one row a step: {what}. {call}"
+    return f"X looks like a long table, with one row for each step: {what}. {call}"
 
 
 def refuse_long_table(X: Any, y: Any) -> None:
@@ -398,7 +398,7 @@ def refuse_long_table(X: Any, y: Any) -> None:
     raise ValueError(
         f"Found input variables with inconsistent numbers of samples: [{n_rows}, {n_targets}]. X "
         f"has {n_targets} different values of {own.name!r}, one for each target of y, and looks "
-        f"like a long table, with one row a step. {_call(X, columns, own, time)}"
+        f"like a long table, with one row for each step. {_call(X, columns, own, time)}"
     )
 
 

@@ -119,8 +119,8 @@ def _objects_to_float(data: Array, where: str) -> Array:
             raise ValueError(f"Complex data not supported: {where} holds {item!r}.")
         if isinstance(item, dict):
             raise TypeError(
-                f"{where} holds dictionaries ({item!r:.60}); a step is a number, or an "
-                "array with one number a channel: [[step[name] for name in names] for step in row]."
+                f"{where} holds dictionaries ({item!r:.60}); a step is a number, or an array with "
+                "one number for each channel: [[step[name] for name in names] for step in row]."
             )
     if data.ndim == 1 and len(data) and all(isinstance(item, np.ndarray) for item in data):
         # A cell (n_steps, n_channels) of a pandas column, as Arrow hands it over.

@@ -289,7 +289,7 @@ def outputs(model: Any, X: Any) -> dict[str, Any]:
 
 
 def rows_of(output: Any, method: str, n_rows: int | None = None) -> list[np.ndarray]:
-    """Return what a method gave as one array a row; skip when there are not `n_rows`."""
+    """Return what a method gave as one array for each row; skip when there are not `n_rows`."""
     if isinstance(output, Sequences):
         rows = list(output)
     elif isinstance(output, (list, tuple)) and method.startswith(("predict_", "decision")):

@@ -227,7 +227,7 @@ def check_sequence_estimator(
     Returns
     -------
     results : list of dict
-        One entry a check with "check_name", "form", "status" ("passed", "failed", "xfail",
+        One entry for each check with "check_name", "form", "status" ("passed", "failed", "xfail",
         "skipped") and "exception".
 
     Raises

@@ -320,7 +320,7 @@ def test_other_refusals():
         TextTokenizer().fit([["a", "b"]]).transform(["a b"])
     with pytest.raises(ValueError, match="cuts strings"):
         TextTokenizer("char").fit([["a", "b"]])
-    with pytest.raises(ValueError, match="one text a row"):
+    with pytest.raises(ValueError, match="one text for each row"):
         TextTokenizer().fit(np.array([["a", "b"]]))
     with pytest.raises(ValueError, match="no token"):
         TextTokenizer().fit(["a"]).inverse_transform([[99]])
