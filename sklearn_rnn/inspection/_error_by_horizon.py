@@ -23,11 +23,11 @@ class ErrorByHorizonDisplay:
     errors : dict of str to array-like of shape (n_steps,)
         The error at each step, for every model.
     spread : dict of str to array-like of shape (n_steps, 2), default=None
-        The middle half of the origins' errors.
+        Lower and upper quartile of the errors over the origins.
     metric : {"absolute", "squared", "percentage", "coverage"}, default="absolute"
         What the errors are.
     coverage : float, default=None
-        What intervals promise, to draw beside what they hold.
+        The coverage that the intervals promise, drawn as a line.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class ErrorByHorizonDisplay:
         frames : frame or dict of str to frame
             What :func:`~sklearn_rnn.model_selection.backtest` returned, for each model.
         metric : {"absolute", "squared", "percentage", "coverage"}, default="absolute"
-            The error; "coverage" is the share of actuals inside the widest interval.
+            The error; "coverage" is the fraction of actuals inside the widest interval.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
 

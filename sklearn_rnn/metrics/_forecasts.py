@@ -187,8 +187,8 @@ def mean_absolute_scaled_error(
 ) -> Any:
     """Compute MASE: the absolute error in units of the seasonal naive forecast's in training.
 
-    Below 1 a forecast is better than the one-season-ahead naive forecasts of the training series
-    were. It can be averaged over series of different scale, which most errors cannot.
+    Below 1, a forecast is better than the naive forecasts of one season ahead were on the training
+    series. MASE can be averaged over series of different scale; most errors cannot.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def symmetric_mean_absolute_percentage_error(
 ) -> Any:
     """Compute sMAPE: the absolute error over the mean of the two absolute values.
 
-    As a share from 0 to 2; the M competitions state it in percent, 100 times that.
+    A number from 0 to 2; the M competitions state it in percent, 100 times that.
 
     Parameters
     ----------
@@ -350,7 +350,7 @@ def mean_absolute_percentage_error(
     average: str | None = "series",
     sample_weight: Any = None,
 ) -> Any:
-    """Compute MAPE: the absolute error as a share of what happened.
+    """Compute MAPE: the absolute error as a fraction of what happened.
 
     Parameters
     ----------
@@ -371,7 +371,7 @@ def mean_absolute_percentage_error(
     Raises
     ------
     ValueError
-        If a true value is 0, of which nothing is a share.
+        If a true value is 0: no error is a fraction of it.
 
     Examples
     --------
@@ -383,7 +383,7 @@ def mean_absolute_percentage_error(
     if (truth == 0).any():
         row = int(np.argwhere(truth == 0)[0][0])
         raise ValueError(
-            f"Row {row} of y_true is 0, of which no error is a share. Use a scaled error, such as "
+            f"Row {row} of y_true is 0; nothing is a fraction of 0. Use a scaled error, such as "
             "mean_absolute_scaled_error."
         )
     codes, labels = code_groups(groups, len(truth))
@@ -417,8 +417,8 @@ def weighted_quantile_loss(
 ) -> Any:
     """Compute the weighted quantile loss: twice the pinball loss over the size of what happened.
 
-    With the median alone it is the absolute error as a share of the total (WAPE); over many levels
-    it approximates the continuous ranked probability score.
+    With the median alone it is the absolute error as a fraction of the total (WAPE). Over many
+    levels it approximates the continuous ranked probability score.
 
     Parameters
     ----------
@@ -468,7 +468,7 @@ def weighted_quantile_loss(
 def _positive(size: float) -> float:
     """Refuse to divide by a series that is zero throughout."""
     if size == 0:
-        raise ValueError("y_true is 0 throughout; a loss in shares of it is not defined.")
+        raise ValueError("y_true is 0 throughout; a loss in fractions of it is not defined.")
     return size
 
 
@@ -480,7 +480,7 @@ def interval_coverage(
     average: str | None = "pooled",
     sample_weight: Any = None,
 ) -> Any:
-    """Compute the share of outcomes inside their intervals.
+    """Compute the fraction of outcomes inside their intervals.
 
     Parameters
     ----------
@@ -525,8 +525,8 @@ def mean_interval_score(
 ) -> Any:
     """Compute the mean interval score: the width, and a fine for each outcome outside.
 
-    An outcome beyond an end costs its distance from it times 2 / (1 - coverage). Divided by the
-    training scale it is MSIS, by which the M4 competition ranked intervals.
+    An outcome outside costs its distance from the nearer end, times 2 / (1 - coverage). Divided by
+    the training scale, the score is MSIS, by which the M4 competition ranked intervals.
 
     Parameters
     ----------

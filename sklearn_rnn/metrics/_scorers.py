@@ -93,13 +93,13 @@ class ForecastScorer:
     """Score the forecasts of a fitted estimator; greater is better.
 
     The forecaster may stand in a pipeline, a search or a `TransformedTargetRegressor`. Scaled
-    errors are divided by the seasonal naive error of the history that it was fitted on, each series
-    by its own.
+    errors are divided by the seasonal naive error of the training history, for each series by its
+    own.
 
     Parameters
     ----------
     metric : {"mase", "rmsse", "smape", "mape", "quantile_loss", "coverage", "interval_score"}
-        What to compute. Of "coverage" the distance from what was promised counts.
+        What to compute. "coverage" is scored by its distance from the promised one.
     average : {"auto", "series", "pooled"}, default="auto"
         The mean over series or over all rows; ``"auto"`` is the metric's own default.
     season_length : int, default=None
@@ -232,9 +232,9 @@ _OF_TAGS: dict[str, Callable[..., Any]] = {
 class TaggingScorer:
     """Score the tags that a fitted estimator gives; greater is better.
 
-    It goes wherever scikit-learn takes a callable as ``scoring=``. The tagger may stand in a
-    pipeline or a search; y is read as the tagger reads it, and of pairs of a label and tags only
-    the tags are scored.
+    Pass it as ``scoring=`` wherever scikit-learn takes a callable. The tagger may stand in a
+    pipeline or a search. y is read as the tagger reads it; of a pair of a label and tags, only the
+    tags are scored.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def _weights(sample_weight: Any, n: int) -> np.ndarray:
 
 
 def token_accuracy_score(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
-    """Return the share of steps whose label is right, over all sequences together.
+    """Return the fraction of steps whose label is right, over all sequences together.
 
     Parameters
     ----------

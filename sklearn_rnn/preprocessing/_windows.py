@@ -238,8 +238,8 @@ class SlidingWindows(SequenceTransformer):
         -------
         array or Sequences
             The mean of all predictions for each step, NaN where there is none: (n_steps,) or
-            (n_steps, n_outputs) for 1-D input; with 2-D and 3-D arrays an array with a row a
-            series; otherwise `Sequences`.
+            (n_steps, n_outputs) for 1-D input; with 2-D and 3-D arrays an array with one row for
+            each series; otherwise `Sequences`.
 
         Raises
         ------
@@ -279,7 +279,7 @@ class SlidingWindows(SequenceTransformer):
         Parameters
         ----------
         X : windows in any accepted form
-            As many as `transform` makes of the series seen in `fit`, in the same order.
+            The windows that `transform` makes of the series seen in `fit`, in the same order.
 
         Returns
         -------

@@ -48,7 +48,7 @@ def check_no_leakage(
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
         The targets.
     cutoff : float, default=0.67
-        Share of the time that is training.
+        Fraction of the time that is training.
     tol : float, default=1e-6
         How far forecasts may move, in units of the standard deviation of y.
     random_state : int, default=0
