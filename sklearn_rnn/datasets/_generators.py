@@ -128,7 +128,7 @@ def make_copy_memory(
         `n_samples` sequences of `2 * n_recall + n_delay` tokens: symbols from 0 to `n_symbols - 1`,
         the blank `n_symbols`, the mark `n_symbols + 1`.
     y : :class:`~sklearn_rnn.Sequences`
-        Targets, one a step of `X`: the symbols and the blank.
+        Targets, one for each step of `X`: the symbols and the blank.
 
     Raises
     ------

@@ -36,7 +36,7 @@ class ForecastDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The axes, one a series and target.
+        The axes, one for each series and target.
     figure_ : matplotlib Figure
         The figure that holds them.
     series_ : list of tuple

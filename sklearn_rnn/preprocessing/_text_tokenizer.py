@@ -207,7 +207,7 @@ empty.
         Parameters
         ----------
         X : list of str, list of lists of str, array, column or data frame
-            The training texts, one a row.
+            The training texts, one for each row.
         y : ignored
             Present so that the transformer fits into a pipeline.
 

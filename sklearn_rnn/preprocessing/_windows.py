@@ -450,7 +450,7 @@ def average(
 
 
 def label_each(y: Any, series: Sequences, form: Form) -> Array | None:
-    """Return y as an array if it holds one value for each series, not one a step."""
+    """Return y as an array if it holds one value for each series, not for each step."""
     if form.kind == "one_series" or len(y) != len(series):
         return None
     items = list(y)
@@ -473,6 +473,6 @@ def flat_targets(y: Any, series: Sequences, form: Form) -> Array:
         if piece.ndim not in (1, 2) or len(piece) != length:
             raise ValueError(
                 f"Row {row} of y has shape {piece.shape}, but its series has {length} steps; give "
-                "one value for each step, or one a series."
+                "one value for each step, or for each series."
             )
     return np.concatenate(pieces)

@@ -134,7 +134,7 @@ def check_lengths(lengths: Any, n: int, n_steps: int) -> Array:
     checked = np.asarray(lengths)
     if checked.shape != (n,) or checked.dtype.kind not in "iu":
         raise ValueError(
-            f"lengths must be {n} integers, one a row; got shape {checked.shape} and dtype "
+            f"lengths must be {n} integers, one for each row; got shape {checked.shape} and dtype "
             f"{checked.dtype}."
         )
     checked = checked.astype(np.int64)

@@ -257,8 +257,8 @@ def _check_channels(name: str, data: Any, read: Sequences, kind: str, fitted: In
             hint = " " + CHANNELS_FIRST_HINT
         elif kind in DENSE and np.shape(data)[1] == expected:
             hint = (
-                " A 2-D array is read as univariate sequences, one a row; for one sequence of "
-                "shape (n_steps, n_channels) pass [X]."
+                " A 2-D array is read as univariate sequences, one for each row; for one sequence "
+                "of shape (n_steps, n_channels) pass [X]."
             )
         raise ValueError(
             f"X has {read.n_channels} channels, but {name} is expecting {expected} channels as "
