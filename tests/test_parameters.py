@@ -21,7 +21,7 @@ from skorch.callbacks import EpochTimer
 import sklearn_rnn
 from sklearn_rnn import Sequences, preprocessing
 from sklearn_rnn.sequences._sklearn import Interval, StrOptions
-from sklearn_rnn.testing._models import _close, rows_of
+from sklearn_rnn.testing._problems import _close, rows_of
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(2, 8, size=12)

@@ -20,7 +20,7 @@ from ._threads import ThreadTrial
 # A shuffled pool of half of all batches, 4 to 32, is sorted by length and cut into batches, by a
 # length that is off at random by up to a twentieth of itself and 3 % of the mean: batch mates
 # change, and there is little padding. Few batches would hardly change, and cost accuracy: they are
-# shuffled plainly (docs/performance.md).
+# shuffled plainly (benchmarks/laboratory).
 _FEWEST_BATCHES = 8
 _SMALLEST_POOL, _LARGEST_POOL = 4, 32
 _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03

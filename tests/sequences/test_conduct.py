@@ -1,4 +1,4 @@
-"""Saved models name the version that saved them, and keep no more than they need."""
+"""Warnings stand at the user's line, and saved models name their version."""
 
 import copy
 import pickle
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_rnn import (
@@ -147,3 +149,33 @@ def test_what_a_forecaster_held_out_is_not_saved():
     sizes = {key: len(pickle.dumps(value)) for key, value in vars(model.model_).items()}
     assert model.model_.validation_ is None
     assert sum(size for key, size in sizes.items() if key != "networks_") < 30_000
+
+
+X, Y = np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 2
+MACHINES = pd.DataFrame(
+    {"machine": np.repeat(np.arange(5), 8), "second": np.tile(np.arange(8), 5), "load": X[:, 0]}
+)
+FLAT = pd.Series(np.ones(60), pd.date_range("2024-01-01", periods=60))
+WATCHED = {"hidden_size": 4, "max_epochs": 1, "early_stopping": True, "random_state": 0}
+GONE = np.where(np.arange(5) == 2, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: RNNClassifier(**WATCHED).fit(X, Y),
+        lambda: make_pipeline(SequenceScaler(), RNNClassifier(**WATCHED)).fit(X, Y),
+        lambda: GridSearchCV(RNNClassifier(**WATCHED), {"dropout": [0.1]}, cv=2).fit(X, Y),
+        lambda: cross_val_score(RNNClassifier(**WATCHED), X, Y, cv=2),
+        lambda: ReservoirClassifier(5, random_state=0).fit(MACHINES, Y),
+        lambda: SequenceForecaster(3, linear="only").fit(None, FLAT),
+        lambda: SequenceImputer().fit(GONE[..., None].transpose(0, 2, 1)),
+    ],
+    ids=["fit", "pipeline", "search", "cross_val_score", "table", "forecaster", "imputer"],
+)
+def test_the_line_is_the_users(use):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        use()
+    assert caught
+    assert {warning.filename for warning in caught} == {__file__}

@@ -1,4 +1,4 @@
-"""Rows are copied right out of mapped files, whose pages do not stay resident."""
+"""Flat values: from lists and arrays, counted from an origin, read row by row."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_rnn import Sequences
-from sklearn_rnn.sequences import RowReader, _rows, read_sequences
+from sklearn_rnn.sequences import RowReader, _arrays, origin_of, read_sequences
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_mapped_matrices_are_read_without_scikit_learn_looking_for_infinity(mapp
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_pages_of_a_large_file_do_not_stay_resident(tmp_path, monkeypatch):
-    monkeypatch.setattr(_rows, "_RELEASE_BYTES", 4 * 2**20)
+    monkeypatch.setattr(_arrays, "_RELEASE_BYTES", 4 * 2**20)
     path = tmp_path / "large"
     steps = 16 * 2**20
     np.zeros(steps, dtype=np.float32).tofile(path)
@@ -62,3 +62,23 @@ def resident_file_bytes():
         if line.startswith("RssFile"):
             return int(line.split()[1]) * 1024
     raise AssertionError("Linux tells RssFile")
+
+
+def test_ordinary_numbers_are_counted_from_zero():
+    mean, scale = np.array([0.0, 5.0, -60.0, 1e-30, 1e30]), np.array([1.0, 0.1, 1.0, 1e-30, 1e30])
+    np.testing.assert_array_equal(origin_of(mean, scale), 0.0)
+
+
+@pytest.mark.parametrize("level", [1e6, 1.7e9, 1e12, -1e12])
+def test_far_numbers_are_counted_from_nearby(level):
+    """To take the origin off rounds nothing of numbers that double precision holds."""
+    small = np.random.default_rng(0).integers(-1000, 1000, 500) / 256
+    values = small + level
+    origin = origin_of(values.mean(), values.std())
+    assert abs(origin - level) <= 16 * small.std()
+    np.testing.assert_array_equal((values - origin).astype(np.float32), values - origin)
+
+
+def test_what_does_not_vary_is_counted_from_its_neighbourhood():
+    assert abs(origin_of(np.array(1e9), np.array(0.0)) - 1e9) <= 8
+    assert origin_of(np.array(3.0), np.array(0.0)) == 0

@@ -1,6 +1,6 @@
-"""Forecasts as long frames, however they come, for the displays. Imports no other room.
+"""What the displays share: matplotlib, and forecasts as long frames. Imports no other room.
 
-The columns are those of `SequenceForecaster.forecast` and `backtest`.
+The columns are those of `SequenceForecaster.forecast` and `backtest`, however a frame comes.
 """
 
 from __future__ import annotations

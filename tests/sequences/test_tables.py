@@ -20,7 +20,7 @@ from sklearn_rnn.preprocessing import (
     ToSequences,
 )
 from sklearn_rnn.sequences import read_sequences
-from sklearn_rnn.sequences._long_tables import long_table_advice
+from sklearn_rnn.sequences._tables import long_table_advice
 
 
 def long(n=12, length=15, seed=0):
