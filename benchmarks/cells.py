@@ -25,19 +25,14 @@ from typing import NamedTuple
 import torch
 from _report import add_page_options, environment, publish, table
 
-from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from sklearn_rnn.nn import CELLS as NAMED
+from sklearn_rnn.nn import RNN
 from sklearn_rnn.nn._compiled import _choice, is_available
 
 CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = {
-    "gru": GRU,
-    "rnn": RNN,
+    **NAMED,
     "rnn, relu": lambda c, h: RNN(c, h, "relu"),
     "rnn, sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
-    "gru_reset_before": GRUResetBefore,
-    "lstm": LSTM,
-    "cifg": CIFG,
-    "mingru": MinGRU,
-    "minlstm": MinLSTM,
 }
 RIVALS: dict[str, Callable[..., torch.nn.Module]] = {
     "gru": torch.nn.GRU,

@@ -7,7 +7,6 @@ from ._building import global_random_lock as global_random_lock
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
 from ._crf import LinearChainCRF
-from ._custom_cells import StepLoop, make_layer
 from ._dropout import Dropout, set_generator
 from ._forecast_heads import ForecastHead, interpolate_quantiles, make_forecast_head
 from ._forecast_network import (
@@ -37,6 +36,8 @@ from ._pooling import (
 )
 from ._random_convolutions import RandomConvolutions
 from ._recurrence import Recurrence, RecurrenceOutput
+from ._registry import CELLS as CELLS
+from ._registry import StepLoop, make_layer
 from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir
 from ._reservoir_path import ReservoirPath

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from ._custom_cells import CellLike
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
 from ._initialisation import initialise
 from ._input import NumericInput, StaticInput, TokenInput
@@ -20,6 +19,7 @@ from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
 from ._pooling import EachStep, make_pooling
 from ._recurrence import Recurrence
+from ._registry import CellLike
 from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
 from ._tagging_head import TaggingHead

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ._chunks import cloned, reach
-from ._custom_cells import StepLoop
 from ._dropout import Dropout
 from ._imports import import_whole
 from ._initialisation import is_builtin
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._pooling import EachStep
+from ._registry import traits
 from ._running import RunningPooling
 
 
@@ -213,7 +213,7 @@ def window_features(
         layer = recurrence.layers[index][0]
         if index:
             output = recurrence.dropout(output)
-        state = _first_rows(state, rows, 0 if isinstance(layer, StepLoop) else 1)
+        state = _first_rows(state, rows, traits(layer).rows_axis)
         output, state = recurrence.advance(index, 0, output, state, ragged)
         behind.append(state)
     features = network.pooling(output, output[:, -1], ragged)

@@ -17,15 +17,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
-from ..nn import (
-    CIFG,
-    LSTM,
-    MinGRU,
-    MinLSTM,
-    dropped_weights,
-    features_in_pieces,
-    set_generator,
-)
+from ..nn import dropped_weights, features_in_pieces, set_generator
 from ._batches import Batch, Step, TrainingBatches, mean_loss
 from ._copies import copied
 from ._device import Compute, cpu_threads, seeded_globals
@@ -339,8 +331,8 @@ def _part_steps(network: Any, compute: Compute) -> int | None:
     """Return how many padded steps are computed at once, by the memory that they take."""
     if compute.device.type != "cpu":
         return None
-    at_once = isinstance(network.recurrence.layers[0][0], (LSTM, CIFG, MinGRU, MinLSTM))
-    return (_PART_BYTES if at_once else _PART_BYTES_OF_LOOPS) // _step_bytes(network)
+    small = network.recurrence.trains_in_small_parts
+    return (_PART_BYTES if small else _PART_BYTES_OF_LOOPS) // _step_bytes(network)
 
 
 def _step_bytes(network: Any) -> int:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sklearn_rnn.nn import (
+    CELLS,
     ChunkedRun,
     NetworkConfig,
     NetworkStream,
@@ -51,7 +52,7 @@ def chunked(network, x, static=None, chunk=7):
 
 
 CASES = [
-    *({"cell": c} for c in ("lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm")),
+    *({"cell": cell} for cell in CELLS),
     {"cell": "rnn", "nonlinearity": "relu"},
     {"cell": OwnCell},
     {"cell": torch.nn.GRU},

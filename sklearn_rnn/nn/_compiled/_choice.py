@@ -109,8 +109,7 @@ def recur(
     """
     if not isinstance(x, Tensor) or not x.is_cpu or not is_available() or _is_traced():
         return None
-    pair = form.name in ("lstm", "cifg")
-    states: Any = () if state is None else state if pair else (state,)
+    states: Any = () if state is None else state if form.n_states > 1 else (state,)
     if not (isinstance(states, tuple) and all(isinstance(s, Tensor) for s in states)):
         return None
     if not (_takes(form, x, states) and is_faster(form, x)):

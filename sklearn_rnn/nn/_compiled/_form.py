@@ -31,7 +31,8 @@ class Weights(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What a layer computes: a name of the compiled cells, and its weights."""
+    """What a layer computes: a name of the compiled cells, its weights, the tensors of a state."""
 
     name: str
     weights: Weights
+    n_states: int = 1
