@@ -1,5 +1,6 @@
 """Recurrent networks in plain torch, usable without the estimators; imports torch only."""
 
+from ..kernels import import_whole as import_whole
 from ._building import NetworkConfig, build_network
 
 # What is imported as itself is for the other rooms, and no part of the public interface.
@@ -16,7 +17,6 @@ from ._forecast_network import (
     LinearPath,
 )
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
-from ._imports import import_whole as import_whole
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._input import tokens_in as tokens_in

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..kernels import import_whole
 from ._chunks import cloned, reach
 from ._dropout import Dropout
-from ._imports import import_whole
 from ._initialisation import is_builtin
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._pooling import EachStep
