@@ -42,7 +42,6 @@ from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir
 from ._reservoir_path import ReservoirPath
 from ._reservoir_states import reservoir_states
-from ._running import RunningPooling
 from ._scan import linear_scan
 from ._sizes import network_size as network_size
 from ._sizes import recurrence_size as recurrence_size
@@ -94,7 +93,6 @@ __all__ = [
     "RecurrenceOutput",
     "Reservoir",
     "ReservoirPath",
-    "RunningPooling",
     "SequenceNetwork",
     "StaticInput",
     "StepBatchNorm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -288,6 +289,31 @@ class Recurrence(nn.Module):
         ]
         final = finals[0] if len(finals) == 1 else torch.cat(finals, 1)
         return RecurrenceOutput(output, final, tuple(states) if return_state else None)
+
+    def start(self) -> list[Any]:
+        """Return the states of all layers before the first step."""
+        return [None] * self.num_layers
+
+    def step(
+        self,
+        x: Tensor,
+        states: list[Any],
+        lengths: Tensor | None = None,
+        layers: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[Tensor, list[Any]]:
+        """Run layers over some steps, on from their states; return output and states.
+
+        `layers` are given with their direction; None is all of a recurrence in one direction.
+        """
+        if layers is None:
+            layers = [(index, 0) for index in range(self.num_layers)]
+        after = []
+        for position, (layer, state) in enumerate(zip(layers, states, strict=True)):
+            if position:
+                x = self.dropout(x)
+            x, state = self.advance(*layer, x, state, lengths)
+            after.append(state)
+        return x, after
 
     def advance(
         self, index: int, direction: int, x: Tensor, state: Any, lengths: Tensor | None = None
