@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from ..nn import CELLS
 from ..sequences import Interval, Sequences, StrOptions, check_X
 from ..training import (
     LARGEST_RATE,
@@ -27,15 +28,13 @@ from ._targets import Target
 from ._threads import n_threads
 from ._tokens import token_dropout, vector_size
 
-_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
-
 
 class ParametersMixin(BaseEstimator, ABC):
     """Shared parameters with their bounds; what an estimator adds to the fit skeleton."""
 
     _parameter_constraints: dict[str, list] = {
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "cell": [StrOptions(_CELLS), type],
+        "cell": [StrOptions(set(CELLS)), type],
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "bidirectional": ["boolean"],
         "nonlinearity": [StrOptions({"tanh", "relu", "sigmoid"})],

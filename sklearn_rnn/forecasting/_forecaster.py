@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
+from ..nn import CELLS
 from ..sequences import (
     Interval,
     StepTable,
@@ -56,7 +57,6 @@ from ._unusual import warn_of_constant, warn_of_targets
 
 # Longest season, in steps, that is taken whatever the length of the series.
 _ANY_SEASON = 400
-_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class SequenceForecaster(
@@ -256,7 +256,7 @@ class SequenceForecaster(
         "static_covariates": [str, Integral, "array-like", None],
         "quantiles": ["array-like"],
         "decoder": [StrOptions(set(DECODERS))],
-        "cell": [StrOptions(_CELLS), type],
+        "cell": [StrOptions(set(CELLS)), type],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from skorch.dataset import Dataset
 
-from ..nn import CIFG, LSTM, MinGRU, MinLSTM, features_in_pieces
+from ..nn import features_in_pieces
 from ..sequences import RowReader, Sequences, counted
 from ._long_training import PiecePolicy, Windows, memory_budget
 from ._threads import ThreadTrial
@@ -437,8 +437,8 @@ class SequenceDataset(StepDataset):
         run.part_steps = None
         # What the user brings may depend on the whole batch, so it gets the whole batch.
         if device.type == "cpu" and not self._whole_steps:
-            at_once = isinstance(module.recurrence.layers[0][0], (LSTM, CIFG, MinGRU, MinLSTM))
-            run.part_steps = (_PART_BYTES if at_once else _PART_BYTES_OF_LOOPS) // size
+            small = module.recurrence.trains_in_small_parts
+            run.part_steps = (_PART_BYTES if small else _PART_BYTES_OF_LOOPS) // size
 
     def training_steps(self, recipe: Any) -> Any:
         """Return what to iterate over in each epoch: optimizer steps, shuffled anew."""

@@ -1,12 +1,16 @@
-"""Which rows are worked on together: a batch cut into shards and blocks. Imports NumPy only.
+"""Which rows are worked on together, and by which threads. Imports NumPy only.
 
-A shard is what a thread takes, whatever the threads there are; a block is what a call of a kernel
-takes, rows whose states fit the cache. Both come in whole eights of rows, as the products want
-them, and the longest rows are dealt out first.
+A batch is cut into shards and blocks. A shard is what a thread takes, whatever the threads there
+are; a block is what a call of a kernel takes, rows whose states fit the cache. Both come in whole
+eights of rows, as the products want them, and the longest rows are dealt out first.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,9 +44,8 @@ class Plan:
     """The blocks of each shard, and what their addresses point into."""
 
     shards: tuple[tuple[Block, ...], ...]
-    #: Rows of the largest block, and (step, row) pairs of all.
+    #: Rows of the largest block.
     rows: int
-    total: int
     held: tuple[np.ndarray, np.ndarray]
 
 
@@ -112,7 +115,10 @@ def _level_plan(batch: int, steps: int, shards: int) -> Plan:
 
 
 def _plan(
-    place: np.ndarray, lengths: np.ndarray, slots: np.ndarray, blocks: tuple[tuple[int, ...], ...]
+    place: np.ndarray,
+    lengths: np.ndarray,
+    slots: np.ndarray,
+    blocks: tuple[tuple[int, ...], ...],
 ) -> Plan:
     """Put a plan together from the rows in the order in which the blocks take them."""
     # A length that no step reaches stands before a block, one that no step is below after it.
@@ -128,4 +134,57 @@ def _plan(
             made.append(Block(rows, places + 8 * first, steps + 8 * (start + 1), ends[first]))
             first, start, most = first + rows, start + rows + 2, max(most, rows)
         shards.append(tuple(made))
-    return Plan(tuple(shards), most, ends[-1], (place, entries))
+    return Plan(tuple(shards), most, (place, entries))
+
+
+class _Pool:
+    """Threads for the shards after the first; a forked process makes its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._size = 0
+
+    def run(self, tasks: list[Callable[[], None]]) -> None:
+        """Run all tasks, the first here."""
+        if len(tasks) == 1:
+            tasks[0]()
+            return
+        with self._lock:
+            if self._size < len(tasks) - 1:
+                self._size = len(tasks) - 1
+                self._pool = ThreadPoolExecutor(self._size, thread_name_prefix="sklearn-rnn")
+            pool = self._pool
+        assert pool is not None
+        futures: list[Future[None]] = []
+        try:
+            for task in tasks[1:]:
+                futures.append(pool.submit(task))
+            tasks[0]()
+        finally:
+            # They write into our memory: an interrupt has to wait for them too.
+            try:
+                wait(futures)
+            except BaseException:
+                wait(futures)
+                raise
+        for future in futures:
+            future.result()
+
+
+_pool = _Pool()
+
+
+def _forget_threads() -> None:
+    """Threads do not survive a fork."""
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+def run_together(tasks: list[Callable[[], None]]) -> None:
+    """Run all tasks, the first here, each other one in a thread of its own."""
+    _pool.run(tasks)

@@ -18,48 +18,28 @@ import tempfile
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from ._builder import Real
+from ._call import CellKernels
 from ._cells import CELLS
-from ._features import write_convolutions, write_reservoir
+from ._features import ConvolutionKernel, ReservoirKernel, write_convolutions, write_reservoir
 from ._loops import write_module
 
+#: The functions of a cell.
 NAMES = ("pack_forward", "forward", "pack_backward", "backward", "unpack_grads")
-#: What writes the kernels of fixed features; each is one function.
-FEATURES = {"reservoir": write_reservoir, "convolutions": write_convolutions}
+#: What writes the kernels of fixed features, and what calls them.
+FEATURES: dict[str, tuple[Any, Any]] = {
+    "reservoir": (write_reservoir, ReservoirKernel),
+    "convolutions": (write_convolutions, ConvolutionKernel),
+}
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     # Who held it in the parent does not give it back in a child.
     os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
-
-
-class Kernels(NamedTuple):
-    """A cell's compiled functions, each called with the address of its fields.
-
-    They run without Python's lock.
-    """
-
-    #: Lanes of a vector.
-    lanes: int
-    #: Owns the machine code.
-    engine: Any
-    pack_forward: Any
-    forward: Any
-    pack_backward: Any
-    backward: Any
-    unpack_grads: Any
-
-
-class FeatureKernel(NamedTuple):
-    """The compiled function of some fixed features, called with the address of its fields."""
-
-    lanes: int
-    engine: Any
-    run: Any
 
 
 @cache
@@ -107,7 +87,7 @@ def cache_folder() -> Path | None:
 @cache
 def _sources() -> bytes:
     """Return the source of what writes the kernels, so that a change of it is a new name."""
-    names = ("_builder", "_functions", "_product", "_cells", "_loops", "_features", "_library")
+    names = ("_builder", "_product", "_cells", "_loops", "_features", "_library")
     folder = Path(__file__).parent
     return b"".join((folder / f"{name}.py").read_bytes() for name in names)
 
@@ -173,8 +153,10 @@ def _machine() -> Any:
 def compile_cell(name: str, real: Real) -> bytes:
     """Return the machine code of a cell, or of fixed features, newly compiled."""
     machine = _machine()
-    features = FEATURES.get(name)
-    source = features(real, name) if features else write_module(real, CELLS[name], name)
+    if name in FEATURES:
+        source = FEATURES[name][0](real, name)
+    else:
+        source = write_module(real, CELLS[name], name)
     source.triple = llvm.get_process_triple()
     source.data_layout = str(machine.target_data)
     module = llvm.parse_assembly(str(source))
@@ -186,14 +168,19 @@ def compile_cell(name: str, real: Real) -> bytes:
     return body
 
 
-def _load(body: bytes, lanes: int, names: tuple[str, ...]) -> Kernels | FeatureKernel:
+def _load(body: bytes, name: str, real: Real) -> Any:
     """Bring machine code into memory."""
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(body))
     engine.finalize_object()
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    functions = [kind(engine.get_function_address(name)) for name in names]
-    return (Kernels if names is NAMES else FeatureKernel)(lanes, engine, *functions)
+
+    def function(symbol: str) -> Any:
+        return kind(engine.get_function_address(symbol))
+
+    if name in FEATURES:
+        return FEATURES[name][1](real, engine, function("run"))
+    return CellKernels(name, real, engine, *map(function, NAMES))
 
 
 _loaded: dict[tuple[str, int], Any] = {}
@@ -217,5 +204,5 @@ def load_kernels(name: str, size: int) -> Any:
                 body = compile_cell(name, real)
                 if path is not None:
                     _write(path, body)
-            _loaded[name, size] = _load(body, real.lanes, ("run",) if name in FEATURES else NAMES)
+            _loaded[name, size] = _load(body, name, real)
         return _loaded[name, size]

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ._builder import Code, Value
-from ._functions import exponential, relu, sigmoid, tanh
+from ._builder import Code, Value, exponential, relu, sigmoid, tanh
 
 Vectors = list[Value]
 

@@ -12,33 +12,34 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from ._builder import POINTER, Code, Pointer, Real, Value, Variable
+from ._builder import POINTER, Code, Fields, Given, Pointer, Real, Value, Variable, fields
 from ._cells import Cell, reset_backward_second, reset_second
 from ._product import PANEL, clear, copy, pack, pack_across, product, unpack
 
-#: The fields of a call, 64-bit integers one after the other; addresses are among them.
-FIELDS = (
-    # Sizes: rows of the block, input channels C, units H, H rounded up to lanes, capacity.
-    *("rows", "channels", "units", "padded", "capacity", "reverse"),
-    # For each row: its place in the batch, and its steps.
-    *("place", "lengths"),
-    # (B, T, C) and (B, T, H) by strides in numbers; (B, H) without gaps, or null.
-    *("x", "x_row", "x_step", "out", "out_row", "out_step"),
-    *("h_start", "c_start", "h_end", "c_end"),
-    # Weights as torch has them, and packed.
-    *("w", "u", "b_w", "b_u", "w_packed", "u_packed", "second_packed", "b_packed", "h_packed"),
-    # kept: (steps, n_kept * padded), or null; a work area for each block.
-    *("kept", "gathered", "shares", "gates", "h", "c", "reset"),
-    # Backward: incoming gradients, outgoing ones, work areas.
-    *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
-    *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_b"),
-    *("u_back", "second_back", "w_back", "before", "now", "d_gates"),
-    *("d_x_rows", "addresses", "one"),
-    # The weights' gradients as torch has them.
-    *("to_w", "to_u", "to_b_w", "to_b_u"),
-)
-_PLACE = {name: index for index, name in enumerate(FIELDS)}
-_POINTERS = {"place", "lengths", "addresses"}
+
+class CellFields(Fields):
+    """What a call of a cell's kernels is given; every shard of a batch has its own."""
+
+    _fields_ = fields(
+        # Sizes: rows of the block, input channels C, units H, H rounded up to lanes, capacity.
+        *("rows", "channels", "units", "padded", "capacity", "reverse"),
+        # For each row: its place in the batch, and its steps.
+        *("place", "lengths"),
+        # (B, T, C) and (B, T, H) by strides in numbers; (B, H) without gaps, or null.
+        *("x", "x_row", "x_step", "out", "out_row", "out_step"),
+        *("h_start", "c_start", "h_end", "c_end"),
+        # Weights as torch has them, and packed.
+        *("w", "u", "b_w", "b_u", "w_packed", "u_packed", "second_packed", "b_packed", "h_packed"),
+        # kept: (steps, n_kept * padded), or null; a work area for each block.
+        *("kept", "gathered", "shares", "gates", "h", "c", "reset"),
+        # Backward: incoming gradients, outgoing ones, work areas.
+        *("d_out", "d_out_row", "d_out_step", "d_h_end", "d_c_end"),
+        *("d_x", "d_x_row", "d_x_step", "d_h_start", "d_c_start", "d_w", "d_u", "d_b"),
+        *("u_back", "second_back", "w_back", "before", "now", "d_gates"),
+        *("d_x_rows", "addresses", "one"),
+        # The weights' gradients as torch has them.
+        *("to_w", "to_u", "to_b_w", "to_b_u"),
+    )
 
 
 class _Kernel:
@@ -54,22 +55,9 @@ class _Kernel:
     def open(self, name: str) -> Code:
         """Begin an exported function of one argument, the address of the fields."""
         self.code = Code(self.module, self.real, name, [POINTER], exported=True)
-        self._fields: dict[str, Value | Pointer] = {}
-        fields = self.code.indices(self.code.function.args[0])
-        for field in FIELDS:
-            value = (fields + _PLACE[field]).load()
-            self._fields[field] = value
+        given = Given(self.code, CellFields)
+        self.number, self.at, self.indices = given.number, given.reals, given.indices
         return self.code
-
-    def number(self, name: str) -> Value:
-        value = self._fields[name]
-        assert isinstance(value, Value)
-        return value
-
-    def at(self, name: str) -> Pointer:
-        """Return the array that a field points to."""
-        address = self.code.builder.inttoptr(self.number(name).ir, POINTER)
-        return (self.code.indices if name in _POINTERS else self.code.reals)(address)
 
     def multiply(
         self,
@@ -92,7 +80,7 @@ class _Kernel:
 
     def shrink(self, n: Variable, step: Value) -> None:
         """Drop the rows that have ended before `step`."""
-        lengths, code = self.at("lengths"), self.code
+        lengths, code = self.indices("lengths"), self.code
 
         def ended() -> Value:
             # Of n = 0 rows none is asked: entry -1 is a length no step reaches.
@@ -103,7 +91,7 @@ class _Kernel:
 
     def moment(self, row: Value, step: Value) -> Value:
         """Return where in time a row's step stands."""
-        last = (self.at("lengths") + row).load() - 1
+        last = (self.indices("lengths") + row).load() - 1
         reverse = self.number("reverse")
         # step, or last - step in reverse.
         return step + reverse * (last - step - step)
@@ -199,7 +187,7 @@ class _Kernel:
         rows, channels, padded = (self.number(n) for n in ("rows", "channels", "padded"))
         h, c = self.at("h"), self.at("c")
         with code.loop(rows) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             self.load_state("h_start", h, i, place)
             if cell.n_states == 2:
                 self.load_state("c_start", c, i, place)
@@ -240,7 +228,7 @@ class _Kernel:
                 step.set(step.get() + 1)
                 self.shrink(n, step.get())
         with code.loop(rows) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             self.save_state("h_end", h, i, place)
             if cell.n_states == 2:
                 self.save_state("c_end", c, i, place)
@@ -250,7 +238,7 @@ class _Kernel:
         """Copy the rows' inputs at a step into the work area."""
         code, channels = self.code, self.number("channels")
         with code.loop(count) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             moment = self.moment(i, step)
             source = self.at("x") + place * self.number("x_row") + moment * self.number("x_step")
             code.call(self.copy, self.at("gathered") + (filled + i) * channels, source, channels)
@@ -296,7 +284,7 @@ class _Kernel:
         if cell.second is not None:
             self._second_step(n, shares, kept_rows)
         with code.loop(n) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             moment = self.moment(i, step)
             to = self.at("out") + place * self.number("out_row") + moment * self.number("out_step")
             code.call(self.copy, to, h + i * padded, self.number("units"))
@@ -328,10 +316,10 @@ class _Kernel:
         """Write the way back."""
         code, cell = self.open("backward"), self.cell
         rows = self.number("rows")
-        h, c, lengths = self.at("h"), self.at("c"), self.at("lengths")
+        h, c, lengths = self.at("h"), self.at("c"), self.indices("lengths")
         total = Variable(code, code.integer(0))
         with code.loop(rows) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             self.load_state("d_h_end", h, i, place)
             if cell.n_states == 2:
                 self.load_state("d_c_end", c, i, place)
@@ -352,7 +340,7 @@ class _Kernel:
             filled.set(filled.get() + n.get())
         self._flush(filled.get())
         with code.loop(rows) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             self.save_state("d_h_start", h, i, place)
             if cell.n_states == 2:
                 self.save_state("d_c_start", c, i, place)
@@ -364,7 +352,7 @@ class _Kernel:
         channels = self.number("channels")
         out_row, out_step = self.number("out_row"), self.number("out_step")
         with code.loop(n) as i:
-            place = (self.at("place") + i).load()
+            place = (self.indices("place") + i).load()
             moment = self.moment(i, step)
             if not self.cell.n_kept:
                 output = self.at("out") + place * out_row + moment * out_step
@@ -385,7 +373,7 @@ class _Kernel:
             source = self.at("x") + place * self.number("x_row") + moment * self.number("x_step")
             code.call(self.copy, self.at("gathered") + (filled + i) * channels, source, channels)
             address = place * self.number("d_x_row") + moment * self.number("d_x_step")
-            (self.at("addresses") + (filled + i)).store(address)
+            (self.indices("addresses") + (filled + i)).store(address)
 
     def _step_back(self, step: Value, n: Value, filled: Value, kept_rows: Value) -> None:
         """Go back one step with the first n rows."""
@@ -486,7 +474,7 @@ class _Kernel:
                 (self.at("d_x_rows"), wide),
             )  # fmt: skip
             with code.loop(m) as i:
-                to = d_x + (self.at("addresses") + i).load()
+                to = d_x + (self.indices("addresses") + i).load()
                 code.call(self.copy, to, self.at("d_x_rows") + i * wide, channels)
 
 

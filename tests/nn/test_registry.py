@@ -1,12 +1,18 @@
 """Cells by name and cells of the user's own, in both forms."""
 
+import ast
+import copy
+import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from sklearn_rnn.nn import GRU, Recurrence, StepLoop, make_layer
+import sklearn_rnn
+from sklearn_rnn.nn import CELLS, GRU, Recurrence, StepLoop, initialise, make_layer
+from sklearn_rnn.nn._registry import is_registered
 
 B, T, C, H = 3, 7, 4, 5
 LENGTHS = torch.tensor([2, 7, 4])
@@ -137,3 +143,75 @@ def test_pickle():
     layer = make_layer(Leaky, C, H)
     x = torch.randn(B, T, C)
     torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x)[0], layer(x)[0])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_traits_of_a_cell_are_true(name):
+    torch.manual_seed(0)
+    layer = make_layer(name, C, H)
+    assert is_registered(layer)
+    output, state = layer(torch.randn(B, T, C))
+    tensors = state if isinstance(state, tuple) else (state,)
+    assert all(part.shape[layer.rows_axis] == B for part in tensors)
+    assert layer.output_is_state == isinstance(state, torch.Tensor)
+    if layer.output_is_state:
+        torch.testing.assert_close(state[0], output[:, -1])
+    form = layer.compiled_form()
+    assert form is None or form.n_states == len(tensors)
+    bias = initialised(layer)
+    assert len(bias) == len(layer.gate_bias) * H
+    assert bias.view(-1, H)[:, 0].tolist() == list(layer.gate_bias)
+    for trait, given in (("takes_lengths", "lengths"), ("takes_nonlinearity", "nonlinearity")):
+        function = layer.forward if trait == "takes_lengths" else type(layer).__init__
+        assert getattr(layer, trait) == (given in inspect.signature(function).parameters)
+
+
+def initialised(layer):
+    """Return the bias that the gates start with, after the first weights are drawn."""
+    initialise(layer, torch.Generator().manual_seed(0))
+    return next(value for key, value in layer.named_parameters() if "bias" in key).detach()
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_layers_of_torchs_own_start_as_ours_do(kind):
+    ours = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "rnn"}[kind]
+    expected = initialised(make_layer(ours, C, H))
+    assert torch.equal(initialised(make_layer(kind, C, H)), expected)
+
+
+def test_a_subclass_of_a_cell_is_called_and_not_taken_for_it():
+    class Doubled(GRU):
+        def forward(self, x, state=None):
+            output, after = super().forward(x, state)
+            return 2 * output, after
+
+    torch.manual_seed(0)
+    assert not is_registered(Doubled(C, H))
+    recurrence = Recurrence(C, H, cell="gru")
+    doubled = copy.deepcopy(recurrence)
+    doubled.layers[0][0].__class__ = Doubled
+    x = torch.randn(B, T, C)
+    torch.testing.assert_close(doubled(x, LENGTHS).output, 2 * recurrence(x, LENGTHS).output)
+
+
+def test_the_names_of_cells_stand_in_one_place():
+    """A new cell is one file and one line: nothing else lists cells, or asks which one it has."""
+    package = Path(sklearn_rnn.__file__).parent
+    kinds = {kind.__name__ for kind in CELLS.values()}
+    found = []
+    for path in package.rglob("*.py"):
+        # The kernels have formulas by name, which a cell's form asks for.
+        if path.name in ("_registry.py", "__init__.py") or path.parent.name == "kernels":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Set | ast.List | ast.Tuple | ast.Dict):
+                parts = node.keys if isinstance(node, ast.Dict) else node.elts
+                names = {part.value for part in parts if isinstance(part, ast.Constant)}
+                named = {part.id for part in parts if isinstance(part, ast.Name)}
+                if len(names & set(CELLS)) > 2 or len(named & kinds) > 2:
+                    found.append(f"{path.name}, line {node.lineno}")
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+                asked = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+                if asked & kinds:
+                    found.append(f"{path.name}, line {node.lineno}")
+    assert not found

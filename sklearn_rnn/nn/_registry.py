@@ -1,4 +1,7 @@
-"""From a cell's name, or a user's class, to a layer; imports torch only."""
+"""The cells by name, and from a name, or a user's class, to a layer; imports torch only.
+
+A new cell is a subclass of :class:`Cell` in a file of its own, and a line in `CELLS`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from ._cells import CIFG, GRU, LSTM, RNN, Cell, GRUResetBefore, MinGRU, MinLSTM
 from ._contracts import ContractError, broken, is_told
 
 State = Tensor | tuple[Tensor, ...]
 CellLike = str | type[nn.Module]
 
-CELLS: dict[str, Callable[[int, int], nn.Module]] = {
+#: Every cell that has a name.
+CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
     "lstm": LSTM,
     "gru": GRU,
@@ -44,7 +48,7 @@ def _hold(new: State, old: State, going: Tensor) -> State:
     return tuple(h for h in held if isinstance(h, Tensor))
 
 
-class StepLoop(nn.Module):
+class StepLoop(Cell):
     """Run a cell that knows one step over a whole sequence.
 
     Parameters
@@ -64,6 +68,9 @@ class StepLoop(nn.Module):
     >>> output.shape
     torch.Size([2, 7, 5])
     """
+
+    takes_lengths = True
+    rows_axis = 0
 
     def __init__(self, cell: nn.Module, hidden_size: int) -> None:
         super().__init__()
@@ -104,6 +111,16 @@ class StepLoop(nn.Module):
             )
 
 
+def traits(layer: nn.Module) -> Cell | type[Cell]:
+    """Return what answers for a layer: itself, or for a class of the user's what is safe."""
+    return layer if isinstance(layer, Cell) else Cell
+
+
+def is_registered(layer: nn.Module) -> bool:
+    """Tell whether a layer is just what a name stands for: a subclass may do otherwise."""
+    return type(layer) in CELLS.values()
+
+
 def _is_whole_sequence(cell: type[nn.Module]) -> bool:
     """Tell the two forms apart by the constructor."""
     return issubclass(cell, nn.RNNBase) or (
@@ -118,13 +135,13 @@ def make_layer(
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"} or type
-        A name, or a :class:`torch.nn.Module` class. If its constructor takes ``batch_first``, it
-        is used as :class:`torch.nn.GRU` would be, with ``batch_first=True``; otherwise as
-        :class:`torch.nn.GRUCell`, one step at a time.
+    cell : str or type
+        A name of ``CELLS``, or a :class:`torch.nn.Module` class. If its constructor takes
+        ``batch_first``, it is used as :class:`torch.nn.GRU` would be, with ``batch_first=True``;
+        otherwise as :class:`torch.nn.GRUCell`, one step at a time.
     input_size, hidden_size : int
     nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Of ``"rnn"``; the others have no choice.
+        Of ``"rnn"``; the other cells have no choice.
 
     Returns
     -------
@@ -155,9 +172,9 @@ def make_layer(
             raise ValueError(
                 f"cell must be one of {names}, or a torch.nn.Module class; got {cell!r}."
             )
-        if cell == "rnn":
-            return RNN(input_size, hidden_size, nonlinearity)
-        return CELLS[cell](input_size, hidden_size)
+        kind: Callable[..., Cell] = CELLS[cell]
+        chosen = (nonlinearity,) if CELLS[cell].takes_nonlinearity else ()
+        return kind(input_size, hidden_size, *chosen)
     if not (isinstance(cell, type) and issubclass(cell, nn.Module)):
         raise TypeError(f"cell must be a name or a class; got {cell!r}. {FORMS}")
     make: Callable[..., nn.Module] = cell

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sklearn_rnn.nn import RandomConvolutions, Reservoir
-from sklearn_rnn.nn._compiled import _feature_calls, is_available
+from sklearn_rnn.kernels import is_available
+from sklearn_rnn.nn import RandomConvolutions, Reservoir, _compiled
 from sklearn_rnn.nn._reservoir import ReservoirRun
 
-pytest.importorskip("sklearn_rnn.nn._compiled._features", exc_type=ImportError)
+_features = pytest.importorskip("sklearn_rnn.kernels._features", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
 
 
@@ -91,8 +91,8 @@ def test_threads_change_no_bit(monkeypatch):
     x, lengths = batch(9, 60, 3)
     reservoir = make_reservoir(3, 20, torch.float32)
     whole = reservoir(x, lengths)
-    monkeypatch.setattr(_feature_calls, "_WORTH_A_THREAD", 1)
-    monkeypatch.setattr(_feature_calls, "recurrence_threads", lambda: 3)
+    monkeypatch.setattr(_features, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(_compiled, "recurrence_threads", lambda: 3)
     assert torch.equal(reservoir(x, lengths), whole)
 
 

@@ -1,4 +1,4 @@
-"""Kernels of the closed form's fixed features: pooled reservoirs, random convolutions. No torch.
+"""Kernels of the closed form's fixed features: pooled reservoirs, random convolutions.
 
 Every row is gone through by itself, so that what it gives does not depend on the rows beside it,
 to the last bit. A reservoir's weights are read once a step from the nearest cache, and its states
@@ -7,10 +7,28 @@ are pooled before they leave it; a convolution's results are never stored.
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
 from llvmlite import ir
 
-from ._builder import INDEX, POINTER, Code, Pointer, Real, Value, Variable
-from ._functions import tanh
+from ._builder import (
+    INDEX,
+    POINTER,
+    Code,
+    Fields,
+    Given,
+    Pointer,
+    Real,
+    Value,
+    Variable,
+    fields,
+    tanh,
+)
+from ._plan import run_together
 from ._product import clear, copy
 
 #: Steps of a reservoir that are pooled at once, as torch's path does it.
@@ -20,49 +38,137 @@ CONVOLVED_STEPS = 1024
 #: Taps of a kernel, and levels that it is compared with.
 TAPS, LEVELS = 9, 2
 
-#: The fields of a call, 64-bit integers one after the other; addresses are among them.
-RESERVOIR_FIELDS = (
-    # Blocks to run, from the first to before the last; rows; units, and rounded up to lanes.
-    *("first", "last", "rows", "units", "padded", "inputs", "per_direction"),
-    # By direction and row: the address of its steps, without gaps; by row: how many they are.
-    *("steps", "lengths"),
-    # (K, inputs, padded), (K, padded), (K, units, padded), (K,)
-    *("weight_in", "bias", "weight", "leak"),
-    # (K, B, units), changed; and steps so far, (B,).
-    *("state", "mean", "squares", "positive", "variation", "largest", "count"),
-    # A work area for each call: (POOLED_STEPS + 6) * padded.
-    "work",
-)
-CONVOLUTION_FIELDS = (
-    # Rows, kernels that read one mix, mixes; numbers from one row or mix of them to the next.
-    *("rows", "group", "mixes", "row", "mix"),
-    # Padded mixes, of which the first tap of step 0 is the first number; steps of each row.
-    *("mixed", "lengths", "dilation"),
-    # By kernel: where its three heavy taps stand behind the first; (kernels, LEVELS).
-    *("taps", "level"),
-    # By row; (B, kernels, LEVELS), added to.
-    *("slope", "found"),
-    # A work area of CONVOLVED_STEPS, and as many ones as lanes with as many zeros behind.
-    *("work", "ones"),
-)
+#: Multiplications that a thread of its own is worth.
+_WORTH_A_THREAD = 2_000_000
 
 
-class _Fields:
-    """The fields of a call by name, as numbers and as addresses."""
+class ReservoirFields(Fields):
+    """What a call of a reservoir's kernel is given."""
 
-    def __init__(self, code: Code, names: tuple[str, ...]) -> None:
-        self.code = code
-        start = code.indices(code.function.args[0])
-        self.values = {name: (start + i).load() for i, name in enumerate(names)}
+    _fields_ = fields(
+        # Blocks to run, from the first to before the last; rows; units, and rounded up to lanes.
+        *("first", "last", "rows", "units", "padded", "inputs", "per_direction"),
+        # By direction and row: the address of its steps, without gaps; by row: how many they are.
+        *("steps", "lengths"),
+        # (K, inputs, padded), (K, padded), (K, units, padded), (K,)
+        *("weight_in", "bias", "weight", "leak"),
+        # (K, B, units), changed; and steps so far, (B,).
+        *("state", "mean", "squares", "positive", "variation", "largest", "count"),
+        # A work area for each call: (POOLED_STEPS + 6) * padded.
+        "work",
+    )
 
-    def number(self, name: str) -> Value:
-        return self.values[name]
 
-    def reals(self, name: str) -> Pointer:
-        return self.code.reals(self.code.builder.inttoptr(self.values[name].ir, POINTER))
+class ConvolutionFields(Fields):
+    """What a call of the convolutions' kernel is given."""
 
-    def indices(self, name: str) -> Pointer:
-        return self.code.indices(self.code.builder.inttoptr(self.values[name].ir, POINTER))
+    _fields_ = fields(
+        # Rows, kernels that read one mix, mixes; numbers from one row or mix of them to the next.
+        *("rows", "group", "mixes", "row", "mix"),
+        # Padded mixes, of which the first tap of step 0 is the first number; steps of each row.
+        *("mixed", "lengths", "dilation"),
+        # By kernel: where its three heavy taps stand behind the first; (kernels, LEVELS).
+        *("taps", "level"),
+        # By row; (B, kernels, LEVELS), added to.
+        *("slope", "found"),
+        # A work area of CONVOLVED_STEPS, and as many ones as lanes with as many zeros behind.
+        *("work", "ones"),
+    )
+
+
+class FeatureKernel:
+    """The compiled function of some fixed features, for numbers of `size` bytes.
+
+    `run` is called with the address of its fields, and runs without Python's lock; `engine` owns
+    the machine code.
+    """
+
+    def __init__(self, real: Real, engine: Any, run: Any) -> None:
+        self.lanes, self.engine, self.run = real.lanes, engine, run
+        self.dtype = np.dtype(np.float32 if real.size == 4 else np.float64)
+
+
+class ReservoirKernel(FeatureKernel):
+    """Takes rows through the blocks of a reservoir, and pools their states."""
+
+    def padded(self, units: int) -> int:
+        """Return the units rounded up to whole vectors, as the weights' last axis has to be."""
+        return -(-units // self.lanes) * self.lanes
+
+    def advance(
+        self,
+        arrays: Mapping[str, int],
+        shape: tuple[int, int, int],
+        places: Sequence[int],
+        lengths: Sequence[int],
+        threads: int,
+    ) -> None:
+        """Take rows on by some steps.
+
+        Parameters
+        ----------
+        arrays : mapping of str to int
+            Addresses of the weights and of what is changed; see :class:`ReservoirFields`.
+        shape : (int, int, int)
+            Blocks, inputs and units.
+        places : sequence of int
+            The address of each row's steps, (steps, inputs) without gaps, by direction and row.
+        lengths : sequence of int
+            Steps of each row.
+        threads : int
+            To use at most. They change no bit of the result.
+        """
+        blocks, inputs, units = shape
+        rows, padded = len(lengths), self.padded(units)
+        starts = (ctypes.c_int64 * len(places))(*places)
+        ends = (ctypes.c_int64 * rows)(*lengths)
+        cost = sum(lengths) * blocks * units * (units + inputs)
+        parts = max(1, min(threads, blocks, cost // _WORTH_A_THREAD))
+        work = np.empty((parts, (POOLED_STEPS + 6) * padded), self.dtype)
+        calls = []
+        for part in range(parts):
+            given = ReservoirFields(rows=rows, units=units, padded=padded, inputs=inputs, **arrays)
+            given.first, given.last = blocks * part // parts, blocks * (part + 1) // parts
+            given.per_direction = blocks // (len(places) // rows)
+            given.steps, given.lengths = ctypes.addressof(starts), ctypes.addressof(ends)
+            given.work = work[part].ctypes.data
+            calls.append(given)
+        run_together([partial(self.run, ctypes.addressof(given)) for given in calls])
+
+
+class ConvolutionKernel(FeatureKernel):
+    """Counts the steps at which random convolutions are above their levels."""
+
+    def count(
+        self,
+        arrays: Mapping[str, int],
+        shape: tuple[int, int, int],
+        lengths: Sequence[int],
+        dilation: int,
+        kernels: int,
+    ) -> None:
+        """Add to what is found how many steps of each row are above each level.
+
+        Parameters
+        ----------
+        arrays : mapping of str to int
+            Addresses; see :class:`ConvolutionFields`.
+        shape : (int, int, int)
+            Of the mixes: how many, rows, and numbers of a row.
+        lengths : sequence of int
+            Steps of each row.
+        dilation, kernels : int
+        """
+        mixes, rows, size = shape
+        ends = (ctypes.c_int64 * rows)(*lengths)
+        work = np.empty(CONVOLVED_STEPS + self.lanes, self.dtype)
+        ones = np.zeros(2 * self.lanes, self.dtype)
+        ones[: self.lanes] = 1.0
+        given = ConvolutionFields(rows=rows, mixes=mixes, row=size, mix=rows * size, **arrays)
+        given.group, given.dilation = kernels // mixes, dilation
+        given.lengths = ctypes.addressof(ends)
+        given.work, given.ones = work.ctypes.data, ones.ctypes.data
+        self.run(ctypes.addressof(given))
 
 
 def write_reservoir(real: Real, name: str) -> ir.Module:
@@ -71,7 +177,7 @@ def write_reservoir(real: Real, name: str) -> ir.Module:
     copy_row, clear_row = copy(module, real, False), clear(module, real)
     advance, pool = _advance(module, real), _pool(module, real)
     code = Code(module, real, "run", [POINTER], exported=True)
-    given = _Fields(code, RESERVOIR_FIELDS)
+    given = Given(code, ReservoirFields)
     rows, units, padded = given.number("rows"), given.number("units"), given.number("padded")
     inputs = given.number("inputs")
     states = given.reals("work")
@@ -217,7 +323,7 @@ def write_convolutions(real: Real, name: str) -> ir.Module:
     module = ir.Module(name)
     sum_taps, count_above = _sum_taps(module, real), _count_above(module, real)
     code = Code(module, real, "run", [POINTER], exported=True)
-    given = _Fields(code, CONVOLUTION_FIELDS)
+    given = Given(code, ConvolutionFields)
     group, work = given.number("group"), given.reals("work")
     with code.loop(given.number("rows")) as i, code.loop(given.number("mixes")) as mix:
         length = (given.indices("lengths") + i).load()
