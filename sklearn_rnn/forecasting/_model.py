@@ -22,13 +22,14 @@ from ..training import (
     copied_history,
     cpu_threads,
     load_weights,
+    one_blas_thread,
     seeded_globals,
     train,
 )
 from ._blocks import ENOUGH, left_out
-from ._building import WINDOWS_AN_EPOCH, network_config, training_budget
+from ._building import network_config, training_budget
 from ._calibration import Calibration, ordered, proven
-from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
+from ._closed_form import LinearMap, averaged, batches, closed_forms, priors, scale_ratio
 from ._dataset import ForecastData
 from ._design import Design
 from ._effects import Effects
@@ -121,7 +122,7 @@ class ForecastModel:
         self.effects_: Effects | None = None
         self.validation_: tuple[np.ndarray, np.ndarray, Forecasts] | None = None
         design = self.design_(panel)
-        with cpu_threads(n_threads):
+        with cpu_threads(n_threads), one_blas_thread():
             choice = choose(panel, design, self.options, validation_horizon, weights)
         self.choice_ = choice
         self.report_: dict[str, Any] = choice.report()
@@ -129,7 +130,7 @@ class ForecastModel:
         if choice.validated and (self.trains or self.options.calibrate):
             data = self._data(panel, design, choice, until=choice.until)
             network = self._network(data, choice, weights, seed, on_epoch)
-            with cpu_threads(n_threads):
+            with cpu_threads(n_threads), one_blas_thread():
                 share = self._validate(network, data, panel, choice, weights)
             if not self.options.refit:
                 self.networks_ = [network]
@@ -193,8 +194,8 @@ class ForecastModel:
         windows = data.windows(first, full=False, most=_MOST_WINDOWS, seed=seed)
         spread = np.ones(options.horizon)
         if options.linear:
-            with cpu_threads(self.n_threads):
-                solution, spread = self._solve(data, choice, weights, seed)
+            with cpu_threads(self.n_threads), one_blas_thread():
+                (solution,), spread = self._solve(data, choice, weights, seed)
             solution.put(network.linear)
             solution.put(network.closed)
         else:
@@ -203,7 +204,7 @@ class ForecastModel:
             initial = [network.head.initial(float(s))[1:] for s in spread]
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
-        size, epochs = training_budget(options, len(windows[0]))
+        size, used, epochs = training_budget(options, len(windows[0]), data.n_series)
         if self.trains and len(windows[0]):
             epochs = begin_from(network, self.earlier_, epochs, seed)
         net = network_net(network, options, epochs, self.compute)
@@ -214,7 +215,7 @@ class ForecastModel:
                     data,
                     windows,
                     batch_size=size,
-                    windows_an_epoch=WINDOWS_AN_EPOCH,
+                    windows_an_epoch=used,
                     seed=seed,
                     weights=weights,
                 ),
@@ -237,27 +238,39 @@ class ForecastModel:
         weights: np.ndarray | None,
         seed: int,
         rows: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[LinearMap, np.ndarray]:
-        """Solve the linear paths that were chosen and average them; return their spread too."""
-        maps, spread = [], np.zeros(data.horizon)
+        parts: Sequence[np.ndarray] = (),
+    ) -> tuple[list[LinearMap], np.ndarray]:
+        """Solve the linear paths that were chosen and average them; return their spread too.
+
+        From all windows, or `rows`, then from each of some parts of `rows`.
+        """
+        spread = np.zeros(data.horizon)
+        maps: list[list[tuple[LinearMap, int, float]]] = [[] for _ in range(1 + len(parts))]
         for window in sorted({candidate.window for candidate in choice.candidates}):
             part = data.with_window(window)
             first = first_cut(window, self.season_)
+            some = list(parts)
             if rows is None:
                 unit, cut = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
             else:
-                unit, cut = (ends[rows[1] >= first] for ends in rows)
-            sums, simple = ClosedForm(part, unit, cut, weights), priors(part)
+                late = rows[1] >= first
+                unit, cut = (ends[late] for ends in rows)
+                some = [one[late.numpy()] for one in parts]
+            forms, simple = closed_forms(part, unit, cut, weights, some), priors(part)
             wider = scale_ratio(part, data, unit, cut)
-            for candidate in choice.candidates:
-                if candidate.window == window:
-                    solution = sums.solve(simple[candidate.prior], candidate.penalty)
+            here = [candidate for candidate in choice.candidates if candidate.window == window]
+            wanted = {(candidate.prior, candidate.penalty) for candidate in here}
+            for form, found in zip(forms, maps, strict=True):
+                solved = form.solve(simple, wanted)
+                for candidate in here:
+                    solution = solved[candidate.prior, candidate.penalty]
                     solution = replace(solution, bias=candidate.drift * solution.bias)
                     # The bias is in units of the window's own spread.
                     moved = replace(solution, bias=solution.bias * wider)
-                    maps.append((moved, window, candidate.weight))
-                    spread += candidate.weight * sums.spread(solution)
-        return averaged(maps, data.window), spread
+                    found.append((moved, window, candidate.weight))
+                    if form is forms[0]:
+                        spread += candidate.weight * form.spread(solution)
+        return [averaged(found, data.window) for found in maps], spread
 
     def _note(
         self,
@@ -338,8 +351,12 @@ class ForecastModel:
         other = copy.deepcopy(network)
         first = first_cut(choice.recent, self.season_)
         shortest = min(candidate.window for candidate in choice.candidates)
-        for rows, tried in left_out(data, first, shortest, choice.stride):
-            solution, _ = self._solve(data, choice, weights, 0, rows)
+        rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
+        blocks = left_out(data, *rows, shortest, choice.stride)
+        if not blocks:
+            return
+        solved, _ = self._solve(data, choice, weights, 0, rows, [apart for apart, _ in blocks])
+        for solution, (_, tried) in zip(solved[1:], blocks, strict=True):
             solution.put(other.closed)
             truth, _ = choice.truth(data, panel, *tried)
             yield truth, self._run([other], data, *tried, share=0.0)

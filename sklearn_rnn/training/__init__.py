@@ -12,6 +12,7 @@ from ._batches import (
     time_deltas,
 )
 from ._best import BestWeights
+from ._blas import one_blas_thread
 from ._budget import LARGEST_RATE, MOST_EPOCHS, MOST_LAYERS, auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
 from ._failures import NetworkError, explained, names_parameters
@@ -75,6 +76,7 @@ __all__ = [
     "long_rows",
     "make_net",
     "names_parameters",
+    "one_blas_thread",
     "pick",
     "prediction_batches",
     "recurrence_bounds",
