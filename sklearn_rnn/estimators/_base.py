@@ -53,8 +53,9 @@ from ._prediction import PredictionMixin
 from ._randomness import copied_stream, private_stream
 from ._report import warn_of_baseline
 from ._reporting import REMEDY, ReportMixin
-from ._scaling import static_statistics, target_statistics
+from ._scaling import static_statistics
 from ._stream import StreamMixin
+from ._targets import read_y
 from ._tokens import copies_of_tokens, prepare_embeddings
 from ._training_run import TrainingRunMixin
 from ._validation_split import split_rows
@@ -185,11 +186,11 @@ class BaseRNN(
             None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32),
             batch_size=batch_size,
             generator=np.random.default_rng(data.seed("batches")),
-            per_step=self._target.per_step,
+            per_step=self._target.by_step,
         )
         self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
         with kept_if_interrupted():
-            self._use_held_out(lambda: self._held_out_answers(data, closed))
+            self._target.use_held_out(lambda: self._held_out_answers(data, closed))
             if not one_epoch:
                 self._set_report(data, closed)
         return self
@@ -223,11 +224,13 @@ class BaseRNN(
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
         y, sample_weight = align_targets(X, y, sample_weight)
-        prepared = self._prepare_y(y, sequences)
+        prepared = read_y(self, y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
         encoded = self._target.encode(prepared, sequences)
-        weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
+        weights = check_weights(sample_weight, len(sequences))
+        if self.class_weight is not None:
+            weights = self._target.times_class_weight(weights, self.class_weight, prepared)
         if reset or not hasattr(self, "_random"):
             self._random = private_stream(self.random_state)
         counting = _rows_that_count(weights, len(sequences))
@@ -277,7 +280,7 @@ class BaseRNN(
             _pick(data.prepared, data.rows),
             len(data.rows),
             fraction,
-            stratify=self._stratify(),
+            stratify=self._target.stratified,
             seed=data.seed("split"),
             recordings=data.recordings,
             copies=copies,
@@ -309,7 +312,7 @@ class BaseRNN(
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
-        if self.tbptt_steps is None or not self._target.per_step:
+        if self.tbptt_steps is None or not self._target.by_step:
             return 1
         if self.bidirectional:
             raise ValueError(
@@ -325,6 +328,7 @@ class BaseRNN(
         statistics = self._statistics(sequences, rows)
         origin = None if statistics is None else statistics.origin
         known = None if sequences.static is None else static_statistics(sequences, rows)
+        of_targets = self._target.statistics(data.encoded, sequences, rows, data.weights)
         self._origins = origin, None if known is None else known[2]
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
@@ -356,10 +360,8 @@ class BaseRNN(
             if member.static is not None:
                 assert known is not None, "there are static features"
                 member.static.set_statistics(*known[:2])
-            if self._target.head == "continuous":
-                member.head.set_statistics(
-                    *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
-                )
+            if of_targets is not None:
+                member.head.set_statistics(*of_targets)
                 if self.initial_scale is None:
                     # The first prediction is the mean, and not noise around it.
                     torch.nn.init.zeros_(member.head.projection.weight)
@@ -385,7 +387,7 @@ class BaseRNN(
         y_val, sample_weight_val = align_targets(
             X_val, y_val, sample_weight_val, names=("y_val", "sample_weight_val")
         )
-        prepared = self._prepare_y(y_val, sequences)
+        prepared = read_y(self, y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))
 

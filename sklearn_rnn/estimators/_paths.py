@@ -118,12 +118,14 @@ class PathsMixin:
     def _form(self, data: FitData, storage: FlatStorage) -> ClosedForm:
         """Return what solves the path and weighs the recurrence against it."""
         form = SolvedNGrams if self._config.ngram_longest else ClosedForm
-        return form(self.net_, storage, self._target, data.encoded, data.weights, data.n_threads)
+        target = self._target.solved
+        assert target is not None, "what has a path is solved"
+        return form(self.net_, storage, target, data.encoded, data.weights, data.n_threads)
 
     def _finish_solved(self, data: FitData, closed: ClosedForm) -> None:
         """End a fit that trains nothing."""
         self.net_.module_.recurrence_share.zero_()
-        self._use_held_out(lambda: self._held_out_answers(data, closed))
+        self._target.use_held_out(lambda: self._held_out_answers(data, closed))
         self.best_validation_score_ = None
         data.rows, data.kept = data.solved_on, None
         self._set_report(data, closed)
@@ -183,6 +185,3 @@ class PathsMixin:
             unseen, labels, _ = data.held_out
             return self._predict_raw(unseen), self._target.encode(labels, unseen)
         return None
-
-    def _use_held_out(self, found: Callable[[], tuple[np.ndarray, np.ndarray] | None]) -> None:
-        """Learn from sequences that trained nothing; an estimator says what."""

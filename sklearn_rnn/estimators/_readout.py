@@ -1,4 +1,4 @@
-"""What every solved readout shares: its targets, its losses, copies, the scale of differences.
+"""What every solved readout shares: names and blocks of rows, copies, the scale of differences.
 
 Imports layers 1 and 2.
 """
@@ -14,47 +14,12 @@ import torch
 from ..nn import length_mask
 from ..sequences import RowReader, Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
-from ._targets import Target
 
 #: Steps that are left out together where there is a target for each.
 BLOCK = 256
 # How often the number that sequences are sorted by goes round, for each unit of it.
 _TURNS = 16.0
 _GOLDEN = (5**0.5 - 1) / 2
-
-
-def proportions(target: Target, encoded: np.ndarray) -> np.ndarray:
-    """Return encoded labels as one column for each raw output, 1 where it is to be high, else 0."""
-    if target.head == "multilabel":
-        return np.asarray(encoded, dtype=np.float64)
-    if target.head == "binary":
-        return np.asarray(encoded, dtype=np.float64)[:, None]
-    if target.head == "joint":
-        assert isinstance(target.n_outputs, tuple)
-        parts = [np.eye(n)[encoded[:, j]] for j, n in enumerate(target.n_outputs)]
-        return np.concatenate(parts, axis=1)
-    assert isinstance(target.n_outputs, int)
-    return np.eye(target.n_outputs)[encoded]
-
-
-def log_losses(target: Target, raw: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return each row's log loss of raw outputs, for labels or proportions of labels."""
-    if target.head in ("binary", "multilabel"):
-        both = wanted * np.logaddexp(0, -raw) + (1 - wanted) * np.logaddexp(0, raw)
-        return np.asarray(both.mean(axis=1))
-    sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (raw.shape[1],)
-    losses = np.zeros(len(raw))
-    for part in np.split(np.arange(raw.shape[1]), np.cumsum(sizes)[:-1]):
-        shifted = raw[:, part] - raw[:, part].max(axis=1, keepdims=True)
-        losses += np.log(np.exp(shifted).sum(axis=1)) - (wanted[:, part] * shifted).sum(axis=1)
-    return losses
-
-
-def label_losses(raw: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each row's log loss of raw outputs for one label a row, as `log_losses` does."""
-    shifted = raw - raw.max(axis=1, keepdims=True)
-    own = shifted[np.arange(len(raw)), labels]
-    return np.asarray(np.log(np.exp(shifted, out=shifted).sum(axis=1)) - own)
 
 
 def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..exceptions import BaselineWarning
 from ..sequences import Sequences, align_targets, check_weights, warn
 from ..training import Origins
-from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
-from ._targets import Target
+from ._baselines import Baselines
+from ._targets import Target, read_y
 
 # With fewer sequences than these nothing is said, and something only if it is clear the more.
 _FEWEST, _MANY = 10, 30
@@ -93,7 +93,7 @@ class Report:
             raise ValueError("This report has no baselines; see its verdict.")
         sequences = model._read_for_prediction(X)
         y, sample_weight = align_targets(X, y, sample_weight)
-        labels = model._prepare_y(y, sequences)
+        labels = read_y(model, y, sequences)
         weights = check_weights(sample_weight, len(sequences))
         return on_sequences(
             self.baselines, model, sequences, labels, weights, "sequences given to compare"
@@ -150,10 +150,10 @@ class Report:
 
 def empty_report(target: Target, baselines: Baselines | None) -> Report:
     """Return the report of a fit that held nothing out, or of a target without baselines."""
-    metric = "R2" if target.head == "continuous" else "accuracy"
     if baselines is None:
-        return Report(metric, NOTHING, verdict="not known: this kind of target has no baselines")
-    return Report(metric, NOTHING, baselines=baselines)
+        verdict = "not known: this kind of target has no baselines"
+        return Report(target.metric, NOTHING, verdict=verdict)
+    return Report(target.metric, NOTHING, baselines=baselines)
 
 
 def judged(
@@ -185,7 +185,7 @@ def judged(
     each = np.bincount(groups, weights=weights)
 
     def grouped(outputs: np.ndarray) -> np.ndarray:
-        right = agreement(target, wanted, outputs, spread)
+        right = target.agreement(wanted, outputs, spread)
         return np.bincount(groups, weights=weights * right) / np.where(each > 0, each, 1)
 
     right = [grouped(outputs) for outputs in (model, trivial, linear)]
@@ -198,7 +198,7 @@ def judged(
         variance = np.average(off**2, weights=each) / max(size - 1, 1)
         errors.append(float(np.sqrt(variance * (1 + each.sum() / left_out_of))))
     report = Report(
-        "R2" if target.head == "continuous" else "accuracy",
+        target.metric,
         validation,
         len(each),
         float(size),
@@ -223,16 +223,14 @@ def on_sequences(
 ) -> Report:
     """Compare a fitted model with the baselines on sequences that neither has seen."""
     target = baselines.target
-    wanted = wanted_columns(target, target.encode(labels, sequences))
+    wanted = target.columns(target.encode(labels, sequences))
     each = np.ones(len(sequences)) if weights is None else weights
-    groups = None
-    if target.per_step:
-        groups = np.repeat(np.arange(len(sequences)), sequences.lengths)
-        each = each[groups]
+    groups = target.spread(np.arange(len(sequences)), sequences)
+    each = each[groups]
     seen = target.observed(wanted)
     if seen is not None:
         each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
-    answers = as_columns(target, _undecoded(model, sequences))
+    answers = target.columns_of(np.asarray(model._predict_raw(sequences)))
     return judged(
         baselines, wanted, answers, baselines.predict(sequences), each, groups, validation
     )
@@ -240,7 +238,7 @@ def on_sequences(
 
 def baselines_of(target: Target, origins: Origins) -> Baselines | None:
     """Return unfitted baselines, or None where there are none for the target."""
-    return Baselines(target, origins) if target.head in HEADS else None
+    return None if target.solved is None else Baselines(target.solved, origins)
 
 
 def warn_of_baseline(report: Report, name: str, remedy: str) -> None:
@@ -262,11 +260,6 @@ def warn_of_baseline(report: Report, name: str, remedy: str) -> None:
         "See report_.",
         BaselineWarning,
     )
-
-
-def _undecoded(model: Any, sequences: Sequences) -> np.ndarray:
-    """Return a model's numbers, in the units of its target's encoding, or probabilities."""
-    return np.asarray(model._predict_raw(sequences))
 
 
 def _clearly(better: float, worse: float, error: float, n: float) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..sequences import Sequences
 from ..training import Origins, TrainingNet, at_level_of_all
-from ._baselines import wanted_columns
+from ._baselines import Baselines
 from ._closed_form import ClosedForm
 from ._fit_data import FitData
 from ._readout import keys
@@ -56,7 +55,7 @@ class ReportMixin:
                 name = "training sequences that the recurrence has not seen"
             self.report_ = judged(
                 baselines,
-                wanted_columns(self._target, data.encoded[both]),
+                baselines.target.columns(data.encoded[both]),
                 np.stack([unseen[row] for row in both]),
                 np.concatenate([found[names[row]] for row in both]),
                 np.ones(len(both)) if weights is None else weights[both],
@@ -74,7 +73,9 @@ class ReportMixin:
                 unseen_sequences, labels, own = data.held_out
                 self.report_ = on_sequences(baselines, self, unseen_sequences, labels, own, name)
 
-    def _report_on_recordings(self, baselines: Any, data: FitData, closed: ClosedForm) -> Report:
+    def _report_on_recordings(
+        self, baselines: Baselines, data: FitData, closed: ClosedForm
+    ) -> Report:
         """Compare on whole recordings that were held out: a baseline leaves out single rows."""
         kept, weights = data.kept, data.weights
         baselines.fit(data.sequences, data.rows, data.encoded, weights)
@@ -82,7 +83,7 @@ class ReportMixin:
             return empty_report(self._target, baselines)
         assert data.recordings is not None
         unseen = self._unseen(closed, kept)
-        wanted = wanted_columns(self._target, data.encoded)
+        wanted = baselines.target.columns(data.encoded)
         each = np.ones(len(wanted)) if weights is None else weights
         mass = float(each[data.solved_on].sum())
         # The cuts of a recording are one observation. All that is known of the level is used, as
@@ -113,8 +114,5 @@ class ReportMixin:
             raw = dict(zip(kept.tolist(), closed.unseen, strict=True))
         else:
             raw = closed.left_out
-        if self._target.head != "continuous":
-            return raw
-        head: Any = self.net_.module_.head
-        mean, scale = head.mean.double().cpu().numpy(), head.scale.double().cpu().numpy()
-        return {row: values * scale + mean for row, values in raw.items()}
+        head = self.net_.module_.head
+        return {row: closed.target.from_raw(values, head) for row, values in raw.items()}

@@ -1,31 +1,10 @@
-"""Means and scales of targets and static features over the training rows. Imports layer 0."""
+"""Means and scales of static features over the training rows. Imports layer 0."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..sequences import Sequences, origin_of
-from ._targets import Target
-
-
-def target_statistics(
-    target: Target,
-    encoded: np.ndarray,
-    sequences: Sequences,
-    rows: np.ndarray,
-    weights: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted mean and scale of continuous targets over the training rows."""
-    chosen = np.zeros(len(sequences))
-    chosen[rows] = 1.0 if weights is None else weights[rows]
-    by_target = np.repeat(chosen, sequences.lengths) if target.per_step else chosen
-    values = np.asarray(encoded, dtype=np.float64)
-    seen = target.observed(values)
-    if seen is not None:
-        values, by_target = values[seen], by_target[seen]
-    mean = np.average(values, axis=0, weights=by_target)
-    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=by_target))
-    return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1e-300), scale, 1.0)
 
 
 def static_statistics(
