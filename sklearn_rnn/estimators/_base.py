@@ -186,7 +186,7 @@ class BaseRNN(
             None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32),
             batch_size=batch_size,
             generator=np.random.default_rng(data.seed("batches")),
-            per_step=self._target.by_step,
+            offsets=self._target.offsets(data.prepared, data.sequences),
         )
         self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
         with kept_if_interrupted():
@@ -312,7 +312,7 @@ class BaseRNN(
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
-        if self.tbptt_steps is None or not self._target.by_step:
+        if self.tbptt_steps is None or self._target.layout != "step":
             return 1
         if self.bidirectional:
             raise ValueError(

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences, align_targets, check_weights, refuse_masked
+from ..training import flat_places
 
 
 class StepLists(list):
@@ -120,6 +121,8 @@ class Target(ABC):
 
     def offsets(self, y: Any, sequences: Sequences) -> np.ndarray | None:
         """Return where each sequence's encoded targets begin, and the end; None for one each."""
+        if self.layout == "ragged":
+            return np.cumsum([0, *map(len, y)])
         return None if self.layout == "row" else np.asarray(sequences.offsets)
 
     def architecture(self) -> dict[str, Any]:
@@ -154,21 +157,24 @@ class Target(ABC):
 
     @property
     def by_step(self) -> bool:
-        """Whether the network answers at every step, and not once a sequence."""
+        """Whether the network answers at every step, and not once a sequence.
+
+        A ragged kind says for itself: what is written down of speech is read off its steps.
+        """
         return self.layout == "step"
 
     def spread(self, each: np.ndarray, sequences: Sequences) -> np.ndarray:
-        """Return what there is of each sequence for each of its targets."""
-        return each if self.layout == "row" else np.repeat(each, sequences.lengths)
+        """Return what there is of each sequence for each of its targets, where these are known.
+
+        The targets of a ragged kind are weighed by sequence.
+        """
+        return np.repeat(each, sequences.lengths) if self.layout == "step" else each
 
     def places(self, sequences: Sequences, rows: np.ndarray) -> np.ndarray:
         """Return where the encoded targets of some rows stand."""
         if self.layout == "row":
             return rows
-        lengths = sequences.lengths[rows]
-        ends = np.cumsum(lengths)
-        within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-        return np.repeat(np.asarray(sequences.offsets)[rows], lengths) + within
+        return flat_places(np.asarray(sequences.offsets), rows)
 
     # ---------------------------------------------------------------- to the user
 

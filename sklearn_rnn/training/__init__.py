@@ -6,6 +6,7 @@ from ._batches import (
     FlatStorage,
     Origins,
     TrainingBatches,
+    flat_places,
     prediction_batches,
     time_deltas,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "long_rows",
     "make_net",
     "names_parameters",
+    "flat_places",
     "prediction_batches",
     "recurrence_bounds",
     "resolve_compute",

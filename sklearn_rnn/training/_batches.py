@@ -48,6 +48,8 @@ class Batch(NamedTuple):
     rows: np.ndarray
     #: Which steps have a target; None where all have.
     seen: torch.Tensor | None = None
+    #: How many targets each row has, where that is its own affair; on the CPU, as lengths.
+    counts: torch.Tensor | None = None
 
 
 def mean_loss(
@@ -223,10 +225,15 @@ def padded_length(longest: int) -> int:
 
 def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
     """Return the flat positions of the valid steps of the given rows, row after row."""
-    lengths = storage.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    return np.repeat(storage.offsets[rows], lengths) + within
+    return flat_places(storage.offsets, rows)
+
+
+def flat_places(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the flat positions of what the given rows hold, row after row."""
+    counts = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(counts)
+    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    return np.repeat(offsets[rows], counts) + within
 
 
 def time_deltas(sequences: Sequences) -> np.ndarray | None:
@@ -297,15 +304,21 @@ class TrainingBatches:
     rows : ndarray of int
         Rows of the storage to train on.
     target : torch.Tensor
-        Targets by row of the storage, or by flat step with ``per_step=True``.
+        Targets by row of the storage, or flat, row after row, with ``offsets``.
     weight : torch.Tensor or None
         Weights by row of the storage.
     batch_size : int
         Rows a batch.
     generator : numpy.random.Generator
         Source of the shuffling.
+    offsets : ndarray of int of shape (n_rows + 1,), default=None
+        Where the targets of each row begin, and the end: those of the storage for one target a
+        step, others for rows that have as many targets as they like. None for one a row.
+
+    Attributes
+    ----------
     per_step : bool
-        Whether there is one target for every step.
+        Whether there is one target for every step; weights are then repeated with them.
     """
 
     def __init__(
@@ -317,18 +330,19 @@ class TrainingBatches:
         *,
         batch_size: int,
         generator: np.random.Generator,
-        per_step: bool = False,
+        offsets: np.ndarray | None = None,
     ) -> None:
         self.storage = storage
         self.rows = np.asarray(rows)
         self.target = target.to(storage.device)
         self.weight = None if weight is None else weight.to(storage.device)
         self._weights = None if weight is None else weight.cpu().numpy()
-        self.per_step = per_step
+        self.offsets = offsets
+        self.per_step = offsets is not None and np.array_equal(offsets, storage.offsets)
         # Numbers that are missing leave their steps out; missing labels are the head's affair.
         self.seen: torch.Tensor | None = None
         self._counts = storage.lengths
-        if per_step:
+        if self.per_step:
             first = target.reshape(len(target), -1)
             seen = ~first.isnan().any(1) if target.is_floating_point() else first[:, 0] >= 0
             if not bool(seen.all()):
@@ -352,10 +366,12 @@ class TrainingBatches:
         device = self.storage.device
         # Nothing here makes the host wait for an accelerator.
         where = torch.from_numpy(rows).to(device, non_blocking=True)
-        picked = where
-        if self.per_step:
-            flat = flat_steps(self.storage, rows)
+        picked, own = where, None
+        if self.offsets is not None:
+            flat = flat_places(self.offsets, rows)
             picked = torch.from_numpy(flat).to(device, non_blocking=True)
+            if not self.per_step:
+                own = torch.from_numpy(self.offsets[rows + 1] - self.offsets[rows])
         weight = None if self.weight is None else self.weight[where]
         if weight is not None and self.per_step:
             counts = lengths.to(device, non_blocking=True)
@@ -363,7 +379,7 @@ class TrainingBatches:
             weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
         seen = None if self.seen is None else self.seen[picked]
-        return Batch(x, lengths, static, self.target[picked], weight, rows, seen)
+        return Batch(x, lengths, static, self.target[picked], weight, rows, seen, own)
 
     def share(self, part: np.ndarray, rows: np.ndarray) -> float:
         """Return how much of the loss of some rows falls to a part of them."""

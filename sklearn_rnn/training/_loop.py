@@ -148,6 +148,8 @@ class TrainingNet(NeuralNet):
                 raw = self._forward(part, member)
                 # Most losses are a sum over steps or rows; that of tags is of sequences.
                 lengths = (part.lengths,) if reads_lengths else ()
+                if part.counts is not None:
+                    lengths = (part.lengths, part.counts)
                 loss = mean_loss(
                     member.head, raw.float(), part.target, part.weight, part.seen, *lengths
                 )
