@@ -147,9 +147,8 @@ class TrainingNet(NeuralNet):
             with self.run.compute.autocast_context():
                 raw = self._forward(part, member)
                 # Most losses are a sum over steps or rows; that of tags is of sequences.
-                lengths = (part.lengths,) if reads_lengths else ()
-                if part.counts is not None:
-                    lengths = (part.lengths, part.counts)
+                lengths = [part.lengths] if reads_lengths else []
+                lengths += [] if part.counts is None else [part.counts]
                 loss = mean_loss(
                     member.head, raw.float(), part.target, part.weight, part.seen, *lengths
                 )
