@@ -39,26 +39,23 @@ from ..training import (
     make_net,
     names_parameters,
     resolve_compute,
+    static_statistics,
     step_statistics,
     width_statistics,
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
-from ._fit_data import PURPOSES, FitData
+from ._fit_data import PURPOSES, FitData, split_rows
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
-from ._parameters import ParametersMixin
+from ._parameters import ParametersMixin, copied_stream, private_stream
 from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
-from ._randomness import copied_stream, private_stream
-from ._report import warn_of_baseline
-from ._reporting import REMEDY, ReportMixin
-from ._scaling import static_statistics
+from ._report import REMEDY, report_of, warn_of_baseline
 from ._stream import StreamMixin
 from ._targets import read_y
 from ._tokens import copies_of_tokens, prepare_embeddings
 from ._training_run import TrainingRunMixin
-from ._validation_split import split_rows
 
 
 class BaseRNN(
@@ -68,7 +65,6 @@ class BaseRNN(
     TrainingRunMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
-    ReportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ParametersMixin,
@@ -192,7 +188,7 @@ class BaseRNN(
         with kept_if_interrupted():
             self._target.use_held_out(lambda: self._held_out_answers(data, closed))
             if not one_epoch:
-                self._set_report(data, closed)
+                self.report_ = report_of(self, data, closed)
         return self
 
     def _work_on_copies(self, *, keep_path: bool) -> None:

@@ -17,8 +17,7 @@ import torch
 
 from ..sequences import Sequences
 from ..training import Batch, FlatStorage, RidgeProblem, cpu_threads, run_rows
-from ._overlap import recordings
-from ._readout import copies, difference_scale, sample_of_rows
+from ._readout import copies, difference_scale, recordings, sample_of_rows
 from ._targets import SolvedTarget, Target
 
 UNITS = 100

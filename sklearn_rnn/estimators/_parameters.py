@@ -8,8 +8,11 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
+from joblib import cpu_count
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 
 from ..sequences import Interval, Sequences, StrOptions, check_X
 from ..training import (
@@ -22,8 +25,35 @@ from ..training import (
     auto_epochs,
 )
 from ._targets import Kinds, Target, target_of, tell_tags
-from ._threads import n_threads
 from ._tokens import token_dropout, vector_size
+
+
+def private_stream(random_state: Any) -> np.random.RandomState:
+    """Return a stream of our own, seeded from what the user gave, or from entropy for None."""
+    if random_state is None:
+        return np.random.RandomState(np.random.SeedSequence().generate_state(4))
+    if isinstance(random_state, Integral):
+        return np.random.RandomState(int(random_state))
+    return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
+
+
+def copied_stream(stream: np.random.RandomState) -> np.random.RandomState:
+    """Return a stream that draws what this one would, in a tenth of `copy.deepcopy`'s time."""
+    other = np.random.RandomState(0)
+    other.set_state(stream.get_state())
+    return other
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """Return the number of CPU threads: one unless asked, which is fastest for small nets."""
+    if n_jobs is None:
+        return 1
+    if n_jobs == 0:
+        raise ValueError("n_jobs == 0 has no meaning; use None, a positive number or -1.")
+    # More threads than cores only take memory, and enough of them end the process.
+    wanted = n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+    return min(wanted, cpu_count())
+
 
 _CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 

@@ -36,13 +36,12 @@ from ..sequences import (
 )
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
-from ._randomness import private_stream
+from ._parameters import n_threads, private_stream
 from ._readout import block_keys, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._reservoir_features import ReservoirConfig, ReservoirFeatures, flat_places
 from ._solved_readout import SolvedReadout
 from ._targets import Kinds, SolvedTarget, read_y, target_of, tell_tags
-from ._threads import n_threads
 
 # Samples that are added to the sums at once.
 _PORTION = 512

@@ -23,9 +23,9 @@ from ..training import (
     load_weights,
     prediction_batches,
     resolve_device,
+    static_statistics,
 )
 from ._readout import difference_scale
-from ._scaling import static_statistics
 
 # Random coordinates that stand for each token.
 _TOKEN_SIZE = 64

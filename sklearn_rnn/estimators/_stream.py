@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import InputSchema, Sequences, as_numbers, as_times, counted, refuse_dates
 from ..training import TrainingNet, cpu_threads, explained
-from ._state import _plain, _tensors
+from ._fitted import _plain, _tensors
 from ._targets import Target
 
 # Steps that are computed at once, of a push of many.

@@ -30,7 +30,7 @@ from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
-from ._statistics import StepStatistics, step_statistics, width_statistics
+from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 from ._weights import load_weights
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "run_with_long",
     "seeded_globals",
     "solve_ridge",
+    "static_statistics",
     "step_statistics",
     "time_deltas",
     "train",
