@@ -142,7 +142,6 @@ class ParametersMixin(BaseEstimator):
     random_state: Any
     verbose: int
     class_weight: Any = None
-    scoring: Any = None
     best_validation_score_: float | None
     readout_shares_: dict[str, float]
 
