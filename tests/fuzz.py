@@ -28,7 +28,7 @@ from sklearn.exceptions import NotFittedError
 import sklearn_rnn
 from sklearn_rnn import Sequences, preprocessing
 from sklearn_rnn.sequences._sklearn import Interval, StrOptions
-from sklearn_rnn.testing._models import rows_of
+from sklearn_rnn.testing._problems import rows_of
 
 SECONDS = 60
 KINDS = {
@@ -538,7 +538,7 @@ def by_row(model, method, X):
 
 
 def check_rows(model, method, problem, rng):
-    """Predict all rows and one alone: as many results as rows, finite, and the same."""
+    """Predict all rows and one alone: one result for each row, finite, and the same."""
     found = by_row(model, method, problem.made())
     check(len(found) == problem.n, f"{len(found)} results of {method} for {problem.n} rows")
     if not method.startswith("predict_log"):
@@ -880,7 +880,7 @@ def alarm(signum, frame):
 
 
 def run(seed, n_calls, *, start=0, only=None, names=None, report=print):
-    """Make so many calls; return what they came to, counted, and the failures."""
+    """Make `n_calls` calls; return what they came to, counted, and the failures."""
     counts, messages, failures = collections.Counter(), collections.Counter(), []
     index, made = start, 0
     signal.signal(signal.SIGALRM, alarm)

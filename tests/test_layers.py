@@ -1,6 +1,7 @@
 """The house holds: who imports whom, read from the source, and that files stay small."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,8 @@ ALLOWED = {
     "_version": set(),
     "exceptions": set(),
     "sequences": {"_version", "exceptions"},
-    "nn": set(),
+    "kernels": set(),
+    "nn": {"kernels"},
     "training": {"sequences", "nn"},
     "estimators": {*BELOW_ESTIMATORS, "metrics"},
     "forecasting": {*BELOW_ESTIMATORS, "metrics"},
@@ -36,8 +38,10 @@ ALLOWED = {
 ONLY_IN = {
     "torch": {"nn", "training", "estimators", "forecasting", "persistence"},
     "skorch": {"training"},
+    "llvmlite": {"kernels"},
 }
 NOT_IN_NN = {"sklearn", "skorch", "pandas", "narwhals"}
+ONLY_IN_KERNELS = {"numpy", "llvmlite"}
 
 
 class Import(NamedTuple):
@@ -176,13 +180,15 @@ def test_heavy_packages_stay_in_their_rooms(package):
     assert not listed(i for i in users if room(i.source) not in ONLY_IN[package])
 
 
-def test_one_file_imports_skorch():
-    assert len({i.source for i in outside() if i.target.split(".")[0] == "skorch"}) <= 1
-
-
 def test_networks_are_plain_torch():
     users = [i for i in outside() if room(i.source) == "nn"]
     assert not listed(i for i in users if i.target.split(".")[0] in NOT_IN_NN)
+
+
+def test_kernels_know_arrays_alone():
+    users = [i for i in outside() if room(i.source) == "kernels"]
+    packages = {i.target.split(".")[0] for i in users} - sys.stdlib_module_names
+    assert packages == ONLY_IN_KERNELS
 
 
 def is_private_sklearn(name: str) -> bool:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ..nn import NGramPath, TokenInput, tokens_in
 from ..sequences import Sequences, counted
-from ..training import Origins, TrainingNet, cpu_threads, time_deltas
+from ..training import Origins, SequenceNet, cpu_threads, time_deltas
 from ._targets import Target
 
 
 class AttributionMixin:
     """`token_attributions`, for estimators of tokens with one answer a sequence."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _target: Target
     _origins: Origins
     _read_for_prediction: Callable[[Any], Sequences]

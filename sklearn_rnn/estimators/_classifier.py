@@ -152,6 +152,9 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         are bit-identical on the same machine.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -172,7 +175,8 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     history_ : pandas.DataFrame
         One row an epoch: losses, score, learning rate, seconds.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
@@ -265,6 +269,7 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -307,6 +312,7 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     # ---------------------------------------------------------------- targets
 

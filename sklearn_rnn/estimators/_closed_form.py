@@ -79,7 +79,7 @@ class ClosedForm:
 
     Parameters
     ----------
-    net : TrainingNet
+    net : SequenceNet
         Holds the network whose path is to be solved.
     storage : FlatStorage
         All training sequences.
@@ -363,7 +363,7 @@ class ClosedForm:
         def call(batch: Batch) -> torch.Tensor:
             return network(batch.x, batch.lengths, batch.static).float()
 
-        return run_rows(call, storage, self.net.run.compute, rows, n_threads=self.n_threads)
+        return run_rows(call, storage, self.net.run_.compute, rows, n_threads=self.n_threads)
 
     def _run(self, storage: FlatStorage, rows: np.ndarray, *, features: bool = False) -> np.ndarray:
         """Run the path, or only what it reads out, on some rows."""
@@ -371,7 +371,7 @@ class ClosedForm:
         return run_rows(
             lambda b: network.solved(b.x, b.lengths, b.static, features=features),
             storage,
-            self.net.run.compute,
+            self.net.run_.compute,
             rows,
             n_threads=self.n_threads,
         )

@@ -12,7 +12,7 @@ from ..sequences import DOC_LINK_TEMPLATE, public_module
 
 if TYPE_CHECKING:
     from ..nn import NetworkConfig
-    from ..training import TrainingNet
+    from ..training import SequenceNet
     from ._targets import Target
 
 
@@ -31,7 +31,7 @@ class DescribedNetworkMixin:
 
     _config: NetworkConfig
     _target: Target
-    net_: TrainingNet
+    net_: SequenceNet
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         """Name the page of this class in our reference."""

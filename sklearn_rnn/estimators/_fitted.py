@@ -18,7 +18,8 @@ from ..training import (
     Compute,
     EpochRecord,
     Recipe,
-    TrainingNet,
+    SequenceNet,
+    copied_history,
     cpu_threads,
     load_weights,
     make_net,
@@ -30,7 +31,7 @@ from ..training import (
 class FittedNetMixin(Versioned):
     """The history of training as fitted attributes; pickling without torch objects or devices."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     _recipe: Recipe
     _resumable: bool
@@ -70,8 +71,9 @@ class FittedNetMixin(Versioned):
         state: dict[str, Any] = dict(super().__getstate__())
         if "net_" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
-            for key in [k for k in state if "callback" in k]:
+            for key in [k for k in state if k.startswith("_") and "callback" in k]:
                 del state[key]
+            state["callbacks"] = None
             state["net_"] = pack_net(
                 self.net_, self._config, self._recipe, resumable=self._resumable
             )
@@ -81,23 +83,25 @@ class FittedNetMixin(Versioned):
         super().__setstate__(state)
         if isinstance(state.get("net_"), dict):
             self.net_ = unpack_net(state["net_"], state["device"], state["precision"])
+            self.net_.bind(self)
 
 
 _BITS = "bits of bfloat16"
 
 
-def pack_net(net: TrainingNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
+def pack_net(net: SequenceNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
     """Return the net as a dict of plain values and arrays, with the optimizer if resumable."""
     return {
         "config": config,
         "recipe": recipe,
         "weights": _plain(net.module_.state_dict()),
         "optimizer": _plain(net.optimizer_.state_dict()) if resumable else None,
+        "history": [dict(row, batches=[]) for row in net.history],
     }
 
 
 @cpu_threads(1)
-def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
+def unpack_net(packed: dict, device: str, precision: str) -> SequenceNet:
     """Build the net again, on the wanted device or, where that is missing, on the CPU."""
     try:
         compute = resolve_compute(device, precision)
@@ -110,6 +114,7 @@ def unpack_net(packed: dict, device: str, precision: str) -> TrainingNet:
     net = make_net(network, packed["recipe"], compute)
     if packed["optimizer"] is not None:
         net.optimizer_.load_state_dict(_tensors(packed["optimizer"]))
+    net.history_ = copied_history(packed["history"])
     network.eval()
     return net
 

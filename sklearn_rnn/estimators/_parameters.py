@@ -14,6 +14,7 @@ from joblib import cpu_count
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from ..nn import CELLS
 from ..sequences import Interval, Sequences, StrOptions, check_X
 from ..training import (
     LARGEST_RATE,
@@ -55,15 +56,12 @@ def n_threads(n_jobs: int | None) -> int:
     return min(wanted, cpu_count())
 
 
-_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
-
-
 class ParametersMixin(BaseEstimator):
     """Shared parameters with their bounds; what an estimator adds to the fit skeleton."""
 
     _parameter_constraints: dict[str, list] = {
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "cell": [StrOptions(_CELLS), type],
+        "cell": [StrOptions(set(CELLS)), type],
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "bidirectional": ["boolean"],
         "nonlinearity": [StrOptions({"tanh", "relu", "sigmoid"})],
@@ -99,6 +97,7 @@ class ParametersMixin(BaseEstimator):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [object],
     }
 
     # Parameters, set by the constructors of the estimators.
@@ -141,6 +140,7 @@ class ParametersMixin(BaseEstimator):
     n_jobs: int | None
     random_state: Any
     verbose: int
+    callbacks: Any
     class_weight: Any = None
     best_validation_score_: float | None
     readout_shares_: dict[str, float]
@@ -158,6 +158,10 @@ class ParametersMixin(BaseEstimator):
     def _read_X(self, X: Any, *, reset: bool) -> Sequences:
         """Return X as `Sequences`, having checked it, or against what the model was fitted on."""
         return check_X(self, X, reset=reset)
+
+    def _as_given(self, sequences: Sequences) -> Any:
+        """Return sequences that `_read_X` has returned as something that it takes again."""
+        return sequences
 
     def _finish_network(self, network: Any) -> None:
         """Set what of a new network depends on the targets; most need nothing."""

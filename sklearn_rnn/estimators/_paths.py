@@ -169,7 +169,7 @@ class PathsMixin:
         else:
             share = closed.unjudged
         self.net_.module_.recurrence_share.fill_(share)
-        self.net_.run.converted = None
+        self.net_.run_.converted = None
 
     def _held_out_answers(
         self, data: FitData, closed: ClosedForm | None

@@ -19,7 +19,7 @@ from ..training import (
     Batch,
     FlatStorage,
     Origins,
-    TrainingNet,
+    SequenceNet,
     long_rows,
     names_parameters,
     recurrence_bounds,
@@ -38,7 +38,7 @@ class PredictionMixin(InStepTransformer):
     It is a transformer because ``set_output`` wraps `transform` where that is written.
     """
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     missing: str
     _path_alone: bool
@@ -101,7 +101,7 @@ class PredictionMixin(InStepTransformer):
         per_step: bool = False,
     ) -> np.ndarray:
         """Run something over all sequences, by row or by step: in batches, long ones in pieces."""
-        compute, n_threads = self.net_.run.compute, self._n_threads()
+        compute, n_threads = self.net_.run_.compute, self._n_threads()
         if network is None:
             network = self.net_.network_for(torch.float32)
         storage = FlatStorage(sequences, compute.device, network.states_dtype, self._origins)

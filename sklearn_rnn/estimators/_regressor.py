@@ -150,6 +150,9 @@ class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
         are bit-identical on the same machine.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -168,7 +171,8 @@ class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
     history_ : pandas.DataFrame
         One row an epoch: losses, score, learning rate, seconds.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
@@ -251,6 +255,7 @@ class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -291,12 +296,13 @@ class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     # ---------------------------------------------------------------- prediction
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return float64 on a CPU, where a prediction then depends on its batch in no digit."""
-        exact = self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
+        exact = self.precision == "auto" and self.net_.run_.compute.device.type == "cpu"
         return torch.float64 if exact and self._computes_in_double() else torch.float32
 
     def _computes_in_double(self) -> bool:

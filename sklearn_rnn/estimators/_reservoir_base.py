@@ -218,7 +218,7 @@ class BaseReservoir(
         state: dict[str, Any] = dict(super().__getstate__())
         if "_features" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
-            for key in [k for k in state if "callback" in k]:
+            for key in [k for k in state if k.startswith("_") and "callback" in k]:
                 del state[key]
         return state
 

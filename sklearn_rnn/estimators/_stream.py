@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import InputSchema, Sequences, as_numbers, as_times, counted, refuse_dates
-from ..training import TrainingNet, cpu_threads, explained
+from ..training import SequenceNet, cpu_threads, explained
 from ._fitted import _plain, _tensors
 from ._targets import Target
 
@@ -25,7 +25,7 @@ _PIECE = 4096
 class StreamMixin:
     """`stream`, for estimators that predict by a network."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     _input_schema_: InputSchema
     _target: Target
@@ -112,7 +112,7 @@ class SequenceStream:
         model = self._model
         self._schema: InputSchema = model._input_schema_
         self._network: Any = model.net_.network_for(model._prediction_dtype())
-        self._device = model.net_.run.compute.device
+        self._device = model.net_.run_.compute.device
         self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
         self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
         self._by_step: bool = model._target.by_step
@@ -334,7 +334,7 @@ class SequenceStream:
             torch.inference_mode(),
             # Threads that wait for each other cost a push many times what it computes.
             cpu_threads(self._threads),
-            model.net_.run.compute.autocast_context(),
+            model.net_.run_.compute.autocast_context(),
             model._guarded(),
         ):
             for piece in pieces:

@@ -24,7 +24,7 @@ from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
 from ._tags import TagAnswers, TagRows, TagTarget, allowed_transitions
 from ._targets import answer_of, score_of, target_of
-from ._word_encoder import WordEncoder
+from ._word_encoder import EncodedWords, WordEncoder
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
 _LARGEST_BATCH, _STEPS, _EPOCHS = 32, 3000, (8, 100)
@@ -145,6 +145,9 @@ class SequenceTagger(BaseRNN):
         Seeds initial weights, shuffling, dropout and the validation split.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -169,7 +172,8 @@ class SequenceTagger(BaseRNN):
     history_ : pandas.DataFrame
         One row an epoch: losses, score, learning rate, seconds.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
@@ -273,6 +277,7 @@ class SequenceTagger(BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -309,10 +314,16 @@ class SequenceTagger(BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     # ---------------------------------------------------------------- inputs and targets
 
+    def _as_given(self, sequences: Sequences) -> Any:
+        return sequences if self._words is None else EncodedWords(sequences)
+
     def _read_X(self, X: Any, *, reset: bool) -> Sequences:
+        if isinstance(X, EncodedWords):
+            return X.sequences
         rows = read_words(X)
         if rows is None:
             _refuse_unsplit(X, words=not reset and self._words is not None)

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences
+from ._drawing import pyplot
 
 # Two hues that colour-blind readers tell apart: blue speaks for the label, orange against it.
 _FOR, _AGAINST = (0, 114, 178), (213, 94, 0)
@@ -189,13 +190,7 @@ class TokenAttributionDisplay:
         display : TokenAttributionDisplay
             This one.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "TokenAttributionDisplay.plot needs matplotlib; install it with: "
-                "pip install 'sklearn-rnn[plot]'"
-            ) from error
+        plt = pyplot("TokenAttributionDisplay")
         lines = self._lines()
         if ax is None:
             _, ax = plt.subplots(figsize=(8, 0.4 + 0.32 * len(lines)), layout="constrained")

@@ -1,5 +1,6 @@
 """Recurrent networks in plain torch, usable without the estimators; imports torch only."""
 
+from ..kernels import import_whole as import_whole
 from ._building import NetworkConfig, build_network
 
 # What is imported as itself is for the other rooms, and no part of the public interface.
@@ -7,7 +8,6 @@ from ._building import global_random_lock as global_random_lock
 from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 from ._chunks import ChunkedRun
 from ._crf import LinearChainCRF
-from ._custom_cells import StepLoop, make_layer
 from ._dropout import Dropout, set_generator
 from ._forecast_heads import ForecastHead, interpolate_quantiles, make_forecast_head
 from ._forecast_network import (
@@ -17,7 +17,6 @@ from ._forecast_network import (
     LinearPath,
 )
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
-from ._imports import import_whole as import_whole
 from ._initialisation import initialise, is_builtin
 from ._input import NumericInput, StaticInput, TokenInput
 from ._input import tokens_in as tokens_in
@@ -37,11 +36,12 @@ from ._pooling import (
 )
 from ._random_convolutions import RandomConvolutions
 from ._recurrence import Recurrence, RecurrenceOutput
+from ._registry import CELLS as CELLS
+from ._registry import StepLoop, make_layer
 from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir
 from ._reservoir_path import ReservoirPath
 from ._reservoir_states import reservoir_states
-from ._running import RunningPooling
 from ._scan import linear_scan
 from ._sizes import network_size as network_size
 from ._sizes import recurrence_size as recurrence_size
@@ -93,7 +93,6 @@ __all__ = [
     "RecurrenceOutput",
     "Reservoir",
     "ReservoirPath",
-    "RunningPooling",
     "SequenceNetwork",
     "StaticInput",
     "StepBatchNorm",

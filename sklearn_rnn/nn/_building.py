@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ._custom_cells import CellLike
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
 from ._initialisation import initialise
 from ._input import NumericInput, StaticInput, TokenInput
 from ._losses import Loss
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
-from ._pooling import EachStep, make_pooling
+from ._pooling import POOLINGS, make_pooling
 from ._recurrence import Recurrence
+from ._registry import CellLike
 from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
 from ._tagging_head import TaggingHead
@@ -287,10 +287,10 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         weight_dropout=config.weight_dropout,
     )
     pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
-    if isinstance(pooling, EachStep) and not config.per_step:
+    if pooling.each_step and not config.per_step:
         raise ValueError(
             f"pooling={config.pooling!r} keeps every step, and there is one target a sequence; use "
-            "'last', 'mean', 'max', 'attention' or several of them."
+            f"{', '.join(map(repr, POOLINGS))} or several of them."
         )
     static = _make_static(config)
     in_features = pooling.output_size + (0 if static is None else static.output_size)

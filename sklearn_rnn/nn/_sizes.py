@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from ._building import NetworkConfig
-from ._custom_cells import CELLS
+from ._registry import CELLS
 
 # Python's share of a layer, in numbers of four bytes: it counts where layers are many and small.
 _OBJECTS = 10_000

@@ -16,8 +16,7 @@ from ..sequences import (
     read_sequences,
     release_pages,
 )
-from ._base import Form, SequenceTransformer, with_fit_task
-from ._following import Stepwise
+from ._base import Form, SequenceTransformer, Stepwise, with_fit_task
 from ._statistics import (
     Extremes,
     Moments,
