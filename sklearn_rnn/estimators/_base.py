@@ -48,6 +48,7 @@ from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
 from ._fit_data import PURPOSES, FitData, split_rows
 from ._fitted import FittedNetMixin
+from ._labels import times_class_weight
 from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin, copied_stream, private_stream
 from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
@@ -271,7 +272,8 @@ class BaseRNN(
         encoded = self._target.encode(prepared, sequences)
         weights = check_weights(sample_weight, len(sequences))
         if self.class_weight is not None:
-            weights = self._target.times_class_weight(weights, self.class_weight, prepared)
+            labels = self._target.labels_of(prepared)
+            weights = times_class_weight(weights, self.class_weight, labels)
         if reset or not hasattr(self, "_random"):
             self._random = private_stream(self.random_state)
         counting = _rows_that_count(weights, len(sequences))

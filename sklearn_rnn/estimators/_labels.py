@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -92,28 +92,11 @@ class _LabelKind(SolvedTarget):
     def fitted_attributes(self) -> dict[str, Any]:
         return {"classes_": self.classes}
 
-    def times_class_weight(
-        self, weights: np.ndarray | None, class_weight: Any, y: Any
-    ) -> np.ndarray | None:
-        return times_class_weight(weights, class_weight, y)
-
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         return float(accuracy_score(y, self.decode(answers, sequences), sample_weight=weights))
 
     def judge(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None,
-        scoring: str | None = None,
+        self, y: Any, answers: Any, sequences: Sequences, weights: Any
     ) -> tuple[float, float]:
         chosen = self._chosen(answers, self.encode(y, sequences))
         losses = -np.log(np.clip(chosen, _LEAST, 1)).sum(axis=1)
@@ -224,7 +207,7 @@ class LabelTarget(_OneLabel):
     stratified = True
 
     @classmethod
-    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> LabelTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         found = np.unique(y if classes is None else check_classes(classes))
         _require_two(found, "y")
         return cls(found)
@@ -284,9 +267,7 @@ class StepLabelTarget(_OneLabel):
         return isinstance(y, list)
 
     @classmethod
-    def of(
-        cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any
-    ) -> StepLabelTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         found = np.unique(_flat_labels(y, sequences))
         refuse_ignored(
             found,
@@ -300,11 +281,8 @@ class StepLabelTarget(_OneLabel):
         """Return class indices by step."""
         return class_indices(self.classes, _flat_labels(y, sequences))
 
-    def times_class_weight(
-        self, weights: np.ndarray | None, class_weight: Any, y: Any
-    ) -> np.ndarray | None:
-        labels = np.concatenate([np.asarray(row).reshape(-1) for row in y])
-        return times_class_weight(weights, class_weight, labels)
+    def labels_of(self, y: Any) -> np.ndarray:
+        return np.concatenate([np.asarray(row).reshape(-1) for row in y])
 
     def decode(self, answers: Any, sequences: Sequences) -> list[np.ndarray]:
         """Return the most probable label of each step, by row."""
@@ -319,14 +297,7 @@ class StepLabelTarget(_OneLabel):
         values = values[:, None] if values.ndim == 1 else values
         return Sequences._trusted(values, sequences.offsets)
 
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         each = None if weights is None else self.spread(weights, sequences)
         found = self.classes[np.argmax(answers, axis=1)]
         return float(accuracy_score(_flat_labels(y, sequences), found, sample_weight=each))
@@ -431,9 +402,7 @@ class MultilabelTarget(_LabelKind):
         return bool(type_of_target(y, input_name="y") == "multilabel-indicator")
 
     @classmethod
-    def of(
-        cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any
-    ) -> MultilabelTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         return cls(np.arange(y.shape[1]) if classes is None else np.asarray(check_classes(classes)))
 
     def knows(self, classes: Any) -> bool:
@@ -511,7 +480,7 @@ class JointTarget(_LabelKind):
         )
 
     @classmethod
-    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> JointTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         columns = y.T if classes is None else check_classes(classes)
         if len(columns) != y.shape[1]:
             raise ValueError(
@@ -554,14 +523,7 @@ class JointTarget(_LabelKind):
     def log_odds(self, answers: Any, sequences: Sequences) -> list[np.ndarray]:
         return [log_odds(part) for part in self.probabilities(answers, sequences)]
 
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         right = (self.decode(answers, sequences) == np.asarray(y)).all(axis=1)
         return float(np.average(right, weights=weights))
 

@@ -5,7 +5,7 @@ Imports NumPy, scikit-learn, layer 0 and the base of targets.
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -41,11 +41,7 @@ class _NumberKind(SolvedTarget):
     origin: np.ndarray
 
     def statistics(
-        self,
-        encoded: np.ndarray,
-        sequences: Sequences,
-        rows: np.ndarray,
-        weights: np.ndarray | None,
+        self, encoded: np.ndarray, sequences: Sequences, rows: np.ndarray, weights: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return weighted mean and scale over the targets of some rows."""
         chosen = np.zeros(len(sequences))
@@ -71,12 +67,7 @@ class _NumberKind(SolvedTarget):
         return truth[seen], answers[seen], None if each is None else each[seen]
 
     def judge(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None,
-        scoring: str | None = None,
+        self, y: Any, answers: Any, sequences: Sequences, weights: Any
     ) -> tuple[float, float]:
         truth, found, each = self._compared(y, answers, sequences, weights)
         error = float(np.average(((truth - found) ** 2).mean(axis=1), weights=each))
@@ -127,9 +118,7 @@ class ContinuousTarget(_NumberKind):
         return check_regression_y(cells_of_lists(y), len(sequences), estimator=estimator)
 
     @classmethod
-    def of(
-        cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any
-    ) -> ContinuousTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         return cls(y)
 
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
@@ -146,14 +135,7 @@ class ContinuousTarget(_NumberKind):
         predictions = answers.astype(np.float64) + self.origin
         return np.asarray(predictions[:, 0] if self.vector else predictions)
 
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         return float(r2_score(y, self.decode(answers, sequences), sample_weight=weights))
 
 
@@ -196,7 +178,7 @@ class StepTarget(_NumberKind):
         return is_step_y(y, sequences)
 
     @classmethod
-    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> StepTarget:
+    def of(cls, y: Any, sequences: Sequences, classes: Any = None, **options: Any) -> Self:
         return cls(y, sequences)
 
     def encode(self, y: Any, sequences: Sequences) -> np.ndarray:
@@ -224,14 +206,7 @@ class StepTarget(_NumberKind):
             return StepLists((row[:, 0] for row in steps), is_dense=self.is_dense)
         return StepLists(steps, is_dense=self.is_dense) if self.form == "list" else steps
 
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         truth, found, each = self._compared(y, answers, sequences, weights)
         return float(r2_score(truth, found, sample_weight=each))
 

@@ -142,7 +142,6 @@ class ParametersMixin(BaseEstimator):
     verbose: int
     callbacks: Any
     class_weight: Any = None
-    scoring: Any = None
     best_validation_score_: float | None
     readout_shares_: dict[str, float]
 

@@ -36,6 +36,7 @@ from ..sequences import (
 )
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
+from ._labels import times_class_weight
 from ._parameters import n_threads, private_stream
 from ._readout import block_keys, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
@@ -275,7 +276,7 @@ class ReservoirPredictor(BaseReservoir):
         each = np.ones(len(sequences)) if weights is None else weights
         target, by_target = self._target, self._target.spread(each, sequences)
         if self.class_weight is not None:
-            by_target = np.asarray(target.times_class_weight(by_target, self.class_weight, y))
+            by_target = times_class_weight(by_target, self.class_weight, target.labels_of(y))
             if not target.by_step:
                 # A class of weight zero teaches nothing.
                 each = np.where(by_target > 0, each, 0.0)

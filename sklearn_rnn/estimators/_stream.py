@@ -225,7 +225,8 @@ class SequenceStream:
     def _first(self, method: Callable[[np.ndarray, Sequences], Any]) -> Any:
         """Return what a method of the target gives for the one sequence, or its one step."""
         values = self._current()
-        one = Sequences(np.zeros((len(values), 1), np.float32), np.array([0, len(values)]))
+        steps = np.zeros((len(values), 1), np.float32)
+        one = Sequences._trusted(steps, np.array([0, len(values)]))
         found = method(values, one)
         if isinstance(found, list) and not self._by_step:  # one entry for each output
             return [part[0] for part in found]

@@ -442,9 +442,12 @@ class SequenceTagger(BaseRNN):
         assert tags is not None, "there is at least one row"
         return tags, labels
 
-    def _predict_raw(self, sequences: Sequences) -> TagAnswers:  # type: ignore[override]
+    def _predict_raw(  # type: ignore[override]
+        self, sequences: Sequences, scoring: Any = None
+    ) -> TagAnswers:
         """Return what the network says of sequences, decoded when it is asked for."""
-        return TagAnswers(partial(self._decode, sequences, self._raw(sequences)))
+        decoded = partial(self._decode, sequences, self._raw(sequences))
+        return TagAnswers(decoded, scoring or self.scoring)
 
     def predict(self, X: Any) -> list[Any]:
         """Return the tags of every sequence.
@@ -497,13 +500,13 @@ class SequenceTagger(BaseRNN):
         score : float
             From 0 to 1; higher is better.
         """
-        return score_of(self, X, y, sample_weight, self.scoring)
+        return score_of(self, X, y, sample_weight)
 
     def _score_tags(
         self, X: Any, y: Any, metric: Callable[..., Any], sample_weight: Any = None
     ) -> float:
         """Return what a metric says of the predicted tags; scorers call it."""
-        return score_of(self, X, y, sample_weight, metric)
+        return score_of(self, X, y, sample_weight, scoring=metric)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

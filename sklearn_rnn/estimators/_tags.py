@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -163,10 +163,15 @@ class TagAnswers:
     ----------
     decoded : callable
         Called with "tags" or "probabilities"; returns these, flat by step, and the labels' indices.
+    scoring : {"token_accuracy", "entity_f1"} or callable
+        How they are scored.
     """
 
-    def __init__(self, decoded: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(
+        self, decoded: Callable[[str], tuple[np.ndarray, np.ndarray]], scoring: Any
+    ) -> None:
         self._decoded = decoded
+        self.metric = scoring if callable(scoring) else _METRICS[scoring]
 
     @cached_property
     def best(self) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +222,7 @@ class TagTarget(Target):
         *,
         ignore_label: Any = None,
         **options: Any,
-    ) -> TagTarget:
+    ) -> Self:
         tags = _flat(y.tags)
         if ignore_label is not None:
             tags = tags[~is_label(tags, ignore_label)]
@@ -284,12 +289,7 @@ class TagTarget(Target):
         return np.split(answers.probabilities, np.asarray(sequences.offsets)[1:-1])
 
     def score(
-        self,
-        y: Any,
-        answers: TagAnswers,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: Any = None,
+        self, y: Any, answers: TagAnswers, sequences: Sequences, weights: Any = None
     ) -> float:
         true = (y if isinstance(y, TagRows) else read_tags(y, sequences)).tags
         found = np.split(self.classes[answers.best[0]], np.asarray(sequences.offsets)[1:-1])
@@ -298,18 +298,12 @@ class TagTarget(Target):
             true = [row[k] for row, k in zip(true, kept, strict=True)]
             found = [row[k] for row, k in zip(found, kept, strict=True)]
         rows = [[row.tolist() for row in both] for both in (true, found)]
-        metric = scoring if callable(scoring) else _METRICS[scoring]
-        return float(metric(*rows, sample_weight=weights))
+        return float(answers.metric(*rows, sample_weight=weights))
 
     def judge(
-        self,
-        y: TagRows,
-        answers: TagAnswers,
-        sequences: Sequences,
-        weights: np.ndarray | None,
-        scoring: Any = None,
+        self, y: TagRows, answers: TagAnswers, sequences: Sequences, weights: Any
     ) -> tuple[float, float]:
-        score = self.score(y, answers, sequences, weights, scoring)
+        score = self.score(y, answers, sequences, weights)
         encoded = self.encode(y, sequences)
         own, seen = encoded if encoded.ndim == 1 else encoded[:, 0], self.observed(encoded)
         chosen = answers.probabilities[np.arange(len(own)), own]

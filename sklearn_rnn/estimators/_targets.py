@@ -137,18 +137,12 @@ class Target(ABC):
         """Tell whether these are the classes that the model has, in whatever order."""
         return True
 
-    def times_class_weight(
-        self, weights: np.ndarray | None, class_weight: Any, y: Any
-    ) -> np.ndarray | None:
-        """Multiply the weights of targets, None for one each, by those of their classes."""
-        return weights
+    def labels_of(self, y: Any) -> Any:
+        """Return the label of each target of a y that was read, for the weights of classes."""
+        return y
 
     def statistics(
-        self,
-        encoded: np.ndarray,
-        sequences: Sequences,
-        rows: np.ndarray,
-        weights: np.ndarray | None,
+        self, encoded: np.ndarray, sequences: Sequences, rows: np.ndarray, weights: Any
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return mean and scale that the head counts from, over some rows; None if from nothing."""
         return None
@@ -191,27 +185,15 @@ class Target(ABC):
         raise AttributeError("Numbers have no log odds.")
 
     @abstractmethod
-    def score(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None = None,
-        scoring: str | None = None,
-    ) -> float:
+    def score(self, y: Any, answers: Any, sequences: Sequences, weights: Any = None) -> float:
         """Return what the estimator's `score` says of answers to sequences with these targets.
 
-        `weights` are those of the sequences. `scoring` names another score, where a kind has one.
+        `weights` are those of the sequences.
         """
 
     @abstractmethod
     def judge(
-        self,
-        y: Any,
-        answers: Any,
-        sequences: Sequences,
-        weights: np.ndarray | None,
-        scoring: str | None = None,
+        self, y: Any, answers: Any, sequences: Sequences, weights: Any
     ) -> tuple[float, float]:
         """Return score and loss of answers to sequences that were held out; y was read."""
 
@@ -340,14 +322,15 @@ def target_of(
     return target
 
 
-def score_of(model: Any, X: Any, y: Any, sample_weight: Any, scoring: Any = None) -> float:
-    """Return what a fitted estimator's `score` says."""
+def score_of(model: Any, X: Any, y: Any, sample_weight: Any, **options: Any) -> float:
+    """Return what a fitted estimator's `score` says; its prediction may have options."""
     check_is_fitted(model)
     y, sample_weight = align_targets(X, y, sample_weight)
     target: Target = model._target
     sequences = model._read_for_prediction(X)
     weights = target.weights_to_score(y, sample_weight, sequences)
-    return target.score(y, model._predict_raw(sequences), sequences, weights, scoring)
+    answers = model._predict_raw(sequences, **options)
+    return target.score(y, answers, sequences, weights)
 
 
 def answer_of(model: Any, X: Any, method: str) -> Any:

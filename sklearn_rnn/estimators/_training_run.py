@@ -39,7 +39,6 @@ class TrainingRunMixin:
     net_: SequenceNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
-    scoring: Any
     _target: Target
     _predict_raw: Callable[[Sequences], Any]
     _fitted_state: Callable[[], dict[str, Any]]
@@ -66,7 +65,7 @@ class TrainingRunMixin:
             if data.held_out is not None:
                 unseen, y, weights = data.held_out
                 record.valid_score, record.valid_loss = self._target.judge(
-                    y, self._predict_raw(unseen), unseen, weights, self.scoring
+                    y, self._predict_raw(unseen), unseen, weights
                 )
                 improved_enough = best.update(
                     self.net_.module_, record.valid_score, record.valid_loss, record.epoch

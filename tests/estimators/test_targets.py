@@ -131,12 +131,12 @@ class Transcription(Target):
         said = [row[(row > 0) & (np.diff(row, prepend=0) != 0)] for row in best]
         return StepLists(self.classes[row - 1].tolist() for row in said)
 
-    def score(self, y, answers, sequences, weights=None, scoring=None):
+    def score(self, y, answers, sequences, weights=None):
         found = self.decode(answers, sequences)
         right = [list(one) == other for one, other in zip(y, found, strict=True)]
         return float(np.average(right, weights=weights))
 
-    def judge(self, y, answers, sequences, weights, scoring=None):
+    def judge(self, y, answers, sequences, weights):
         score = self.score(y, answers, sequences, weights)
         return score, 1 - score
 
