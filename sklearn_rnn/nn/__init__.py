@@ -32,12 +32,11 @@ from ._pooling import (
     MaxPooling,
     MeanPooling,
     Pooling,
-    make_pooling,
 )
 from ._random_convolutions import RandomConvolutions
 from ._recurrence import Recurrence, RecurrenceOutput
 from ._registry import CELLS as CELLS
-from ._registry import StepLoop, make_layer
+from ._registry import StepLoop, make_layer, make_pooling
 from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir
 from ._reservoir_path import ReservoirPath

@@ -16,9 +16,8 @@ from ._input import NumericInput, StaticInput, TokenInput
 from ._losses import Loss
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
-from ._pooling import POOLINGS, make_pooling
 from ._recurrence import Recurrence
-from ._registry import CellLike
+from ._registry import POOLINGS, CellLike, make_pooling
 from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
 from ._tagging_head import TaggingHead

@@ -78,7 +78,7 @@ class Cell(nn.Module):
         return None if form is None else recur(form, x, state, lengths, reverse)
 
 
-class _Weights(Cell):
+class GatedCell(Cell):
     """Weights of `gates` gates: weight_ih (gates * H, C), weight_hh (gates * H, H), bias."""
 
     output_is_state = True
@@ -252,7 +252,7 @@ class RNN(Cell):
         return torch.stack(outputs, 1), h[None]
 
 
-class GRUResetBefore(_Weights):
+class GRUResetBefore(GatedCell):
     """Gated recurrent unit in its first form, reset before the product (Cho et al., 2014).
 
     r, z = sigmoid(W x_t + U h_{t-1} + b), candidate = tanh(W x_t + U (r * h_{t-1}) + b),
@@ -285,7 +285,7 @@ class GRUResetBefore(_Weights):
         return torch.stack(outputs, 1), h[None]
 
 
-class CIFG(_Weights):
+class CIFG(GatedCell):
     """Long short-term memory with input and forget gate coupled.
 
     i, o = sigmoid(W x_t + U h_{t-1} + b), g = tanh(W x_t + U h_{t-1} + b),
@@ -326,7 +326,7 @@ class CIFG(_Weights):
         return output, (h, c)
 
 
-class MinGRU(_Weights):
+class MinGRU(GatedCell):
     """Minimal gated recurrent unit, whose gates see the input only (Feng et al., 2024).
 
     z = sigmoid(W x_t + b), candidate = p(W x_t + b), h_t = (1 - z) * h_{t-1} + z * candidate with
@@ -367,7 +367,7 @@ class MinGRU(_Weights):
         return output, output[None, :, -1]
 
 
-class MinLSTM(_Weights):
+class MinLSTM(GatedCell):
     """Minimal LSTM, whose gates see the input only (Feng et al., 2024).
 
     f, i = sigmoid(W x_t + b), f' = f / (f + i), i' = i / (f + i), candidate = p(W x_t + b),

@@ -3,13 +3,13 @@
 A pooling is a part over time: it starts, takes some steps, then some more, and ends. What it knows
 of the steps so far is a tuple of tensors. Taking steps makes a new tuple and leaves the old one
 alone, and gradients flow through it: so the same lines serve prediction in chunks, live data and
-training with checkpoints. A new pooling is one class and one line in `POOLINGS`.
+training with checkpoints. `_registry` gives poolings their names.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -394,52 +394,3 @@ class EachStep(Pooling):
         if lengths is None:
             return output.flatten(0, 1)
         return output[length_mask(lengths, output.shape[1])]
-
-
-#: Every pooling that has a name.
-POOLINGS: dict[str, Callable[[int], Pooling]] = {
-    "last": LastPooling,
-    "mean": MeanPooling,
-    "max": MaxPooling,
-    "attention": AttentionPooling,
-}
-
-
-def make_pooling(spec: str | Sequence[str], size: int) -> Pooling:
-    """Make the named pooling, or several side by side.
-
-    Parameters
-    ----------
-    spec : str or sequence of str
-        ``"last"``, ``"mean"``, ``"max"``, ``"attention"``; several of them as a sequence or joined
-        by ``+``; or ``"none"``, which keeps every step.
-    size : int
-        Units of the recurrence's output.
-
-    Returns
-    -------
-    Pooling
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or given twice.
-
-    Examples
-    --------
-    >>> from sklearn_rnn.nn import make_pooling
-    >>> make_pooling("mean+max", 8).output_size
-    16
-    """
-    names = spec.split("+") if isinstance(spec, str) else list(spec)
-    names = [name.strip() if isinstance(name, str) else name for name in names]
-    if names == ["none"]:
-        return EachStep(size)
-    known = all(isinstance(name, str) and name in POOLINGS for name in names)
-    if not names or not known or len(set(names)) < len(names):
-        raise ValueError(
-            f"pooling must be 'none', or made of {', '.join(map(repr, POOLINGS))}, each at most "
-            f"once; got {spec!r}."
-        )
-    poolings = [POOLINGS[name](size) for name in names]
-    return poolings[0] if len(poolings) == 1 else ConcatPooling(poolings)

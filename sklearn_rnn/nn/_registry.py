@@ -1,18 +1,28 @@
-"""The cells by name, and from a name, or a user's class, to a layer; imports torch only.
+"""Cells and poolings by name, and from a name, or a user's class, to a part; imports torch only.
 
-A new cell is a subclass of :class:`Cell` in a file of its own, and a line in `CELLS`.
+A new cell is a subclass of :class:`Cell` in a file of its own, and a line in `CELLS`; a new pooling
+a subclass of :class:`Pooling`, and a line in `POOLINGS`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ._cells import CIFG, GRU, LSTM, RNN, Cell, GRUResetBefore, MinGRU, MinLSTM
 from ._contracts import ContractError, broken, is_told
+from ._pooling import (
+    AttentionPooling,
+    ConcatPooling,
+    EachStep,
+    LastPooling,
+    MaxPooling,
+    MeanPooling,
+    Pooling,
+)
 
 State = Tensor | tuple[Tensor, ...]
 CellLike = str | type[nn.Module]
@@ -26,6 +36,14 @@ CELLS: dict[str, type[Cell]] = {
     "cifg": CIFG,
     "mingru": MinGRU,
     "minlstm": MinLSTM,
+}
+
+#: Every pooling that has a name.
+POOLINGS: dict[str, Callable[[int], Pooling]] = {
+    "last": LastPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "attention": AttentionPooling,
 }
 
 FORMS = (
@@ -189,3 +207,43 @@ def make_layer(
             f"{cell.__name__} cannot be built as a cell, with input_size={input_size} and "
             f"hidden_size={hidden_size}: {error}. {FORMS}"
         ) from error
+
+
+def make_pooling(spec: str | Sequence[str], size: int) -> Pooling:
+    """Make the named pooling, or several side by side.
+
+    Parameters
+    ----------
+    spec : str or sequence of str
+        ``"last"``, ``"mean"``, ``"max"``, ``"attention"``; several of them as a sequence or joined
+        by ``+``; or ``"none"``, which keeps every step.
+    size : int
+        Units of the recurrence's output.
+
+    Returns
+    -------
+    Pooling
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or given twice.
+
+    Examples
+    --------
+    >>> from sklearn_rnn.nn import make_pooling
+    >>> make_pooling("mean+max", 8).output_size
+    16
+    """
+    names = spec.split("+") if isinstance(spec, str) else list(spec)
+    names = [name.strip() if isinstance(name, str) else name for name in names]
+    if names == ["none"]:
+        return EachStep(size)
+    known = all(isinstance(name, str) and name in POOLINGS for name in names)
+    if not names or not known or len(set(names)) < len(names):
+        raise ValueError(
+            f"pooling must be 'none', or made of {', '.join(map(repr, POOLINGS))}, each at most "
+            f"once; got {spec!r}."
+        )
+    poolings = [POOLINGS[name](size) for name in names]
+    return poolings[0] if len(poolings) == 1 else ConcatPooling(poolings)

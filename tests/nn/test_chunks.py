@@ -12,7 +12,7 @@ from sklearn_rnn.nn import (
     NetworkStream,
     build_network,
 )
-from sklearn_rnn.nn._pooling import POOLINGS
+from sklearn_rnn.nn._registry import POOLINGS
 
 
 class OwnCell(torch.nn.Module):

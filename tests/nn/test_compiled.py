@@ -8,32 +8,20 @@ import pytest
 import torch
 
 from sklearn_rnn.kernels import _loading, is_available
-from sklearn_rnn.nn import (
-    CIFG,
-    GRU,
-    LSTM,
-    RNN,
-    GRUResetBefore,
-    MinGRU,
-    MinLSTM,
-    Recurrence,
-    _compiled,
-)
+from sklearn_rnn.nn import CELLS as NAMED
+from sklearn_rnn.nn import RNN, Recurrence, _compiled
 from sklearn_rnn.nn._compiled import recur
 
 _call = pytest.importorskip("sklearn_rnn.kernels._call", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
 
 CELLS = {
+    **{
+        name: kind for name, kind in NAMED.items() if kind(1, 1).compiled_form() and kind is not RNN
+    },
     "rnn_tanh": lambda c, h: RNN(c, h),
     "rnn_relu": lambda c, h: RNN(c, h, "relu"),
     "rnn_sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
-    "gru": GRU,
-    "gru_reset_before": GRUResetBefore,
-    "lstm": LSTM,
-    "cifg": CIFG,
-    "mingru": MinGRU,
-    "minlstm": MinLSTM,
 }
 TOLERANCE = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},

@@ -6,7 +6,8 @@ import torch
 
 from sklearn_rnn.nn import make_pooling
 from sklearn_rnn.nn._masking import blank_padding
-from sklearn_rnn.nn._pooling import POOLINGS, EachStep, Pooling
+from sklearn_rnn.nn._pooling import EachStep, Pooling
+from sklearn_rnn.nn._registry import POOLINGS
 
 B, T, D = 3, 6, 4
 LENGTHS = torch.tensor([2, 6, 1])
