@@ -553,7 +553,7 @@ def check_rows(model, method, problem, rng):
             f"{method}: row {i} alone is {alone!r}, not {found[i]!r}",
         )
     if method == "predict_proba" and not isinstance(model, sklearn_rnn.SequenceTagger):
-        multilabel = getattr(getattr(model, "_target", None), "head", "") in ("multilabel", "joint")
+        multilabel = getattr(getattr(model, "_target", None), "several_outputs", False)
         sums = [row.reshape(-1, row.shape[-1]).sum(1) for row in map(np.atleast_2d, found)]
         check(
             multilabel or all(np.allclose(s, 1, atol=1e-4) for s in sums),
@@ -580,7 +580,7 @@ def check_stream(model, problem, rng):
     # NaN at the end of an array is padding, which no stream knows of.
     expected = model.predict([row] if problem.form.endswith("d") else X)[0]
     if np.asarray(expected).dtype.kind == "f":
-        last = np.asarray(expected)[-1] if model._target.per_step else expected
+        last = np.asarray(expected)[-1] if model._target.by_step else expected
         size = max(1.0, float(np.abs(np.asarray(last)).max()))
         check(
             np.allclose(found, last, rtol=1e-4, atol=1e-4 * size),

@@ -40,25 +40,23 @@ from ..training import (
     names_parameters,
     pick,
     resolve_compute,
+    static_statistics,
     step_statistics,
     width_statistics,
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
-from ._fit_data import PURPOSES, FitData
+from ._fit_data import PURPOSES, FitData, split_rows
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
-from ._parameters import ParametersMixin
+from ._parameters import ParametersMixin, copied_stream, private_stream
 from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
-from ._randomness import copied_stream, private_stream
-from ._report import warn_of_baseline
-from ._reporting import REMEDY, ReportMixin
-from ._scaling import static_statistics, target_statistics
+from ._report import REMEDY, report_of, warn_of_baseline
 from ._stream import StreamMixin
+from ._targets import read_y
 from ._tokens import copies_of_tokens, prepare_embeddings
 from ._training_run import TrainingRunMixin, may_draw
-from ._validation_split import split_rows
 
 
 class BaseRNN(
@@ -68,7 +66,6 @@ class BaseRNN(
     TrainingRunMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
-    ReportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ParametersMixin,
@@ -184,9 +181,9 @@ class BaseRNN(
         dataset = self._training_set(data, storage, batch_size)
         self._run(data, dataset, recipe, finish=lambda: self._weigh_paths(data, closed))
         with kept_if_interrupted():
-            self._use_held_out(lambda: self._held_out_answers(data, closed))
+            self._target.use_held_out(lambda: self._held_out_answers(data, closed))
             if not one_epoch:
-                self._set_report(data, closed)
+                self.report_ = report_of(self, data, closed)
         return self
 
     def _training_set(
@@ -201,7 +198,7 @@ class BaseRNN(
             None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32),
             batch_size=batch_size,
             generator=np.random.default_rng(data.seed("batches")),
-            per_step=self._target.per_step,
+            offsets=self._target.offsets(data.prepared, data.sequences),
             labels=lambda: pick(data.prepared, data.rows),
             given=self._as_given,
             held_out=None if held_out is None else self._dataset_of(*held_out),
@@ -214,16 +211,18 @@ class BaseRNN(
         if y is None:
             return self._dataset_of(sequences, None, None)
         y, _ = align_targets(X, y)
-        return self._dataset_of(sequences, self._prepare_y(y, sequences), None)
+        return self._dataset_of(sequences, read_y(self, y, sequences), None)
 
     def _dataset_of(
         self, sequences: Sequences, prepared: Any, weights: np.ndarray | None
     ) -> SequenceDataset:
         """Return a dataset of sequences that were read, and of their targets, if there are any."""
         rows = np.arange(len(sequences))
-        size = int(sequences.offsets[-1]) if self._target.per_step else len(rows)
-        encoded = np.zeros(size, dtype=np.int64)
-        if prepared is not None:
+        if prepared is None:
+            offsets = sequences.offsets if self._target.by_step else None
+            encoded = np.zeros(len(rows) if offsets is None else offsets[-1], dtype=np.int64)
+        else:
+            offsets = self._target.offsets(prepared, sequences)
             encoded = self._target.encode(prepared, sequences)
         return SequenceDataset(
             FlatStorage(sequences, self.net_.run_.compute.device, origins=self._origins),
@@ -232,7 +231,7 @@ class BaseRNN(
             None if weights is None else torch.tensor(weights, dtype=torch.float32),
             batch_size=self._make_recipe(sequences, len(rows), one_epoch=False)[1],
             generator=np.random.default_rng(self.net_.run_.seed),
-            per_step=self._target.per_step,
+            offsets=offsets,
             labels=None if prepared is None else lambda: prepared,
             given=self._as_given,
         )
@@ -266,11 +265,13 @@ class BaseRNN(
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
         y, sample_weight = align_targets(X, y, sample_weight)
-        prepared = self._prepare_y(y, sequences)
+        prepared = read_y(self, y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
         encoded = self._target.encode(prepared, sequences)
-        weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
+        weights = check_weights(sample_weight, len(sequences))
+        if self.class_weight is not None:
+            weights = self._target.times_class_weight(weights, self.class_weight, prepared)
         if reset or not hasattr(self, "_random"):
             self._random = private_stream(self.random_state)
         counting = _rows_that_count(weights, len(sequences))
@@ -320,7 +321,7 @@ class BaseRNN(
             pick(data.prepared, data.rows),
             len(data.rows),
             fraction,
-            stratify=self._stratify(),
+            stratify=self._target.stratified,
             seed=data.seed("split"),
             recordings=data.recordings,
             copies=copies,
@@ -352,7 +353,7 @@ class BaseRNN(
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
-        if self.tbptt_steps is None or not self._target.per_step:
+        if self.tbptt_steps is None or self._target.layout != "step":
             return 1
         if self.bidirectional:
             raise ValueError(
@@ -368,6 +369,7 @@ class BaseRNN(
         statistics = self._statistics(sequences, rows)
         origin = None if statistics is None else statistics.origin
         known = None if sequences.static is None else static_statistics(sequences, rows)
+        of_targets = self._target.statistics(data.encoded, sequences, rows, data.weights)
         self._origins = origin, None if known is None else known[2]
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
@@ -399,10 +401,8 @@ class BaseRNN(
             if member.static is not None:
                 assert known is not None, "there are static features"
                 member.static.set_statistics(*known[:2])
-            if self._target.head == "continuous":
-                member.head.set_statistics(
-                    *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
-                )
+            if of_targets is not None:
+                member.head.set_statistics(*of_targets)
                 if self.initial_scale is None:
                     # The first prediction is the mean, and not noise around it.
                     torch.nn.init.zeros_(member.head.projection.weight)
@@ -428,7 +428,7 @@ class BaseRNN(
         y_val, sample_weight_val = align_targets(
             X_val, y_val, sample_weight_val, names=("y_val", "sample_weight_val")
         )
-        prepared = self._prepare_y(y_val, sequences)
+        prepared = read_y(self, y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))
 

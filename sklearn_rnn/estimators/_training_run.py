@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from ..sequences import kept_if_interrupted, warn
+from ..sequences import Sequences, kept_if_interrupted, warn
 from ..training import (
     BestWeights,
     DivergenceError,
@@ -20,6 +20,7 @@ from ..training import (
     train,
 )
 from ._fit_data import FitData
+from ._targets import Target
 
 
 class TrainingRunMixin:
@@ -38,7 +39,9 @@ class TrainingRunMixin:
     net_: SequenceNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
-    _score_sequences: Callable[..., tuple[float, float]]
+    scoring: Any
+    _target: Target
+    _predict_raw: Callable[[Sequences], Any]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
@@ -61,7 +64,10 @@ class TrainingRunMixin:
             record.epoch += first
             stop = False
             if data.held_out is not None:
-                record.valid_score, record.valid_loss = self._score_sequences(*data.held_out)
+                unseen, y, weights = data.held_out
+                record.valid_score, record.valid_loss = self._target.judge(
+                    y, self._predict_raw(unseen), unseen, weights, self.scoring
+                )
                 improved_enough = best.update(
                     self.net_.module_, record.valid_score, record.valid_loss, record.epoch
                 )

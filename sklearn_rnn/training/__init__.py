@@ -7,6 +7,7 @@ from ._batches import (
     Origins,
     SequenceDataset,
     StepDataset,
+    flat_places,
     pick,
     prediction_batches,
     time_deltas,
@@ -34,7 +35,7 @@ from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
-from ._statistics import StepStatistics, step_statistics, width_statistics
+from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 from ._weights import load_weights
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "long_rows",
     "make_net",
     "names_parameters",
+    "flat_places",
     "one_blas_thread",
     "pick",
     "prediction_batches",
@@ -88,6 +90,7 @@ __all__ = [
     "run_with_long",
     "seeded_globals",
     "solve_ridge",
+    "static_statistics",
     "step_statistics",
     "time_deltas",
     "train",

@@ -56,6 +56,8 @@ class Batch(NamedTuple):
     rows: np.ndarray
     #: Which steps have a target; None where all have.
     seen: torch.Tensor | None = None
+    #: How many targets each row has, where that is its own affair; on the CPU, as lengths.
+    counts: torch.Tensor | None = None
 
     def outputs(self, network: Any) -> torch.Tensor:
         """Return a network's raw outputs, one a row or one a valid step."""
@@ -240,10 +242,15 @@ def padded_length(longest: int) -> int:
 
 def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
     """Return the flat positions of the valid steps of the given rows, row after row."""
-    lengths = storage.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    return np.repeat(storage.offsets[rows], lengths) + within
+    return flat_places(storage.offsets, rows)
+
+
+def flat_places(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the flat positions of what the given rows hold, row after row."""
+    counts = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(counts)
+    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    return np.repeat(offsets[rows], counts) + within
 
 
 def time_deltas(sequences: Sequences) -> np.ndarray | None:
@@ -347,15 +354,16 @@ class SequenceDataset(StepDataset):
     rows : ndarray of int
         Rows of the storage to train on.
     target : torch.Tensor
-        Targets by row of the storage, or by flat step with ``per_step=True``.
+        Targets by row of the storage, or flat, row after row, with ``offsets``.
     weight : torch.Tensor or None
         Weights by row of the storage.
     batch_size : int
         Rows a batch.
     generator : numpy.random.Generator
         Source of the shuffling.
-    per_step : bool, default=False
-        Whether there is one target for every step.
+    offsets : ndarray of int of shape (n_rows + 1,), default=None
+        Where the targets of each row begin, and the end: those of the storage for one target a
+        step, others for rows that have as many targets as they like. None for one a row.
     labels : callable, default=None
         Returns ``y`` of these rows as the user gave it; without one there is none.
     given : callable, default=None
@@ -364,6 +372,11 @@ class SequenceDataset(StepDataset):
         What is judged after every epoch.
     whole_steps : bool, default=False
         Whether the rows of a step are always computed together.
+
+    Attributes
+    ----------
+    per_step : bool
+        Whether there is one target for every step; weights are then repeated with them.
     """
 
     def __init__(
@@ -375,7 +388,7 @@ class SequenceDataset(StepDataset):
         *,
         batch_size: int,
         generator: np.random.Generator,
-        per_step: bool = False,
+        offsets: np.ndarray | None = None,
         labels: Callable[[], Any] | None = None,
         given: Callable[[Sequences], Any] | None = None,
         held_out: Any = None,
@@ -386,13 +399,14 @@ class SequenceDataset(StepDataset):
         self.target = target.to(storage.device)
         self.weight = None if weight is None else weight.to(storage.device)
         self._weights = None if weight is None else weight.cpu().numpy()
-        self.per_step = per_step
+        self.offsets = offsets
+        self.per_step = offsets is not None and np.array_equal(offsets, storage.offsets)
         self._labels, self._given = labels, given or (lambda sequences: sequences)
         self.held_out, self._whole_steps = held_out, whole_steps
         # Numbers that are missing leave their steps out; missing labels are the head's affair.
         self.seen: torch.Tensor | None = None
         self._counts = storage.lengths
-        if per_step:
+        if self.per_step:
             first = target.reshape(len(target), -1)
             seen = ~first.isnan().any(1) if target.is_floating_point() else first[:, 0] >= 0
             if not bool(seen.all()):
@@ -457,10 +471,12 @@ class SequenceDataset(StepDataset):
         device = self.storage.device
         # Nothing here makes the host wait for an accelerator.
         where = torch.from_numpy(rows).to(device, non_blocking=True)
-        picked = where
-        if self.per_step:
-            flat = flat_steps(self.storage, rows)
+        picked, own = where, None
+        if self.offsets is not None:
+            flat = flat_places(self.offsets, rows)
             picked = torch.from_numpy(flat).to(device, non_blocking=True)
+            if not self.per_step:
+                own = torch.from_numpy(self.offsets[rows + 1] - self.offsets[rows])
         weight = None if self.weight is None else self.weight[where]
         if weight is not None and self.per_step:
             counts = lengths.to(device, non_blocking=True)
@@ -468,7 +484,7 @@ class SequenceDataset(StepDataset):
             weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
         seen = None if self.seen is None else self.seen[picked]
-        return Batch(x, lengths, static, self.target[picked], weight, rows, seen)
+        return Batch(x, lengths, static, self.target[picked], weight, rows, seen, own)
 
     def share(self, part: np.ndarray, rows: np.ndarray) -> float:
         """Return how much of the loss of some rows falls to a part of them."""
@@ -546,7 +562,8 @@ class Step:
             with run.compute.autocast_context():
                 raw = _forward(part, member, run.pieces)
                 # Most losses are a sum over steps or rows; that of tags is of sequences.
-                lengths = (part.lengths,) if reads_lengths else ()
+                lengths = [part.lengths] if reads_lengths else []
+                lengths += [] if part.counts is None else [part.counts]
                 loss = net.criterion_(
                     head, raw.float(), part.target, part.weight, part.seen, *lengths
                 )

@@ -94,12 +94,30 @@ def test_step_targets_follow_their_steps(ragged):
         torch.arange(50, dtype=torch.float32),
         batch_size=8,
         generator=np.random.default_rng(0),
-        per_step=True,
+        offsets=np.asarray(ragged.offsets),
     )
     for batch in whole(batches):
         expected = [np.arange(*ragged.offsets[r : r + 2]) for r in batch.rows]
         assert batch.target[:, 0].int().tolist() == np.concatenate(expected).tolist()
         assert batch.weight.int().tolist() == np.repeat(batch.rows, batch.lengths).tolist()
+
+
+def test_targets_that_are_ragged_by_themselves_follow_their_rows(ragged):
+    counts = np.arange(50) % 4  # some rows have none
+    offsets = np.append(0, np.cumsum(counts))
+    batches = SequenceDataset(
+        FlatStorage(ragged, CPU),
+        np.arange(50),
+        torch.from_numpy(np.repeat(np.arange(50), counts)),
+        torch.arange(50, dtype=torch.float32),
+        batch_size=8,
+        generator=np.random.default_rng(0),
+        offsets=offsets,
+    )
+    for batch in whole(batches):
+        assert batch.counts.tolist() == counts[batch.rows].tolist()
+        assert batch.target.tolist() == np.repeat(batch.rows, counts[batch.rows]).tolist()
+        assert batch.weight.int().tolist() == batch.rows.tolist()
 
 
 @pytest.mark.parametrize("per_step", [False, True])
@@ -115,7 +133,7 @@ def test_parts_of_a_step_are_its_rows_and_their_shares_of_its_loss(ragged, per_s
         weight,
         batch_size=20,
         generator=rng,
-        per_step=per_step,
+        offsets=np.asarray(ragged.offsets) if per_step else None,
     )
     for step in batches.training_steps(RECIPE):
         ((batch, _),) = step.parts()
