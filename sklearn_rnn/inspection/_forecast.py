@@ -94,8 +94,8 @@ class ForecastDisplay:
         estimator : SequenceForecaster, pipeline or search
             Fitted.
         X : frame, default=None
-            Rows with the covariates that are known ahead; needed where fit had such. They say whose
-            and when the values of a `y` without times are.
+            Rows with the covariates that are known ahead; needed if `fit` had such covariates. For
+            a `y` without times, they say to which series and time each value belongs.
         y : series or frame, default=None
             What happened: with its times, or beside the rows of X; or an array for the steps ahead
             of one series.
@@ -179,7 +179,7 @@ class ForecastDisplay:
         y_train : array-like of shape (n_train,), default=None
             The history, for one series.
         train_times : array-like of shape (n_train,), default=None
-            When it was. None takes its index, or counts.
+            Its times. None takes its index, or counts.
         ax : matplotlib Axes, default=None
             Axes to draw on, for one series.
         **keywords : dict

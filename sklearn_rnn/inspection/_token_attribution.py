@@ -109,7 +109,7 @@ class TokenAttributionDisplay:
         target : label, default=None
             The label in question; None takes the predicted one of each text.
         method : {"integrated_gradients", "attention"}, default="integrated_gradients"
-            The latter needs ``pooling`` with ``"attention"``, and knows no sign.
+            ``"attention"`` needs ``"attention"`` in ``pooling``, and has no sign.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
 
@@ -158,7 +158,7 @@ class TokenAttributionDisplay:
         Returns
         -------
         html : str
-            A ``div`` with one paragraph a text.
+            A ``div`` with one paragraph for each text.
         """
         lines = []
         for row, words in enumerate(self.tokens):

@@ -57,9 +57,9 @@ def fill_linear(
 class SequenceImputer(SequenceTransformer):
     """Fill missing values (NaN) inside sequences, and say where they were.
 
-    Use it before estimators that refuse NaN, or to choose how gaps are filled. Missingness often
-    carries information of its own (a test that was not ordered): `add_indicator` and
-    `add_time_since` keep it, as extra channels.
+    Use it before estimators that refuse NaN, or to choose how gaps are filled. That a value is
+    missing often means something: a test was not ordered, for instance. `add_indicator` and
+    `add_time_since` keep this information, as extra channels.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ class SequenceImputer(SequenceTransformer):
         and repeats the nearest one at the ends; "mean" and "median" put the channel's mean or
         median over all training steps; "constant" puts `fill_value`.
     fill_value : float, default=None
-        The value of "constant" (None means 0). For "forward" and "linear", what stands where a
-        sequence offers nothing to repeat: before the first observation, or in a channel that it
-        never observed; None takes the channel's training mean. Ignored otherwise.
+        The value of "constant" (None means 0). "forward" and "linear" use it where a sequence has
+        nothing to repeat: before the first observation, or in a channel without any. None takes the
+        channel's training mean. Ignored otherwise.
     add_indicator : bool, default=False
         Add for every channel one that is 1 where a value was missing, else 0, named
         ``"missingindicator_"`` and the channel's name.
@@ -83,7 +83,7 @@ class SequenceImputer(SequenceTransformer):
     Attributes
     ----------
     statistics_ : ndarray of shape (n_channels,)
-        The value put where a sequence offers none.
+        The value that is put where a sequence has none.
     n_features_in_ : int
         Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
@@ -92,8 +92,8 @@ class SequenceImputer(SequenceTransformer):
     Warns
     -----
     UserWarning
-        When a channel was never observed in training and its mean or median is needed; 0 takes
-        its place.
+        When a channel was never observed in training and its mean or median is needed; it is taken
+        as 0.
 
     See Also
     --------

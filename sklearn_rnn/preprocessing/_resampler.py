@@ -105,10 +105,10 @@ class Source:
 class SequenceResampler(SequenceTransformer):
     """Bring sequences to a common length, or to a regular rate.
 
-    Use a common length before estimators that want a rectangular array, or to shorten long
-    signals; use a rate (or its inverse, a step) to put irregularly sampled sequences on a regular
-    grid, each as long as its time span asks for. At most one of `length`, `rate` and `step` may be
-    given; with none, the length is the median of the training sequences.
+    Use a common length before estimators that need a rectangular array, or to shorten long signals.
+    Use a rate (or its inverse, a step) to put irregularly sampled sequences on a regular grid; the
+    length of each then follows from its time span. Give at most one of `length`, `rate` and `step`.
+    Without any, the length is the median of the training sequences.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ class SequenceResampler(SequenceTransformer):
         Time between two steps of the result, `1 / rate`.
     method : {"linear", "nearest", "mean"}, default="linear"
         "linear" interpolates between the two neighbouring steps; "nearest" takes the nearest one;
-        "mean" averages all steps that fall into the interval that a new step begins, which keeps
-        fast oscillations from showing up as slow ones when the rate falls (where no step falls
-        into an interval it interpolates at its middle).
+        "mean" averages all steps in the interval that a new step begins, so that fast oscillations
+        do not appear as slow ones at a lower rate (in an interval without a step it interpolates at
+        the middle).
 
     Attributes
     ----------

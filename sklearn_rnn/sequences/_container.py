@@ -22,9 +22,9 @@ from ._values import Array, as_numbers, as_times
 class Sequences(FlatSequences):
     """Hold sequences of unequal length as two flat arrays.
 
-    Use it wherever a list of arrays gets awkward: it indexes like an array of samples (so
-    scikit-learn's splitters, searches and pipelines take it as `X`), carries times and static
-    features along, and needs no copy from a memory-mapped file or an Arrow column.
+    Use it where a list of arrays is not enough. It is indexed like an array of samples, so
+    scikit-learn's splitters, searches and pipelines take it as `X`. It has times and static
+    features, and needs no copy of a memory-mapped file or an Arrow column.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Sequences(FlatSequences):
         How the tokens are spelled, and pretrained vectors of them, as a tokenizer knows it.
     ids : array-like of shape (n_sequences,), default=None
         Labels of the sequences, numbers or strings. Estimators align a pandas `y` and
-        `sample_weight` by them, and refuse such as have other labels.
+        `sample_weight` by them, and refuse a `y` with other labels.
     id_name : str, default=None
         What the ids are called: the column that holds them, where y is a frame.
 
@@ -162,7 +162,7 @@ from X and y.
         Parameters
         ----------
         X : array of shape (n, n_steps, n_channels) or (n, n_steps)
-            Padded sequences; what lies beyond a length is never looked at.
+            Padded sequences; steps beyond a length are never read.
         lengths : array of int of shape (n,), default=None
             Steps that count, at least 1 each. None takes all steps.
         vocabulary_size : int, default=None

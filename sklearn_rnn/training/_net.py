@@ -566,7 +566,8 @@ def train(
     DivergenceError
         When the loss or the weights are no longer finite, or the loss exploded.
     """
-    own = net.run_
+    # The recipe may have been shortened since the net was made.
+    net.max_epochs, own = recipe.max_epochs, net.run_
     own.seed, own.n_threads, own.guard_globals = seed, n_threads, guard_globals
     users = as_callbacks(callbacks)
     clips = [("clipping", Clipping())] if recipe.gradient_clip is not None else []
