@@ -128,7 +128,8 @@ class BaseRNN(
             When interrupted. Where there was no model yet and training has begun, what it came to
             is kept: the estimator is fitted.
         """
-        going_on = self.warm_start and hasattr(self, "net_")
+        # A closed form alone is solved anew: it has nothing to go on from.
+        going_on = self.warm_start and hasattr(self, "net_") and self._config.recurrent
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both or neither.")
         if X_val is None and sample_weight_val is not None:
@@ -155,7 +156,7 @@ class BaseRNN(
             self._work_on_copies(keep_path=one_epoch)
         data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
         if one_epoch:
-            self._refuse_alone(data.sequences)
+            self._refuse_alone(data.sequences, reset=reset)
         else:
             self._divide(data)
         recipe, batch_size = self._make_recipe(data.sequences, len(data.rows), one_epoch=one_epoch)
@@ -172,7 +173,7 @@ class BaseRNN(
 
         storage = FlatStorage(data.sequences, data.compute.device, origins=self._origins)
         closed = self._solve_path(data, storage) if data.path is not None else None
-        if closed is not None and self._path_alone:
+        if closed is not None and not self._config.recurrent:
             self._finish_solved(data, closed)
             return self
         self._start_share(data, storage, weigh=one_epoch)
@@ -330,14 +331,15 @@ class BaseRNN(
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
         setting = self.ngrams if path == "ngrams" else self.reservoir
-        self._path_alone = setting == "only" and path is not None
         self._config = NetworkConfig(
             **self._architecture(sequences, indicator=indicator),
             reservoir_units=UNITS if path == "reservoir" else 0,
             **(ngram_architecture(sequences) if path == "ngrams" else {}),
+            recurrent=path is None or setting != "only",
         )
-        if self._path_alone:
-            self._config = replace(self._config, n_members=1)
+        if not self._config.recurrent:
+            # A class of the user's is nothing to keep, and not to be drawn for.
+            self._config = replace(self._config, n_members=1, cell="lstm")
         # Weights, their gradients and what the optimizer keeps of each.
         require_memory(self, 16 * network_size(self._config))
         generator = torch.Generator().manual_seed(data.seed("weights"))
@@ -345,7 +347,7 @@ class BaseRNN(
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
-            if sequences.is_tokens:
+            if sequences.is_tokens and self._config.recurrent:
                 prepare_embeddings(
                     member.input,
                     sequences,
@@ -370,7 +372,7 @@ class BaseRNN(
         self.best_validation_score_ = None
         self.readout_shares_ = {}
         self._n_features_out = sum(member.feature_size for member in network.members())
-        if self._path_alone:
+        if not self._config.recurrent:
             self._n_features_out = network.path.feature_size
         self.n_iter_ = 0
 

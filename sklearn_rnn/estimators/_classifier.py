@@ -178,7 +178,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
-        Number of trained weights.
+        Number of trained weights; of a closed form alone, those of its solved readout.
     recurrence_share_ : float
         Share of the trained recurrence in the prediction; 1 without reservoir and n-grams.
     thresholds_ : ndarray of shape (n_labels,)

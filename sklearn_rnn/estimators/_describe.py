@@ -58,8 +58,10 @@ class DescribedNetworkMixin:
 
     @property
     def core_(self) -> Description:
-        """The recurrence, in words."""
+        """What reads the sequences, in words: the recurrence, and the closed form beside it."""
         config = self._fitted_config()
+        if not config.recurrent:
+            return Description(self.net_.module_.path.in_words())
         cell = config.cell if isinstance(config.cell, str) else config.cell.__name__
         text = f"{cell} {config.hidden_size}"
         if config.num_layers > 1:
@@ -93,8 +95,9 @@ class DescribedNetworkMixin:
 
     @property
     def n_weights_(self) -> int:
-        """Number of trained weights."""
-        self._fitted_config()
+        """Number of trained weights; of a closed form alone, those that were solved."""
+        if not self._fitted_config().recurrent:
+            return int(self.net_.module_.path.n_solved)
         return sum(p.numel() for p in self.net_.module_.parameters() if p.requires_grad)
 
     @property

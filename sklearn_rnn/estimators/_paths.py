@@ -39,7 +39,6 @@ class PathsMixin:
     max_epochs: int | str
     warm_start: bool
     _target: Target
-    _path_alone: bool
     net_: Any
     readout_shares_: dict[str, float]
     best_validation_score_: float | None
@@ -49,18 +48,19 @@ class PathsMixin:
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
-    def _refuse_alone(self, sequences: Sequences) -> None:
+    def _refuse_alone(self, sequences: Sequences, *, reset: bool) -> None:
         """Refuse partial_fit, which only trains, where nothing is to be trained."""
-        if sequences.is_tokens and self.ngrams == "only":
+        alone = not reset and not self._config.recurrent
+        if sequences.is_tokens and (self.ngrams == "only" or alone):
             raise ValueError(
                 "ngrams='only' trains nothing by gradient, and partial_fit does nothing else. Call "
-                "fit, or set ngrams=True: a model that was fitted keeps its n-grams in partial_fit."
+                "fit, with ngrams=True to go on from it: partial_fit then keeps the n-grams."
             )
-        if not sequences.is_tokens and self.reservoir == "only":
+        if not sequences.is_tokens and (self.reservoir == "only" or alone):
             kind = type(self).__name__.replace("RNN", "Reservoir")
             raise ValueError(
                 "reservoir='only' trains nothing by gradient, and partial_fit does nothing else. "
-                f"Use {kind}, whose partial_fit is exact, or set reservoir=False."
+                f"Use {kind}, whose partial_fit is exact, or begin with reservoir=False."
             )
 
     def _choose_path(

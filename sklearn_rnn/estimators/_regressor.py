@@ -172,7 +172,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
-        Number of trained weights.
+        Number of trained weights; of a closed form alone, those of its solved readout.
     recurrence_share_ : float
         Share of the trained recurrence in the prediction; 1 without reservoir and n-grams.
     report_ : Report

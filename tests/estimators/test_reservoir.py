@@ -33,6 +33,44 @@ def test_alone_it_reaches_the_published_level_in_a_second():
         assert model.recurrence_share_ == 0 and model.n_iter_ == 0 and model.loss_curve_ == []
 
 
+@pytest.mark.parametrize("estimator", [RNNClassifier, RNNRegressor])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirectional):
+    X, y = data
+    settings = {"reservoir": "only", "bidirectional": bidirectional, "random_state": 0}
+    small = estimator(1, **settings).fit(X, y)
+    large = estimator(512, num_layers=4, stem="conv", n_estimators=3, **settings).fit(X, y)
+    np.testing.assert_array_equal(small.predict(X), large.predict(X))
+    assert len(pickle.dumps(large)) == pytest.approx(len(pickle.dumps(small)), rel=0.01)
+    assert len(pickle.dumps(large)) < 2e6
+    assert large.core_.startswith("reservoir 100 x 5 time scales") and "lstm" not in large.core_
+    assert large.n_weights_ == large.transform(X).shape[1] + 1
+    network = large.net_.module_
+    assert sum(p.numel() for p in network.parameters()) <= 1
+    restored = pickle.loads(pickle.dumps(large))
+    np.testing.assert_array_equal(restored.predict(X), large.predict(X))
+    steps = torch.tensor(X[0], dtype=torch.float32)[None, :, None]
+    torch.testing.assert_close(network(steps), network.answer(steps))
+    for states in ("hidden_states", "attention_weights"):
+        with pytest.raises(AttributeError, match="reservoir='only'.*no recurr.*reservoir=True"):
+            getattr(large, states)(X)
+        assert hasattr(estimator(**settings), states) and callable(getattr(estimator, states))
+    if not bidirectional:
+        assert large.stream().push(X[0]) == pytest.approx(large.predict(X[:1])[0], abs=1e-5)
+
+
+def test_what_was_fitted_alone_is_no_beginning_for_a_recurrence(data):
+    X, y = data
+    model = RNNClassifier(4, reservoir="only", max_epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="begin with reservoir=False"):
+        model.set_params(reservoir=False).partial_fit(X, y)
+    again = model.set_params(warm_start=True).fit(X, y)
+    assert again.core_ == "lstm 4, bidirectional" and again.n_iter_ == 1
+    assert again.hidden_states(X)[0].shape == (len(X[0]), 8)
+    with pytest.raises(ValueError, match="keeps every step"):
+        RNNClassifier(reservoir="only", pooling="none").fit(X, y)
+
+
 def test_auto_says_what_it_did(data):
     X, y = data
     small = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
