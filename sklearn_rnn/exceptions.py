@@ -41,8 +41,8 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 class ClosedFormWarning(UserWarning):
     """A fit leaves out the closed form that its data would get by default.
 
-    Given where ``early_stopping``, ``X_val`` or a loss of one's own stand against
-    ``reservoir="auto"`` or ``ngrams="auto"``. Setting them to False says that this is meant.
+    Given where a loss other than the default stands against ``reservoir="auto"`` or
+    ``ngrams="auto"``. Setting them to False says that this is meant.
 
     Examples
     --------

@@ -44,7 +44,7 @@ from ..training import (
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
-from ._fit_data import PURPOSES, FitData
+from ._fit_data import PURPOSES, FitData, pick
 from ._fitted import FittedNetMixin
 from ._ngrams import ngram_architecture
 from ._parameters import ParametersMixin
@@ -188,7 +188,13 @@ class BaseRNN(
             generator=np.random.default_rng(data.seed("batches")),
             per_step=self._target.per_step,
         )
-        self._run(data, batches, recipe, finish=lambda: self._weigh_paths(data, closed))
+        self._run(
+            data,
+            batches,
+            recipe,
+            score=self._watch(data, closed),
+            finish=lambda: self._weigh_paths(data, closed),
+        )
         with kept_if_interrupted():
             self._use_held_out(lambda: self._held_out_answers(data, closed))
             if not one_epoch:
@@ -252,14 +258,13 @@ class BaseRNN(
 
     def _divide(self, data: FitData) -> None:
         """Choose the closed-form path, and hold out what the fit needs unseen."""
-        watched = self.early_stopping or data.held_out is not None
-        data.path, data.recordings = self._choose_path(data.sequences, data.rows, watched=watched)
+        data.path, data.recordings = self._choose_path(data.sequences, data.rows)
         if data.held_out is None and (self.early_stopping or data.path is not None):
             self._hold_out(data)
         if self.early_stopping and data.kept is not None:
             data.held_out = (
                 data.sequences[data.kept],
-                _pick(data.prepared, data.kept),
+                pick(data.prepared, data.kept),
                 None if data.weights is None else data.weights[data.kept],
             )
 
@@ -275,7 +280,7 @@ class BaseRNN(
             # A text that trains says nothing of what becomes of texts that do not.
             copies = copies_of_tokens(data.sequences, data.rows, fraction)
         part, kept = split_rows(
-            _pick(data.prepared, data.rows),
+            pick(data.prepared, data.rows),
             len(data.rows),
             fraction,
             stratify=self._stratify(),
@@ -411,13 +416,6 @@ def _rows_that_count(weights: np.ndarray | None, n_rows: int) -> np.ndarray:
     if not len(rows):
         raise ValueError("sample_weight is zero for every training sequence.")
     return rows
-
-
-def _pick(y: Any, rows: np.ndarray) -> Any:
-    """Select rows of y, whatever holds it."""
-    if hasattr(y, "pick"):
-        return y.pick(rows)
-    return [y[i] for i in rows] if isinstance(y, list) else y[rows]
 
 
 def _target_dtype(encoded: np.ndarray) -> torch.dtype:

@@ -75,10 +75,10 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         convolutions, pooled, with a readout solved by ridge regression in about a second.
         It is solved on all sequences (2,000 at most); a fifth of them (1,000 at most), which the
         recurrence then does not train on, decides the recurrence's share in the prediction
-        (``recurrence_share_``), from 0 to 1. ``"auto"`` has one for numbers, one target a
-        sequence, the default loss, sequences of at most 5,000 steps and five million all
-        together, and no early stopping or validation set, whose scores are the recurrence's
-        alone. Overlapping sequences (windows over one series, one recording cut at several times)
+        (``recurrence_share_``), from 0 to 1. With early stopping or a validation set, those
+        sequences decide it. ``"auto"`` has a path for numbers, one target a sequence, the default
+        loss, and sequences of at most 5,000 steps and five million all together. Overlapping
+        sequences (windows over one series, one recording cut at several times)
         have to come from at least ten recordings. ``"only"`` trains nothing by gradient.
     ngrams : {"auto", "only"} or bool, default="auto"
         Whether a linear model on n-grams of tokens stands beside the trained recurrence: solved
@@ -133,7 +133,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     validation_fraction : float, default=0.1
         Share held out for early stopping; in (0, 1).
     n_iter_no_change : int, default=10
-        Epochs without improvement before early stopping.
+        Epochs before early stopping in which neither the model nor its recurrence alone improves.
     tol : float, default=1e-4
         Smallest improvement of the validation score that counts.
     class_weight : dict, "balanced" or None, default=None
@@ -168,11 +168,13 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
     loss_curve_ : list of float
         Mean training loss of every epoch.
     validation_scores_ : list of float or None
-        Score on the validation set after every epoch, where there is one.
+        Score on the validation set after every epoch, where there is one: that of the whole model,
+        as if training ended there.
     best_validation_score_ : float or None
         The best of them.
     history_ : pandas.DataFrame
-        One row an epoch: losses, score, learning rate, seconds.
+        One row an epoch: losses, score, learning rate, seconds. Where a closed form stands beside
+        a recurrence that is watched, also what the recurrence scores alone, and its share.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch network.
     input_, core_, head_ : str
@@ -329,7 +331,13 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         self, sequences: Sequences, y: Any, weights: np.ndarray | None
     ) -> tuple[float, float]:
         """Return accuracy and log loss of the network as it is."""
-        probabilities = self._split(self._predict_raw(sequences))
+        return self._score_answers(self._predict_raw(sequences), sequences, y, weights)
+
+    def _score_answers(
+        self, answers: np.ndarray, sequences: Sequences, y: Any, weights: np.ndarray | None
+    ) -> tuple[float, float]:
+        """Return accuracy and log loss of decoded answers."""
+        probabilities = self._split(answers)
         predicted = self._target.decode(probabilities)  # type: ignore[attr-defined]
         encoded = self._target.encode(y, sequences)
         if isinstance(self._target, JointTarget):

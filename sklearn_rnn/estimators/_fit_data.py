@@ -68,6 +68,23 @@ class FitData:
     recordings: np.ndarray | None = None
     first: bool = True
 
+    def keep(self, rows: np.ndarray) -> None:
+        """Hold out these rows of `kept` alone."""
+        assert self.kept is not None, "there are some"
+        if self.held_out is not None:
+            sequences, prepared, weights = self.held_out
+            where = np.flatnonzero(np.isin(self.kept, rows))
+            own = None if weights is None else weights[where]
+            self.held_out = sequences[where], pick(prepared, where), own
+        self.kept = rows
+
     def seed(self, purpose: str) -> int:
         """Return the seed for one of `PURPOSES`."""
         return self.seeds[PURPOSES.index(purpose)]
+
+
+def pick(y: Any, rows: np.ndarray) -> Any:
+    """Select rows of y, whatever holds it."""
+    if hasattr(y, "pick"):
+        return y.pick(rows)
+    return [y[i] for i in rows] if isinstance(y, list) else y[rows]

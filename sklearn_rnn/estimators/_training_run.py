@@ -37,7 +37,6 @@ class TrainingRunMixin:
     net_: TrainingNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
-    _score_sequences: Callable[..., tuple[float, float]]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
@@ -47,9 +46,10 @@ class TrainingRunMixin:
         batches: TrainingBatches,
         recipe: Recipe,
         *,
+        score: Callable[[EpochRecord], None] | None,
         finish: Callable[[], None],
     ) -> None:
-        """Train, watch the validation set, keep the best weights, report every epoch."""
+        """Train, keep the weights of the best `score`, report every epoch, `finish`."""
         context = self._init_callback_context(max_subtasks=recipe.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
         best = BestWeights(self.n_iter_no_change, self.tol)
@@ -59,12 +59,9 @@ class TrainingRunMixin:
         def on_epoch(record: EpochRecord) -> bool:
             record.epoch += first
             stop = False
-            if data.held_out is not None:
-                record.valid_score, record.valid_loss = self._score_sequences(*data.held_out)
-                improved_enough = best.update(
-                    self.net_.module_, record.valid_score, record.valid_loss, record.epoch
-                )
-                stop = improved_enough and self.early_stopping
+            if score is not None:
+                score(record)
+                stop = best.update(self.net_.module_, record) and self.early_stopping
             self._history.append(record)
             self.n_iter_ = record.epoch
             progress.update(record)

@@ -62,7 +62,7 @@ class Recipe:
 
 @dataclass
 class EpochRecord:
-    """What one epoch came to."""
+    """What one epoch came to; of a recurrence beside a closed form, also what it scores alone."""
 
     epoch: int
     train_loss: float
@@ -70,6 +70,9 @@ class EpochRecord:
     seconds: float
     valid_score: float | None = None
     valid_loss: float | None = None
+    recurrence_score: float | None = None
+    recurrence_loss: float | None = None
+    recurrence_share: float | None = None
 
 
 @dataclass
@@ -369,7 +372,8 @@ def _epochs(
             raise DivergenceError("the weights are no longer finite numbers")
         record = EpochRecord(epoch, run.epoch_loss, learning_rate, time.perf_counter() - begun)
         stop = on_epoch(record)
-        watched = record.train_loss if record.valid_loss is None else record.valid_loss
+        losses = record.recurrence_loss, record.valid_loss, record.train_loss
+        watched = next(loss for loss in losses if loss is not None)
         run.schedule.after_epoch(watched)
         if stop:
             return

@@ -79,7 +79,6 @@ def test_auto_says_what_it_did(data):
     assert sum(small.readout_shares_.values()) == pytest.approx(1)
     for model in (
         RNNClassifier(4, max_epochs=1, reservoir=False).fit(X, y),
-        RNNClassifier(4, max_epochs=1, early_stopping=True).fit(X, y),
         RNNClassifier(4, max_epochs=1).partial_fit(X, y),
         RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
         RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
