@@ -262,11 +262,7 @@ class BaseRNN(
         if data.held_out is None and (self.early_stopping or data.path is not None):
             self._hold_out(data)
         if self.early_stopping and data.kept is not None:
-            data.held_out = (
-                data.sequences[data.kept],
-                pick(data.prepared, data.kept),
-                None if data.weights is None else data.weights[data.kept],
-            )
+            data.held_out = data.pick(data.kept)
 
     def _hold_out(self, data: FitData) -> None:
         """Take the rows that stop training, or weigh the two paths, from those that train."""

@@ -113,8 +113,8 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         two from 16 to 128.
     max_epochs : int or "auto", default="auto"
         Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs, or 8 to 30
-        for tokens; a tenth of them where the closed form leaves so little on the sequences that
-        decide its share that no recurrence could get one.
+        for tokens; a fiftieth of them where the closed form leaves so little that no recurrence
+        could get a share.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
     tbptt_steps : int, default=None
@@ -179,6 +179,9 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         The trained net; ``net_.module_`` is the torch network.
     input_, core_, head_ : str
         The network in words.
+    prediction_ : str
+        How the prediction is made up, in words: the shares of closed form and recurrence, and what
+        each scores alone on what decided them.
     n_weights_ : int
         Number of trained weights; of a closed form alone, those of its solved readout.
     recurrence_share_ : float

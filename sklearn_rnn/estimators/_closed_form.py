@@ -142,8 +142,8 @@ class ClosedForm:
         self.network.eval()
         self.target, self.encoded, self.weights = target, encoded, weights
         self.left_out: dict[int, np.ndarray] = {}
-        #: Raw outputs of both paths together on what the share was chosen on.
-        self.unseen: np.ndarray | None = None
+        #: What the share was chosen on, and what came of it.
+        self.chosen: tuple[Unseen, Weighed] | None = None
         self.readout_shares: dict[str, float] = {}
         #: Whether left-out predictions are of whole recordings.
         self.by_recording = False
@@ -322,11 +322,18 @@ class ClosedForm:
     def leaves_nothing(self, rows: np.ndarray) -> bool:
         """Tell whether not even a recurrence without any loss on rows would be clearly better.
 
-        Of labels, it is enough that next to no loss is left.
+        Nor is it worth a try where it would not be on as many rows of the usual kind, as left-out
+        answers to all rows tell: how the closed form does on a few is luck. Of labels, it is enough
+        that next to no loss is left.
         """
+        usual = np.array(list(self.left_out), dtype=np.int64)
+        return any(self._is_noise(some, len(rows)) for some in (rows, usual) if len(some))
+
+    def _is_noise(self, rows: np.ndarray, n_rows: int) -> bool:
+        """Tell whether a loss as on rows is within its own noise, where there are `n_rows`."""
         losses = self._losses(self._left_out_rows(rows), self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
-        error = self._strictly(len(rows)) * losses.std() / np.sqrt(len(rows))
+        error = self._strictly(n_rows) * losses.std() / np.sqrt(n_rows)
         least = 0.0 if self.target.head == "continuous" else _NO_LOSS
         return bool(np.average(losses, weights=weights) <= max(error, least))
 
@@ -388,7 +395,7 @@ class ClosedForm:
     def _settle(self, unseen: Unseen) -> float:
         """Weigh the trained recurrence once and for all."""
         weighed = self.weigh(unseen)
-        self.unseen = weighed.raw
+        self.chosen = unseen, weighed
         self._steepen(weighed.gain)
         return weighed.share
 

@@ -68,6 +68,11 @@ class FitData:
     recordings: np.ndarray | None = None
     first: bool = True
 
+    def pick(self, rows: np.ndarray) -> tuple[Sequences, Any, np.ndarray | None]:
+        """Return sequences, prepared y and weights of some rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return self.sequences[rows], pick(self.prepared, rows), weights
+
     def keep(self, rows: np.ndarray) -> None:
         """Hold out these rows of `kept` alone."""
         assert self.kept is not None, "there are some"

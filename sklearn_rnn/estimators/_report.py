@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +23,24 @@ _FEWEST, _MANY = 10, 30
 # Of what the worse one gets wrong, the better one has to get at least this part right.
 _WORTH_A_WORD = 0.01
 NOTHING = "nothing was held out"
+_WITHOUT = "cell, hidden_size and the like change no prediction while the recurrence has no share"
+
+
+#: What the closed forms are called.
+CLOSED_FORMS: dict[str | None, str] = {"reservoir": "closed form", "ngrams": "n-grams"}
+
+
+class Part(NamedTuple):
+    """One part of a prediction: its share, and what it scores alone, None if that is not known."""
+
+    name: str
+    share: float
+    score: float | None
+
+    def in_words(self) -> str:
+        """Say what it is and what it is worth."""
+        alone = "" if self.score is None else f" ({self.score:.3f} alone)"
+        return f"{self.share:.2f} {self.name}{alone}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +70,9 @@ class Report:
         The outcome in words.
     baselines : Baselines or None
         The fitted baselines.
+    parts : tuple of Part
+        How the prediction is made up: ``name``, ``share`` and ``score`` of the closed form and of
+        the recurrence, each alone on what decided the shares.
     """
 
     metric: str
@@ -65,6 +86,7 @@ class Report:
     linear_error: float | None = None
     verdict: str = "not known: pass X_val and y_val, or early_stopping=True, or use compare(...)"
     baselines: Baselines | None = None
+    parts: tuple[Part, ...] = ()
 
     def compare(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> Report:
         """Score a fitted model and the stored baselines on other sequences.
@@ -115,7 +137,22 @@ class Report:
     def __repr__(self) -> str:
         lines = [f"Report: {self._on_what()}"]
         lines += [f"  {name:<24}{score:>8}{more}" for name, score, more in self._lines()]
-        return "\n".join([*lines, f"  {self.verdict}"])
+        lines.append(f"  {self.verdict}")
+        if self.parts:
+            lines.append(f"  prediction: {self.made_of}")
+        if self.without_recurrence:
+            lines.append(f"  {_WITHOUT}")
+        return "\n".join(lines)
+
+    @property
+    def made_of(self) -> str:
+        """How the prediction is made up, in words."""
+        return " + ".join(part.in_words() for part in self.parts)
+
+    @property
+    def without_recurrence(self) -> bool:
+        """Whether a recurrence was trained and has no share in the prediction."""
+        return any(part.name == "recurrence" and part.share == 0 for part in self.parts)
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
@@ -124,7 +161,12 @@ class Report:
             for name, score, more in self._lines()
         )
         caption = f"<caption>{escape(self._on_what())}</caption>"
-        return f"<table>{caption}{body}</table><p>{escape(self.verdict)}</p>"
+        told = [self.verdict]
+        if self.parts:
+            told.append(f"prediction: {self.made_of}")
+        if self.without_recurrence:
+            told.append(_WITHOUT)
+        return f"<table>{caption}{body}</table>" + "".join(f"<p>{escape(t)}</p>" for t in told)
 
     def _on_what(self) -> str:
         """Say what was measured on what."""

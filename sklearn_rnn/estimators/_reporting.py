@@ -1,12 +1,14 @@
-"""Holding a trained network against the baselines at the end of its fit. Imports layers 0 and 2."""
+"""Holding a trained network against the baselines at the end of its fit. Imports layers 0 to 2."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..nn import NetworkConfig
 from ..sequences import Sequences
 from ..training import Origins, TrainingNet, at_level_of_all
 from ._baselines import wanted_columns
@@ -14,6 +16,8 @@ from ._closed_form import ClosedForm
 from ._fit_data import FitData
 from ._readout import keys
 from ._report import (
+    CLOSED_FORMS,
+    Part,
     Report,
     baselines_of,
     empty_report,
@@ -35,9 +39,38 @@ class ReportMixin:
     report_: Report
     _target: Target
     _origins: Origins
+    _config: NetworkConfig
     _predict_raw: Callable[[Sequences], np.ndarray]
+    _decoded_here: Callable[[np.ndarray], np.ndarray]
+    _score_answers: Callable[..., tuple[float, float]]
 
     def _set_report(self, data: FitData, closed: ClosedForm | None) -> None:
+        """Compare with the baselines, and say how the prediction is made up."""
+        self._compare(data, closed)
+        self.report_ = replace(self.report_, parts=self._parts(data, closed))
+
+    def _parts(self, data: FitData, closed: ClosedForm | None) -> tuple[Part, ...]:
+        """Return the parts of the prediction with what each scores alone, where that is known."""
+        share = float(self.net_.module_.recurrence_share)
+        if closed is None or not self._config.recurrent:
+            name = "recurrence" if closed is None else CLOSED_FORMS[data.path]
+            return (Part(name, 1.0, self.report_.model_score),)
+        scores: list[float | None] = [None, None]
+        if closed.chosen is not None:
+            unseen, weighed = closed.chosen
+            if data.kept is not None:
+                held_out = data.pick(data.kept)
+            else:
+                assert data.held_out is not None, "the share was chosen on one or the other"
+                held_out = data.held_out
+            raws = unseen.solved, weighed.trained
+            scores = [self._score_answers(self._decoded_here(r), *held_out)[0] for r in raws]
+        return (
+            Part(CLOSED_FORMS[data.path], 1.0 - share, scores[0]),
+            Part("recurrence", share, scores[1]),
+        )
+
+    def _compare(self, data: FitData, closed: ClosedForm | None) -> None:
         """Compare on the part that was held out, or on left-out predictions, if there are any."""
         baselines = baselines_of(self._target, self._origins)
         sequences, weights, kept = data.sequences, data.weights, data.kept
@@ -78,7 +111,7 @@ class ReportMixin:
         """Compare on whole recordings that were held out: a baseline leaves out single rows."""
         kept, weights = data.kept, data.weights
         baselines.fit(data.sequences, data.rows, data.encoded, weights)
-        if kept is None or closed.unseen is None:
+        if kept is None or closed.chosen is None:
             return empty_report(self._target, baselines)
         assert data.recordings is not None
         unseen = self._unseen(closed, kept)
@@ -109,8 +142,8 @@ class ReportMixin:
 
     def _unseen(self, closed: ClosedForm, kept: np.ndarray | None) -> dict[int, np.ndarray]:
         """Return outputs for rows of which each path has learned nothing, by row."""
-        if kept is not None and closed.unseen is not None:
-            raw = dict(zip(kept.tolist(), closed.unseen, strict=True))
+        if kept is not None and closed.chosen is not None:
+            raw = dict(zip(kept.tolist(), closed.chosen[1].raw, strict=True))
         else:
             raw = closed.left_out
         if self._target.head != "continuous":
