@@ -18,6 +18,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from ..nn import NetworkConfig, build_network, network_size
 from ..sequences import (
     Sequences,
+    Unused,
     _fit_context,
     align_targets,
     all_or_nothing,
@@ -26,6 +27,7 @@ from ..sequences import (
     kept_if_interrupted,
     refuse_long_table,
     require_memory,
+    warn_of_unused,
 )
 from ..training import (
     EpochRecord,
@@ -170,6 +172,9 @@ class BaseRNN(
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
         self.__dict__.pop("report_", None)
+        if not one_epoch:
+            replaced = Unused(("validation_fraction",), lambda _: True, "X_val is given")
+            warn_of_unused(self, self._unused if validation is None else (*self._unused, replaced))
 
         storage = FlatStorage(data.sequences, data.compute.device, origins=self._origins)
         closed = self._solve_path(data, storage) if data.path is not None else None

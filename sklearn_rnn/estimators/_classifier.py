@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score
 
-from ..sequences import Interval, Sequences, StrOptions, _fit_context, all_or_nothing
+from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._class_weight import times_class_weight
@@ -226,6 +226,20 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
+
+    _unused = (
+        *BaseRNN._unused,
+        Unused(
+            ("label_smoothing",),
+            lambda model: model.loss != "log_loss",
+            "a loss of your own has to smooth by itself",
+        ),
+        Unused(
+            ("label_smoothing",),
+            lambda model: model._config.head == "multilabel",
+            "it is for one label a sequence",
+        ),
+    )
 
     def __init__(
         self,

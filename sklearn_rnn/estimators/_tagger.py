@@ -16,6 +16,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Unused,
     align_targets,
     check_weights,
     check_X,
@@ -224,6 +225,20 @@ class SequenceTagger(BaseRNN):
         "word_dropout": [Interval(Real, 0, 1, closed="left")],
         "scoring": [_TagScores({"token_accuracy", "entity_f1"})],
     }
+
+    _unused = (
+        *BaseRNN._unused,
+        Unused(
+            ("character_size",),
+            lambda model: model._config.words is None,
+            "it is for words, whose characters are read",
+        ),
+        Unused(
+            ("constraints",),
+            lambda model: not model._config.crf,
+            "each tag is decided by itself; decoder='crf' keeps to them",
+        ),
+    )
 
     # What other estimators offer as parameters.
     reservoir = ngrams = False
