@@ -21,6 +21,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Unused,
     Versioned,
     _fit_context,
     align_targets,
@@ -33,6 +34,7 @@ from ..sequences import (
     public_module,
     refuse_long_table,
     require_memory,
+    warn_of_unused,
 )
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
@@ -247,6 +249,13 @@ class ReservoirPredictor(BaseReservoir):
             np.ndarray,
         ],
     }
+    _unused = (
+        Unused(
+            ("pooling",),
+            lambda model: model._target.by_step,
+            "y has one target a step, none is pooled",
+        ),
+    )
     alpha: Any
     report_: Report
     class_weight: Any = None
@@ -313,6 +322,7 @@ class ReservoirPredictor(BaseReservoir):
             If an input or a parameter cannot be used; the message names it.
         """
         sequences, rows, encoded, weights = self._add(X, y, sample_weight, reset=True)
+        warn_of_unused(self, self._unused)
         self._readout.keeps_sums = False
         self._set_report(sequences, rows, encoded, weights)
         self._report_fit(X, align_targets(X, y)[0])

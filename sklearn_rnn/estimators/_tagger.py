@@ -17,6 +17,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Unused,
     check_X,
     read_words,
 )
@@ -226,6 +227,20 @@ class SequenceTagger(BaseRNN):
         "word_dropout": [Interval(Real, 0, 1, closed="left")],
         "scoring": [_TagScores({"token_accuracy", "entity_f1"})],
     }
+
+    _unused = (
+        *BaseRNN._unused,
+        Unused(
+            ("character_size",),
+            lambda model: model._config.words is None,
+            "it is for words, whose characters are read",
+        ),
+        Unused(
+            ("constraints",),
+            lambda model: not model._config.crf,
+            "each tag is decided by itself; decoder='crf' keeps to them",
+        ),
+    )
 
     # What other estimators offer as parameters.
     reservoir = ngrams = False

@@ -63,6 +63,8 @@ class Target(ABC):
         Where targets stand: one a sequence, one at each step of X, or as many as each y has.
     is_labels : bool
         Whether raw outputs are logits of labels, so that a gain may make them steeper.
+    is_smoothed : bool
+        Whether label smoothing has an effect.
     stratified : bool
         Whether rows are held out in the proportions of the classes.
     streams : bool
@@ -79,6 +81,7 @@ class Target(ABC):
     n_outputs: int | tuple[int, ...]
     layout = "row"
     is_labels = False
+    is_smoothed = True
     stratified = False
     streams = True
     in_double = False

@@ -31,6 +31,8 @@ def recurrence_size(cell: object, n_inputs: int, hidden_size: int, layers: int, 
 
 def network_size(config: NetworkConfig) -> int:
     """Return about how many weights the network of a configuration has, without a closed form."""
+    if not config.recurrent:
+        return 0
     embedded, words, inputs = 0, config.words, config.n_channels * (2 if config.indicator else 1)
     if words is not None:
         embedded = (words.n_words + len(words.affixes) + 1) * config.embedding_size
