@@ -199,7 +199,7 @@ class ForecastModel:
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
         if self.trains and len(windows[0]):
-            size, used, epochs = training_budget(options, len(windows[0]), data.n_series)
+            size, used, epochs = training_budget(options, len(windows[0]), data.n_units)
             epochs = begin_from(network, self.earlier_, epochs, seed)
             recipe = Recipe(
                 options.optimizer, options.learning_rate, options.weight_decay,
