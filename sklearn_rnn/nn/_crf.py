@@ -128,7 +128,7 @@ class LinearChainCRF(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import LinearChainCRF
+    >>> from sklearn_rnn.nn._crf import LinearChainCRF
     >>> crf = LinearChainCRF(2)
     >>> scores, lengths = torch.tensor([[[0.0, 1.0], [3.0, 0.0], [0.0, 0.0]]]), torch.tensor([2])
     >>> crf.viterbi(scores, lengths)

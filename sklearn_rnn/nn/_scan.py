@@ -85,7 +85,7 @@ def linear_scan(a: Tensor, b: Tensor, start: Tensor, *, parallel: bool = True) -
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import linear_scan
+    >>> from sklearn_rnn.nn._scan import linear_scan
     >>> half, one = torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1)
     >>> linear_scan(half, one, torch.zeros(1, 1)).flatten()
     tensor([1.0000, 1.5000, 1.7500])
