@@ -81,7 +81,7 @@ def stream(model: Any, static: Any = None) -> SequenceStream | PipelineStream:
         text = hasattr(follower, "open_end")
         if text and place:
             raise ValueError(f"{_described(*steps[place])} must be the first step to be followed.")
-        if text and not follower.words and inner._per_step:
+        if text and not follower.words and inner._by_step:
             raise ValueError(
                 f"{_described(*steps[place])} cannot follow live data with one target a step: the "
                 "next piece of a text may go on with its last word. Fit on lists of words."

@@ -5,6 +5,7 @@ Imports layers 0 to 2 and the files of prediction beside it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn import NetworkConfig, NetworkStream
 from ..sequences import InputSchema, Sequences, as_numbers, as_times, counted, refuse_dates
-from ..training import TrainingNet, cpu_threads, explained
-from ._state import _plain, _tensors
-from ._targets import (
-    ContinuousTarget,
-    JointTarget,
-    LabelTarget,
-    MultilabelTarget,
-    StepTarget,
-    Target,
-)
+from ..training import SequenceNet, cpu_threads, explained
+from ._fitted import _plain, _tensors
+from ._targets import Target
 
-_STREAMED = (LabelTarget, MultilabelTarget, JointTarget, ContinuousTarget, StepTarget)
 # Steps that are computed at once, of a push of many.
 _PIECE = 4096
 
@@ -32,7 +25,7 @@ _PIECE = 4096
 class StreamMixin:
     """`stream`, for estimators that predict by a network."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     _input_schema_: InputSchema
     _target: Target
@@ -73,7 +66,7 @@ class StreamMixin:
         True
         """
         check_is_fitted(self)
-        if not isinstance(self._target, _STREAMED):
+        if not self._target.streams:
             raise ValueError(
                 f"{type(self).__name__} decides with the whole sequence in view, and cannot follow "
                 "one that still comes in."
@@ -119,10 +112,10 @@ class SequenceStream:
         model = self._model
         self._schema: InputSchema = model._input_schema_
         self._network: Any = model.net_.network_for(model._prediction_dtype())
-        self._device = model.net_.run.compute.device
+        self._device = model.net_.run_.compute.device
         self._tokens_alone = self._schema.vocabulary_size is not None and not self._schema.has_times
         self._dtype = torch.int64 if self._tokens_alone else self._network.states_dtype
-        self._per_step: bool = model._target.per_step
+        self._by_step: bool = model._target.by_step
         self._threads: int = model._n_threads()
         static = None
         if self._static is not None:
@@ -215,14 +208,7 @@ class SequenceStream:
         prediction : label, float or ndarray
             With one target a step, the predictions of the last push.
         """
-        values, model = self._current(), self._model
-        if self._per_step:
-            one = Sequences(np.zeros((len(values), 1), np.float32), np.array([0, len(values)]))
-            predicted = model._target.decode(values.astype(np.float64), one)[0]
-            return predicted[0] if self._single else predicted
-        if hasattr(model, "_split"):
-            return model._target.decode(model._split(values))[0]
-        return model._target.decode(values.astype(np.float64), None)[0]
+        return self._first(self._model._target.decode)
 
     def predict_proba(self) -> Any:
         """Return the probability of each class for all steps so far; for classifiers.
@@ -232,14 +218,19 @@ class SequenceStream:
         probabilities : ndarray of shape (n_classes,), or list of them
             As from the estimator's `predict_proba`.
         """
-        if not hasattr(self._model, "_split"):
+        if not hasattr(self._model, "predict_proba"):
             raise AttributeError(f"{type(self._model).__name__} has no probabilities.")
-        values = self._model._split(self._current())
-        if isinstance(self._model._target, JointTarget):
-            return [part[0] for part in values]
-        if self._per_step:
-            return values[0] if self._single else values
-        return values[0]
+        return self._first(self._model._target.probabilities)
+
+    def _first(self, method: Callable[[np.ndarray, Sequences], Any]) -> Any:
+        """Return what a method of the target gives for the one sequence, or its one step."""
+        values = self._current()
+        steps = np.zeros((len(values), 1), np.float32)
+        one = Sequences._trusted(steps, np.array([0, len(values)]))
+        found = method(values, one)
+        if isinstance(found, list) and not self._by_step:  # one entry for each output
+            return [part[0] for part in found]
+        return found[0][0] if self._by_step and self._single else found[0]
 
     def _current(self) -> np.ndarray:
         """Return the decoded output of the steps so far."""
@@ -343,14 +334,14 @@ class SequenceStream:
             torch.inference_mode(),
             # Threads that wait for each other cost a push many times what it computes.
             cpu_threads(self._threads),
-            model.net_.run.compute.autocast_context(),
+            model.net_.run_.compute.autocast_context(),
             model._guarded(),
         ):
             for piece in pieces:
                 self._stream.push(piece)
-                if self._per_step:
+                if self._by_step:
                     found.append(model._decoded(self._network, self._stream.answer()))
-            if not self._per_step:
+            if not self._by_step:
                 found = [model._decoded(self._network, self._stream.answer())]
         values: np.ndarray = torch.cat(found).cpu().numpy()
         return values

@@ -8,18 +8,19 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from ..sequences import kept_if_interrupted, warn
+from ..sequences import Sequences, kept_if_interrupted, warn
 from ..training import (
     BestWeights,
     DivergenceError,
     EpochRecord,
     Progress,
     Recipe,
-    TrainingBatches,
-    TrainingNet,
+    SequenceDataset,
+    SequenceNet,
     train,
 )
 from ._fit_data import FitData
+from ._targets import Target
 
 
 class TrainingRunMixin:
@@ -28,23 +29,25 @@ class TrainingRunMixin:
     cell: Any
     loss: Any
     optimizer: Any
+    callbacks: Any
     early_stopping: bool
     n_iter_no_change: int
     tol: float
     verbose: Any
     n_iter_: int
     best_validation_score_: float | None
-    net_: TrainingNet
+    net_: SequenceNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
-    _score_sequences: Callable[..., tuple[float, float]]
+    _target: Target
+    _predict_raw: Callable[[Sequences], Any]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
     def _run(
         self,
         data: FitData,
-        batches: TrainingBatches,
+        dataset: SequenceDataset,
         recipe: Recipe,
         *,
         finish: Callable[[], None],
@@ -60,7 +63,10 @@ class TrainingRunMixin:
             record.epoch += first
             stop = False
             if data.held_out is not None:
-                record.valid_score, record.valid_loss = self._score_sequences(*data.held_out)
+                unseen, y, weights = data.held_out
+                record.valid_score, record.valid_loss = self._target.judge(
+                    y, self._predict_raw(unseen), unseen, weights
+                )
                 improved_enough = best.update(
                     self.net_.module_, record.valid_score, record.valid_loss, record.epoch
                 )
@@ -75,16 +81,18 @@ class TrainingRunMixin:
             )
             return stop
 
+        self.net_.bind(self)
         interrupted: BaseException | None = None
         try:
             train(
                 self.net_,
-                batches,
+                dataset,
                 recipe,
                 seed=data.seed("training"),
                 n_threads=data.n_threads,
                 on_epoch=on_epoch,
-                guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
+                guard_globals=may_draw(self.cell, self.loss, self.optimizer),
+                callbacks=self.callbacks,
             )
         except KeyboardInterrupt as interrupt:
             if not data.first:
@@ -98,11 +106,12 @@ class TrainingRunMixin:
             progress.close()
         if best.has_weights and self.early_stopping:
             best.restore(self.net_.module_)
-        self.net_.run.converted = None
+        self.net_.run_.converted = None
         self.best_validation_score_ = best.score if best.has_weights else None
         with kept_if_interrupted():
             with self._guarded():
                 finish()
+            self.net_.bind(self)
             if interrupted is not None:
                 raise interrupted
             context.call_on_fit_task_end(
@@ -125,7 +134,7 @@ class TrainingRunMixin:
         raise ValueError(what) from error
 
 
-def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
+def may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
     """Tell whether something that the user brings may draw from torch's global generator."""
     factory = getattr(optimizer, "func", optimizer)
     ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")

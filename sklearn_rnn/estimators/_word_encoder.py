@@ -25,6 +25,16 @@ def normalise(word: str) -> str:
     return word.lower().translate(_DIGITS)
 
 
+class EncodedWords:
+    """Rows of words as the encoder of a fitted tagger has read them; a tagger takes them again."""
+
+    def __init__(self, sequences: Sequences) -> None:
+        self.sequences = sequences
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+
 class WordEncoder:
     """Numbers of words, of their characters, their ends and of further columns.
 

@@ -28,7 +28,12 @@ def is_available() -> bool:
 def load(name: str, size: int) -> Any:
     """Return kernels for numbers of 4 or 8 bytes, or None where this machine can't have them.
 
-    ``"reservoir"`` and ``"convolutions"`` are those of fixed features; other names are of cells.
+    Parameters
+    ----------
+    name : str
+        ``"reservoir"`` and ``"convolutions"`` for those of fixed features, or the name of a cell.
+    size : {4, 8}
+        Bytes of a number.
     """
     global _usable
     try:
@@ -47,7 +52,12 @@ def load(name: str, size: int) -> Any:
 def import_whole(name: str) -> None:
     """Import a package in a thread of its own, which no interrupt reaches.
 
-    What is imported by half stays so for the rest of the process.
+    A package that is imported by half stays so for the rest of the process.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
     """
     if name in sys.modules:
         return

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
 
 from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
 from ._initialisation import initialise
@@ -76,8 +75,9 @@ class NetworkConfig:
         Of what is made from the characters of a word; 0 leaves them out.
     word_dropout : float, default=0.0
         Share of words that training takes as unknown, or of tokens that it embeds as zeros.
-    head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"}, \
+    head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"} or type, \
             default="continuous"
+        Its name, or a subclass of :class:`Head` that is made by its ``from_config``.
     n_outputs : int or tuple of int, default=1
         Classes, labels or numbers to predict; for ``"joint"`` the classes of each target. Not
         read for ``"binary"``.
@@ -139,7 +139,7 @@ class NetworkConfig:
     words: WordColumns | None = None
     character_size: int = 64
     word_dropout: float = 0.0
-    head: str = "continuous"
+    head: str | type[Head] = "continuous"
     n_outputs: int | tuple[int, ...] = 1
     loss: Loss | None = None
     quantile: float = 0.5
@@ -157,34 +157,37 @@ class NetworkConfig:
     n_members: int = 1
 
 
+#: Every head that has a name. A new kind of target brings a subclass of :class:`Head`, and a line.
+HEADS: dict[str, type[Head]] = {
+    "binary": BinaryHead,
+    "multiclass": MulticlassHead,
+    "multilabel": MultilabelHead,
+    "joint": JointHead,
+    "continuous": ContinuousHead,
+    "tags": TaggingHead,
+}
+
+
+def _head_of(config: NetworkConfig) -> type[Head]:
+    """Return the class of the head, of which the configuration has the name or the class."""
+    if isinstance(config.head, type) and issubclass(config.head, Head):
+        return config.head
+    if config.head not in HEADS:
+        names = ", ".join(map(repr, HEADS))
+        raise ValueError(f"head must be one of {names}, or a Head class; got {config.head!r}.")
+    return HEADS[config.head]
+
+
 def _make_head(config: NetworkConfig, in_features: int) -> Head:
-    """Make the head that the configuration names."""
-    kind, loss, smoothing = config.head, config.loss, config.label_smoothing
+    """Make the head of the configuration."""
+    kind = _head_of(config)
     outputs = config.n_outputs if isinstance(config.n_outputs, tuple) else (config.n_outputs,)
-    if not outputs or any(n < 1 for n in outputs) or (kind != "joint" and len(outputs) > 1):
+    one = not kind.takes_several
+    if not outputs or any(n < 1 for n in outputs) or (one and len(outputs) > 1):
         raise ValueError(f"n_outputs must be at least 1; got {config.n_outputs!r}.")
-    if kind == "continuous":
-        return ContinuousHead(in_features, outputs[0], loss or "squared_error", config.quantile)
-    if isinstance(loss, str):
-        if loss != "log_loss":
-            raise ValueError(f"loss must be 'log_loss' or a callable; got {loss!r}.")
-        loss = None
-    if kind == "binary":
-        if loss is nn.CrossEntropyLoss or isinstance(loss, nn.CrossEntropyLoss):
-            return MulticlassHead(in_features, 2, loss, smoothing)
-        return BinaryHead(in_features, loss, smoothing)
-    if kind == "multiclass":
-        return MulticlassHead(in_features, outputs[0], loss, smoothing)
-    if kind == "multilabel":
-        return MultilabelHead(in_features, outputs[0], loss)
-    if kind == "tags":
-        return TaggingHead(in_features, outputs[0], config.crf, config.n_labels, smoothing)
-    if kind == "joint":
-        return JointHead(in_features, outputs, loss, smoothing)
-    raise ValueError(
-        "head must be 'binary', 'multiclass', 'multilabel', 'joint', 'continuous' or 'tags'; got "
-        f"{kind!r}."
-    )
+    if one:
+        config = replace(config, n_outputs=outputs[0])
+    return kind.from_config(config, in_features)
 
 
 def _make_static(config: NetworkConfig) -> StaticInput | None:
@@ -295,7 +298,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     if config.ngram_longest:
         path = _make_ngrams(config, head, static)
     if config.reservoir_units:
-        if config.vocabulary_size is not None or config.per_step or config.head == "joint":
+        if config.vocabulary_size is not None or config.per_step or not head.takes_reservoir:
             raise ValueError(
                 "A closed-form path needs numbers and one kind of target a sequence; set "
                 "reservoir_units=0."

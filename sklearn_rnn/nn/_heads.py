@@ -28,10 +28,22 @@ class Head(nn.Module):
         the head's own. One number for the batch is accepted where there are no weights.
     """
 
+    #: Whether the loss is of whole sequences, and called with their lengths.
+    reads_lengths = False
+    #: Whether a readout of random features can be solved to the same raw outputs.
+    takes_reservoir = True
+    #: Whether ``n_outputs`` may be a tuple.
+    takes_several = False
+
     def __init__(self, in_features: int, out_features: int, loss: Loss | None = None) -> None:
         super().__init__()
         self.projection = nn.Linear(in_features, out_features)
         self.custom_loss = None if loss is None else element_wise(loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        """Make the head that a :class:`NetworkConfig` describes."""
+        return cls(in_features, config.n_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         raw: Tensor = self.projection(features)
@@ -90,6 +102,16 @@ class Head(nn.Module):
         """
 
 
+def _label_loss(config: Any) -> Loss | None:
+    """Return the loss that replaces the log loss, if there is one."""
+    if config.loss == "log_loss":
+        return None
+    if isinstance(config.loss, str):
+        raise ValueError(f"loss must be 'log_loss' or a callable; got {config.loss!r}.")
+    own: Loss | None = config.loss
+    return own
+
+
 class BinaryHead(Head):
     """Two classes, one logit; log loss.
 
@@ -118,6 +140,13 @@ class BinaryHead(Head):
     ) -> None:
         super().__init__(in_features, 1, loss)
         self.label_smoothing = label_smoothing
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        loss, smoothing = _label_loss(config), config.label_smoothing
+        if loss is nn.CrossEntropyLoss or isinstance(loss, nn.CrossEntropyLoss):
+            return MulticlassHead(in_features, 2, loss, smoothing)
+        return cls(in_features, loss, smoothing)
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw.squeeze(1), target.to(raw.dtype)
@@ -155,6 +184,10 @@ class MulticlassHead(Head):
         super().__init__(in_features, n_classes, loss)
         self.label_smoothing = label_smoothing
 
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        return cls(in_features, config.n_outputs, _label_loss(config), config.label_smoothing)
+
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.long()
 
@@ -180,6 +213,10 @@ class MultilabelHead(Head):
 
     def __init__(self, in_features: int, n_labels: int, loss: Loss | None = None) -> None:
         super().__init__(in_features, n_labels, loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        return cls(in_features, config.n_outputs, _label_loss(config))
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.to(raw.dtype)
@@ -208,6 +245,9 @@ class JointHead(Head):
         Share of each target that is spread over its classes.
     """
 
+    takes_reservoir = False
+    takes_several = True
+
     def __init__(
         self,
         in_features: int,
@@ -219,6 +259,11 @@ class JointHead(Head):
         self.n_classes = tuple(n_classes)
         self.label_smoothing = label_smoothing
         self.target_loss = None if loss is None else element_wise(loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        sizes = config.n_outputs if isinstance(config.n_outputs, tuple) else (config.n_outputs,)
+        return cls(in_features, sizes, _label_loss(config), config.label_smoothing)
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.long()
@@ -296,6 +341,11 @@ default="squared_error"
         self.quantile = quantile
         self.register_buffer("mean", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        loss = config.loss or "squared_error"
+        return cls(in_features, config.n_outputs, loss, config.quantile)
 
     def set_statistics(
         self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]

@@ -5,6 +5,8 @@ Imports torch only.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,8 +42,8 @@ class TaggingHead(Head):
     crf : LinearChainCRF or None
     """
 
-    #: The loss is of whole sequences: it is called with their lengths.
     reads_lengths = True
+    takes_reservoir = False
 
     def __init__(
         self,
@@ -55,6 +57,11 @@ class TaggingHead(Head):
         self.n_tags, self.n_labels = n_tags, n_labels
         self.crf = LinearChainCRF(n_tags) if crf else None
         self.label_smoothing = label_smoothing
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        smoothing = config.label_smoothing
+        return cls(in_features, config.n_outputs, config.crf, config.n_labels, smoothing)
 
     def loss(
         self,
