@@ -4,7 +4,11 @@
 from ..kernels import import_whole as import_whole
 from ._building import NetworkConfig, build_network
 from ._building import global_random_lock as global_random_lock
+from ._building import network_size as network_size
+from ._building import recurrence_size as recurrence_size
 from ._chunks import ChunkedRun as ChunkedRun
+from ._compiled import allow_threads as allow_threads
+from ._dropout import dropped_weights as dropped_weights
 from ._dropout import set_generator as set_generator
 from ._forecast_network import ForecastInput as ForecastInput
 from ._forecast_network import ForecastNetwork as ForecastNetwork
@@ -15,6 +19,7 @@ from ._initialisation import initialise
 from ._input import NumericInput as NumericInput
 from ._input import StaticInput as StaticInput
 from ._input import TokenInput as TokenInput
+from ._input import WordColumns as WordColumns
 from ._input import tokens_in as tokens_in
 from ._masking import length_mask
 from ._networks import SequenceNetwork
@@ -30,13 +35,8 @@ from ._registry import CELLS as CELLS
 from ._registry import make_layer, make_pooling
 from ._reservoir import POOLINGS as POOLINGS
 from ._reservoir import Reservoir as Reservoir
-from ._reservoir_states import reservoir_states as reservoir_states
-from ._sizes import network_size as network_size
-from ._sizes import recurrence_size as recurrence_size
+from ._reservoir import reservoir_states as reservoir_states
 from ._streaming import NetworkStream as NetworkStream
-from ._threads import allow_threads as allow_threads
-from ._weight_dropout import dropped_weights as dropped_weights
-from ._words import WordColumns as WordColumns
 
 __all__ = [
     "BinaryHead",
