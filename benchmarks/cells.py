@@ -27,7 +27,8 @@ from _report import add_page_options, environment, publish, table
 
 from sklearn_rnn.kernels import is_available
 from sklearn_rnn.nn import CELLS as NAMED
-from sklearn_rnn.nn import RNN, _compiled
+from sklearn_rnn.nn import _compiled
+from sklearn_rnn.nn._cells import RNN
 
 CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = {
     **NAMED,

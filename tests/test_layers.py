@@ -1,6 +1,8 @@
 """The house holds: who imports whom, read from the source, and that files stay small."""
 
 import ast
+import importlib
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -153,6 +155,42 @@ def test_rooms_go_through_each_others_doors():
         and room(i.target) != room(i.source)
     ]
     assert not listed(wrong)
+
+
+def test_doors_hand_out_what_is_used():
+    """What a room hands out beside its public names, as itself, another room takes."""
+    idle = []
+    for name, path in modules().items():
+        if path.name != "__init__.py" or name == PACKAGE:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        handed = [a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
+        public = getattr(importlib.import_module(name), "__all__", [])
+        idle += [f"{name}: {n}" for n in handed if n not in public and (name, n) not in taken()]
+    assert not idle
+
+
+@cache
+def taken() -> set[tuple[str, str]]:
+    """List the names that rooms take from another's door."""
+    found = set()
+    for source, path in modules().items():
+        package = source.split(".") if path.name == "__init__.py" else source.split(".")[:-1]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = package[: len(package) - node.level + 1]
+                origin = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+                found |= {(origin, alias.name) for alias in node.names}
+    return found
+
+
+def test_public_networks_are_those_of_the_guide():
+    guide = ROOT.parent / "docs" / "guide" / "extending.rst"
+    if not guide.is_file():
+        pytest.skip("the package comes without its docs")
+    text = guide.read_text(encoding="utf-8")
+    names = importlib.import_module(f"{PACKAGE}.nn").__all__
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
 
 
 def test_no_circle():

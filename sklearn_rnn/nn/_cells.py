@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._compiled import Form, Weights, recur
-from ._gated_scan import _positive, gated_scan, suits
-from ._scan import linear_scan
+from ._scan import _positive, gated_scan, linear_scan, suits
 
 Pair = tuple[Tensor, Tensor]
 

@@ -7,7 +7,9 @@ result, or None where torch's own path is to be taken; :func:`reservoir_call` an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,6 @@ import torch
 from torch import Tensor
 
 from ..kernels import is_available, load
-from ._threads import recurrence_threads
 
 #: Units up to which a single step that is to be differentiated is faster compiled; more steps
 #: always are, and other cells.
@@ -385,3 +386,23 @@ def count_above(
     given = {name: part.data_ptr() for name, part in read.items()}
     kernel.count(given, tuple(mixed.shape), lengths, dilation, len(taps))
     return True
+
+
+_allowed: ContextVar[int | None] = ContextVar("recurrence_threads", default=None)
+
+
+def recurrence_threads() -> int:
+    """Return the threads that compiled recurrences may use; unless said otherwise, torch's."""
+    allowed = _allowed.get()
+    return torch.get_num_threads() if allowed is None else allowed
+
+
+@contextmanager
+def allow_threads(n_threads: int) -> Iterator[None]:
+    """Let compiled recurrences of this thread of control use so many threads."""
+    before = _allowed.get()
+    try:
+        _allowed.set(n_threads)
+        yield
+    finally:
+        _allowed.set(before)

@@ -160,7 +160,8 @@ def initialise(
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import LSTM, initialise
+    >>> from sklearn_rnn.nn import initialise
+    >>> from sklearn_rnn.nn._cells import LSTM
     >>> layer = LSTM(3, 2)
     >>> initialise(layer, torch.Generator().manual_seed(0))
     >>> layer.bias_ih_l0.tolist()

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ._contracts import ContractError, broken, is_told
-from ._dropout import Dropout
+from ._dropout import Dropout, recurrent_weights
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
 from ._registry import FORMS, CellLike, is_registered, make_layer, traits
 from ._segments import Segment, plan_segments, run_segments
-from ._weight_dropout import recurrent_weights
 
 
 class RecurrenceOutput(NamedTuple):

@@ -80,7 +80,7 @@ class StepLoop(Cell):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import StepLoop
+    >>> from sklearn_rnn.nn._registry import StepLoop
     >>> layer = StepLoop(torch.nn.GRUCell(3, 5), 5)
     >>> output, state = layer(torch.zeros(2, 7, 3))
     >>> output.shape

@@ -15,8 +15,7 @@ from torch import Tensor
 from ._chunks import joined
 from ._input import tokens_in
 from ._networks import SequenceNetwork, averaged
-from ._ngram_run import NGramRun
-from ._ngrams import NGramPath
+from ._ngrams import NGramPath, NGramRun
 from ._reservoir import ReservoirRun
 from ._reservoir_path import ReservoirPath
 

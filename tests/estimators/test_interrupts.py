@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_rnn
 from sklearn_rnn import preprocessing
-from sklearn_rnn.nn import _threads
+from sklearn_rnn.nn import _compiled as _threads
 from sklearn_rnn.sequences import _conduct
 from sklearn_rnn.training import _blas, _device
 

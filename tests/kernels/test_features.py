@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sklearn_rnn.kernels import is_available
-from sklearn_rnn.nn import RandomConvolutions, Reservoir, _compiled
+from sklearn_rnn.nn import Reservoir, _compiled
+from sklearn_rnn.nn._random_convolutions import RandomConvolutions
 from sklearn_rnn.nn._reservoir import ReservoirRun
 
 _features = pytest.importorskip("sklearn_rnn.kernels._features", exc_type=ImportError)

@@ -30,7 +30,7 @@ def run_python(code, **environment):
 
 USE = """
 import torch
-from sklearn_rnn.nn import GRU
+from sklearn_rnn.nn._cells import GRU
 from sklearn_rnn.nn import _compiled
 _compiled.is_faster = lambda *_: True
 layer = GRU(2, 3)
@@ -86,7 +86,7 @@ def test_llvmlite_is_imported_when_it_is_used_and_not_before():
     code = (
         "import sys, sklearn_rnn, sklearn_rnn.nn, torch\n"
         "assert 'llvmlite' not in sys.modules\n"
-        "sklearn_rnn.nn.GRU(2, 3).to('meta')(torch.empty(2, 4, 2, device='meta'))\n"
+        "sklearn_rnn.nn.make_layer('gru', 2, 3).to('meta')(torch.empty(2, 4, 2, device='meta'))\n"
         "assert 'llvmlite' not in sys.modules\n"
     )
     assert run_python(code) == ""

@@ -9,7 +9,8 @@ import torch
 
 from sklearn_rnn.kernels import _loading, is_available
 from sklearn_rnn.nn import CELLS as NAMED
-from sklearn_rnn.nn import RNN, Recurrence, _compiled
+from sklearn_rnn.nn import Recurrence, _compiled
+from sklearn_rnn.nn._cells import RNN
 from sklearn_rnn.nn._compiled import recur
 
 _call = pytest.importorskip("sklearn_rnn.kernels._call", exc_type=ImportError)

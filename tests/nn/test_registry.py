@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 import sklearn_rnn
-from sklearn_rnn.nn import CELLS, GRU, Recurrence, StepLoop, initialise, make_layer
-from sklearn_rnn.nn._registry import is_registered
+from sklearn_rnn.nn import CELLS, Recurrence, initialise, make_layer
+from sklearn_rnn.nn._cells import GRU
+from sklearn_rnn.nn._registry import StepLoop, is_registered
 
 B, T, C, H = 3, 7, 4, 5
 LENGTHS = torch.tensor([2, 7, 4])

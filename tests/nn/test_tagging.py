@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from sklearn_rnn.nn import LinearChainCRF
+from sklearn_rnn.nn._tagging import LinearChainCRF
 
 
 def make(n_tags=4, seed=0, scale=1.0):
