@@ -475,3 +475,8 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         reset = not hasattr(self, "net_")
         self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -25,7 +25,7 @@ from ..training import (
     auto_batch_size,
     auto_epochs,
 )
-from ._targets import Kinds, Target, target_of, tell_tags
+from ._targets import Kinds, Target, target_of
 from ._tokens import token_dropout, vector_size
 
 
@@ -291,5 +291,5 @@ class ParametersMixin(BaseEstimator):
         tags.input_tags.allow_nan = self.missing != "error"
         if tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = []
-        tell_tags(tags, self._kinds)
+        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
         return tags

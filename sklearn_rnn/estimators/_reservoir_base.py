@@ -44,7 +44,7 @@ from ._readout import block_keys, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._reservoir_features import ReservoirConfig, ReservoirFeatures, flat_places
 from ._solved_readout import SolvedReadout
-from ._targets import Kinds, SolvedTarget, read_y, target_of, tell_tags
+from ._targets import Kinds, SolvedTarget, read_y, target_of
 
 # Samples that are added to the sums at once.
 _PORTION = 512
@@ -459,7 +459,7 @@ class ReservoirPredictor(BaseReservoir):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tell_tags(tags, self._kinds)
+        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
         return tags
 
     @property

@@ -73,8 +73,8 @@ class Target(ABC):
         Whether single precision would lose what answers tell apart.
     metric : str
         Name of the score.
-    several_outputs, several_labels : bool
-        What scikit-learn's tags say of estimators that take this kind.
+    several_outputs : bool
+        Whether y may be two-dimensional, as scikit-learn's tags say of estimators that take it.
     """
 
     head: str
@@ -87,7 +87,6 @@ class Target(ABC):
     in_double = False
     metric = "R2"
     several_outputs = False
-    several_labels = False
 
     # ---------------------------------------------------------------- from y
 
@@ -340,10 +339,3 @@ def answer_of(model: Any, X: Any, method: str) -> Any:
     """Return what a method of the target makes of a fitted estimator's answers."""
     sequences = model._read_for_prediction(X)
     return getattr(model._target, method)(model._predict_raw(sequences), sequences)
-
-
-def tell_tags(tags: Any, kinds: Kinds) -> None:
-    """Write into scikit-learn's tags what these kinds allow y to be."""
-    tags.target_tags.multi_output = any(kind.several_outputs for kind in kinds)
-    if tags.classifier_tags is not None:
-        tags.classifier_tags.multi_label = any(kind.several_labels for kind in kinds)
