@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -30,7 +30,8 @@ _WITHOUT = "cell, hidden_size and the like change no prediction while the recurr
 CLOSED_FORMS: dict[str | None, str] = {"reservoir": "closed form", "ngrams": "n-grams"}
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One part of a prediction: its share, and what it scores alone, None if that is not known."""
 
     name: str

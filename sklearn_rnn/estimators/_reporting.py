@@ -76,7 +76,11 @@ class ReportMixin:
         sequences, weights, kept = data.sequences, data.weights, data.kept
         if baselines is None:
             self.report_ = empty_report(self._target, None)
-        elif closed is not None and closed.by_recording:
+        elif (
+            closed is not None
+            and closed.by_recording
+            and (data.held_out is None or kept is not None)
+        ):
             self.report_ = self._report_on_recordings(baselines, data, closed)
         elif closed is not None and closed.left_out and (data.held_out is None or kept is not None):
             unseen = self._unseen(closed, kept)
