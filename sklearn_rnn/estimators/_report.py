@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -38,7 +38,8 @@ _WITHOUT = "cell, hidden_size and the like change no prediction while the recurr
 CLOSED_FORMS: dict[str | None, str] = {"reservoir": "closed form", "ngrams": "n-grams"}
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One part of a prediction: its share, and what it scores alone, None if that is not known."""
 
     name: str
@@ -322,9 +323,10 @@ def _compare(model: Any, data: FitData, closed: ClosedForm | None) -> Report:
     sequences, weights, kept = data.sequences, data.weights, data.kept
     if baselines is None:
         return empty_report(model._target, None)
-    if closed is not None and closed.by_recording:
+    in_training = data.held_out is None or kept is not None
+    if closed is not None and closed.by_recording and in_training:
         return _report_on_recordings(baselines, data, closed)
-    if closed is not None and closed.left_out and (data.held_out is None or kept is not None):
+    if closed is not None and closed.left_out and in_training:
         unseen = _unseen(closed, kept)
         solved = data.solved_on
         found = baselines.fit(sequences, solved, data.encoded, weights, left_out=True)

@@ -151,6 +151,10 @@ def test_recordings_are_watched_where_they_were_left_out(monkeypatch):
     y = np.tile(np.arange(5.0), 12)
     model = RNNRegressor(4, max_epochs=2, early_stopping=True, random_state=0).fit(cuts, y)
     assert model.net_.module_.path is not None and model.report_.n_validation >= 1
+    watched = RNNRegressor(4, max_epochs=2, random_state=0)
+    report = watched.fit(cuts, y, X_val=cuts[:20], y_val=y[:20]).report_
+    assert watched.net_.module_.path is not None and report.validation == "sequences of X_val"
+    assert report.n_validation == 20
 
 
 def test_where_none_would_be_none_is_missed():
