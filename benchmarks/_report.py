@@ -10,9 +10,11 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+# What the scripts write, and the short page for users, on which figures of a GPU stand.
+PAGE = Path(__file__).parent / "laboratory" / "measured.md"
+PAGE_FOR_USERS = Path(__file__).parents[1] / "docs" / "performance.md"
 _PACKAGES = ("sklearn-rnn", "torch", "scikit-learn", "numpy", "skorch")
-_TITLE = """# Performance
+_TITLE = """# What was measured
 
 Each section below is written by the script in `benchmarks/` that it names, with the date, the
 hardware and the versions of that run.
@@ -60,10 +62,10 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def add_page_options(parser: argparse.ArgumentParser) -> None:
+def add_page_options(parser: argparse.ArgumentParser, page: Path = PAGE) -> None:
     """Add the options that say where the table goes."""
     parser.add_argument(
-        "--page", type=Path, default=PAGE, help="the page to update (default: docs/performance.md)"
+        "--page", type=Path, default=page, help=f"the page to update (default: {page.name})"
     )
     parser.add_argument("--no-page", action="store_true", help="print only, leave the page alone")
 

@@ -93,7 +93,7 @@ def ours(task: str, name: str) -> Callable[[int], Any]:
 
 
 def measure_within(make: Callable[[int], Any], data: Dataset, seeds: int, limit: float) -> Score:
-    """Measure in a process of its own, ended after so many seconds; what is done by then counts."""
+    """Measure in a process of its own, ended after `limit` seconds; what is done by then counts."""
     context = multiprocessing.get_context("fork")
     results: Any = context.Queue()
 

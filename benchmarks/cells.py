@@ -25,19 +25,15 @@ from typing import NamedTuple
 import torch
 from _report import add_page_options, environment, publish, table
 
-from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
-from sklearn_rnn.nn._compiled import _choice, is_available
+from sklearn_rnn.kernels import is_available
+from sklearn_rnn.nn import CELLS as NAMED
+from sklearn_rnn.nn import _compiled
+from sklearn_rnn.nn._cells import RNN
 
 CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = {
-    "gru": GRU,
-    "rnn": RNN,
+    **NAMED,
     "rnn, relu": lambda c, h: RNN(c, h, "relu"),
     "rnn, sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
-    "gru_reset_before": GRUResetBefore,
-    "lstm": LSTM,
-    "cifg": CIFG,
-    "mingru": MinGRU,
-    "minlstm": MinLSTM,
 }
 RIVALS: dict[str, Callable[..., torch.nn.Module]] = {
     "gru": torch.nn.GRU,
@@ -171,9 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[Case, list[float]]:
         grid = [
             c for c in (quick_grid() if options.quick else full_grid()) if c.cell in options.cells
         ]
-    rule = _choice.is_faster
+    rule = _compiled.is_faster
     if options.always:
-        _choice.is_faster = lambda *_: True
+        _compiled.is_faster = lambda *_: True
     budget = 0.01 if options.quick else options.seconds
     results: dict[Case, list[float]] = {}
     try:
@@ -182,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[Case, list[float]]:
             results[case] = found
             print(*case, *(f"{value:.2f}" for value in found), flush=True)
     finally:
-        _choice.is_faster = rule
+        _compiled.is_faster = rule
     publish("cells", "Compiled recurrences beside torch's", report(results, options), options)
     return results
 

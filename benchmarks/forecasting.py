@@ -47,7 +47,7 @@ _NETWORKS_TEXT = (
     "by `benchmarks/forecasting.py --networks`: all at their defaults, told the horizon. "
     "neuralforecast pads series that are shorter than its window, which it else refuses; darts "
     "reads two seasons, scaled, and is left out where its hundred epochs would take over 30,000 "
-    "updates. Theirs use as many threads as there are cores, ours one."
+    "updates. Theirs use one thread for each core, ours one in all."
 )
 
 

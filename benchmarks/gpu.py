@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _report import add_page_options, environment, publish, table
+from _report import PAGE_FOR_USERS, add_page_options, environment, publish, table
 from torch import nn
 
 from sklearn_rnn import RNNClassifier
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny job, to see that it runs")
-    add_page_options(parser)
+    add_page_options(parser, PAGE_FOR_USERS)
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():

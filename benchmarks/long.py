@@ -24,7 +24,7 @@ from _report import add_page_options, environment, publish, table
 
 from sklearn_rnn import RNNClassifier, RNNRegressor
 from sklearn_rnn.datasets import make_adding_problem
-from sklearn_rnn.nn import MinGRU, MinLSTM
+from sklearn_rnn.nn._cells import MinGRU, MinLSTM
 
 MIB = 2**20
 

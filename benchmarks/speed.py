@@ -290,7 +290,7 @@ def measure_predict(case: Case, problem: Problem, repeats: int) -> dict[str, flo
 
 
 def measure_raggedness(case: Case, problem: Problem, repeats: int) -> float:
-    """Return `fit`'s cost of a step, over that on rows of equal length of as many steps."""
+    """Return `fit`'s cost of a step, over that on rows of equal length, with the same mean."""
     mean = round(sum(map(len, problem.X)) / len(problem.X))
     level = make_problem(
         case._replace(steps=mean, spread=1), len(problem.X), problem.batch_size, problem.epochs
@@ -380,7 +380,7 @@ def main(arguments: list[str] | None = None) -> dict[Case, dict[str, float]]:
         f"`RNNClassifier`, one direction, {options.sequences:,} sequences of {CHANNELS} channels, "
         f"batches of {options.batch_size}, {options.epochs} epochs, by `benchmarks/speed.py`: mean "
         "length, and the longest over the shortest. `over loop` is `fit` over a loop written by "
-        "hand with the same network; a rival `takes` so many times as long as `fit`; `ragged over "
+        "hand with the same network; `takes` is a rival's time over that of `fit`; `ragged over "
         "level` is the cost of a valid step over that in rows of equal length; `predict` is over "
         "bare networks on padded tensors, each in its best batch size: one of torch's own layers, "
         "and our own module, which one row is over, too. All networks pool alike. Processor "

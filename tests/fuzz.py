@@ -28,7 +28,7 @@ from sklearn.exceptions import NotFittedError
 import sklearn_rnn
 from sklearn_rnn import Sequences, preprocessing
 from sklearn_rnn.sequences._sklearn import Interval, StrOptions
-from sklearn_rnn.testing._models import rows_of
+from sklearn_rnn.testing._problems import rows_of
 
 SECONDS = 60
 KINDS = {
@@ -538,7 +538,7 @@ def by_row(model, method, X):
 
 
 def check_rows(model, method, problem, rng):
-    """Predict all rows and one alone: as many results as rows, finite, and the same."""
+    """Predict all rows and one alone: one result for each row, finite, and the same."""
     found = by_row(model, method, problem.made())
     check(len(found) == problem.n, f"{len(found)} results of {method} for {problem.n} rows")
     if not method.startswith("predict_log"):
@@ -553,7 +553,7 @@ def check_rows(model, method, problem, rng):
             f"{method}: row {i} alone is {alone!r}, not {found[i]!r}",
         )
     if method == "predict_proba" and not isinstance(model, sklearn_rnn.SequenceTagger):
-        multilabel = getattr(getattr(model, "_target", None), "head", "") in ("multilabel", "joint")
+        multilabel = getattr(getattr(model, "_target", None), "several_outputs", False)
         sums = [row.reshape(-1, row.shape[-1]).sum(1) for row in map(np.atleast_2d, found)]
         check(
             multilabel or all(np.allclose(s, 1, atol=1e-4) for s in sums),
@@ -580,7 +580,7 @@ def check_stream(model, problem, rng):
     # NaN at the end of an array is padding, which no stream knows of.
     expected = model.predict([row] if problem.form.endswith("d") else X)[0]
     if np.asarray(expected).dtype.kind == "f":
-        last = np.asarray(expected)[-1] if model._target.per_step else expected
+        last = np.asarray(expected)[-1] if model._target.by_step else expected
         size = max(1.0, float(np.abs(np.asarray(last)).max()))
         check(
             np.allclose(found, last, rtol=1e-4, atol=1e-4 * size),
@@ -880,7 +880,7 @@ def alarm(signum, frame):
 
 
 def run(seed, n_calls, *, start=0, only=None, names=None, report=print):
-    """Make so many calls; return what they came to, counted, and the failures."""
+    """Make `n_calls` calls; return what they came to, counted, and the failures."""
     counts, messages, failures = collections.Counter(), collections.Counter(), []
     index, made = start, 0
     signal.signal(signal.SIGALRM, alarm)

@@ -79,6 +79,37 @@ def test_readme_and_docs_tell_the_same_numbers():
     assert readme and readme == performance
 
 
+def test_figures_for_users_stand_in_the_laboratory():
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    laboratory = [*(ROOT / "benchmarks" / "laboratory").glob("*.md")]
+    kept = "".join(book.read_text(encoding="utf-8") for book in laboratory)
+    figures = set(re.findall(r"(?<![\d.])\d+\.\d{3,}(?![\d.])", page))
+    assert len(figures) > 80
+    assert not [figure for figure in figures if figure not in kept]
+
+
+def test_paths_that_the_docs_name_exist():
+    named = re.compile(
+        r"`((?:benchmarks|docs|examples|tests|sklearn_rnn|sequences|nn|training)/[\w./]+)`"
+    )
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"), *PAGES]
+    missing = [
+        f"{page.name}: {path}"
+        for page in pages
+        for path in named.findall(page.read_text(encoding="utf-8"))
+        if "_build" not in path
+        and not (ROOT / path).exists()
+        and not (ROOT / "sklearn_rnn" / path).exists()
+    ]
+    assert not missing
+
+
+def test_numbers_stand_where_so_many_would():
+    vague = re.compile(r"\b(?:so|as) many\b")
+    pages = [ROOT / "README.md", DOCS / "design.md", DOCS / "performance.md", *PAGES]
+    assert not [page.name for page in pages if vague.search(page.read_text(encoding="utf-8"))]
+
+
 def test_every_public_name_has_a_page():
     import sklearn_rnn
 

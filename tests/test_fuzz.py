@@ -51,7 +51,7 @@ def test_a_forecaster_of_nothing():
 
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor, ReservoirClassifier])
 def test_weights_that_are_no_numbers(kind):
-    with pytest.raises(ValueError, match=r"sample_weight must hold one number a sample; got"):
+    with pytest.raises(ValueError, match="sample_weight must hold one number for each sample"):
         kind(**SMALL).fit(X, Y, sample_weight=["a"] * 12)
 
 

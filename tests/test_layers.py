@@ -1,6 +1,10 @@
 """The house holds: who imports whom, read from the source, and that files stay small."""
 
 import ast
+import importlib
+import re
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +23,8 @@ ALLOWED = {
     "_version": set(),
     "exceptions": set(),
     "sequences": {"_version", "exceptions"},
-    "nn": set(),
+    "kernels": set(),
+    "nn": {"kernels"},
     "training": {"sequences", "nn"},
     "estimators": {*BELOW_ESTIMATORS, "metrics"},
     "forecasting": {*BELOW_ESTIMATORS, "metrics"},
@@ -35,8 +40,10 @@ ALLOWED = {
 ONLY_IN = {
     "torch": {"nn", "training", "estimators", "forecasting", "persistence"},
     "skorch": {"training"},
+    "llvmlite": {"kernels"},
 }
 NOT_IN_NN = {"sklearn", "skorch", "pandas", "narwhals"}
+ONLY_IN_KERNELS = {"numpy", "llvmlite"}
 
 
 class Import(NamedTuple):
@@ -150,6 +157,42 @@ def test_rooms_go_through_each_others_doors():
     assert not listed(wrong)
 
 
+def test_doors_hand_out_what_is_used():
+    """What a room hands out beside its public names, as itself, another room takes."""
+    idle = []
+    for name, path in modules().items():
+        if path.name != "__init__.py" or name == PACKAGE:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        handed = [a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
+        public = getattr(importlib.import_module(name), "__all__", [])
+        idle += [f"{name}: {n}" for n in handed if n not in public and (name, n) not in taken()]
+    assert not idle
+
+
+@cache
+def taken() -> set[tuple[str, str]]:
+    """List the names that rooms take from another's door."""
+    found = set()
+    for source, path in modules().items():
+        package = source.split(".") if path.name == "__init__.py" else source.split(".")[:-1]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = package[: len(package) - node.level + 1]
+                origin = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+                found |= {(origin, alias.name) for alias in node.names}
+    return found
+
+
+def test_public_networks_are_those_of_the_guide():
+    guide = ROOT.parent / "docs" / "guide" / "extending.rst"
+    if not guide.is_file():
+        pytest.skip("the package comes without its docs")
+    text = guide.read_text(encoding="utf-8")
+    names = importlib.import_module(f"{PACKAGE}.nn").__all__
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+
 def test_no_circle():
     graph: dict[str, set[str]] = {name: set() for name in modules()}
     for found in inside():
@@ -175,13 +218,15 @@ def test_heavy_packages_stay_in_their_rooms(package):
     assert not listed(i for i in users if room(i.source) not in ONLY_IN[package])
 
 
-def test_one_file_imports_skorch():
-    assert len({i.source for i in outside() if i.target.split(".")[0] == "skorch"}) <= 1
-
-
 def test_networks_are_plain_torch():
     users = [i for i in outside() if room(i.source) == "nn"]
     assert not listed(i for i in users if i.target.split(".")[0] in NOT_IN_NN)
+
+
+def test_kernels_know_arrays_alone():
+    users = [i for i in outside() if room(i.source) == "kernels"]
+    packages = {i.target.split(".")[0] for i in users} - sys.stdlib_module_names
+    assert packages == ONLY_IN_KERNELS
 
 
 def is_private_sklearn(name: str) -> bool:
@@ -203,6 +248,35 @@ def test_private_sklearn_is_touched_in_one_file():
             if path != door and any(map(is_private_sklearn, names)):
                 wrong.append(f"{name}, line {node.lineno}")
     assert not wrong
+
+
+# The files whose classes answer for the kinds of targets and heads.
+KINDS = {"_targets", "_labels", "_numbers", "_tags"}
+
+
+def questions_of_kind(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield comparisons of `.head`, and `isinstance` of a target or against a kind of it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(side, ast.Attribute) and side.attr == "head" for side in sides):
+                yield node
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            what, kinds = map(ast.unparse, node.args)
+            if what.split(".")[-1] in {"target", "_target"} or "Target" in kinds:
+                yield node
+
+
+def test_nobody_asks_which_kind_a_target_is():
+    wrong = [
+        f"{name}, line {node.lineno}"
+        for name, path in modules().items()
+        if room(f"{name}.") in {"estimators", "nn", "training"}
+        if name.split(".")[-1] not in KINDS
+        for node in questions_of_kind(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    # A network's configuration names its head, which is looked up.
+    assert [line.split(",")[0] for line in wrong] == ["sklearn_rnn.nn._building"]
 
 
 def test_no_file_is_long():

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from skorch.callbacks import EpochTimer
 
 import sklearn_rnn
 from sklearn_rnn import Sequences, preprocessing
 from sklearn_rnn.sequences._sklearn import Interval, StrOptions
-from sklearn_rnn.testing._models import _close, rows_of
+from sklearn_rnn.testing._problems import _close, rows_of
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(2, 8, size=12)
@@ -113,6 +114,7 @@ OWN = {
     "verbose": [1],
     "ignore_label": [None, "none of these"],
     "n_jobs": [None, 2, -1],
+    "callbacks": [None, EpochTimer(), [EpochTimer], [("timer", EpochTimer())]],
     "spectral_radius": [0.9, RADII, list(RADII), np.array(RADII)],
     "leak_rate": [0.5, LEAKS, list(LEAKS), np.array(LEAKS)],
     "alpha": [(0.1, 10.0), [1.0], np.array([0.1, 1.0])],

@@ -131,6 +131,16 @@ def test_all_extra_holds_every_extra_for_users():
     assert set(Requirement(gathered).extras) == set(extras) - {"all", "test", "lint", "docs", "dev"}
 
 
+def test_every_extra_serves_code_of_ours():
+    """An extra that no line asks for promises what is not there."""
+    extras = pyproject()["project"]["optional-dependencies"]
+    (gathered,) = extras["all"]
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "sklearn_rnn").rglob("*.py"))
+    for extra in Requirement(gathered).extras - {"progress"}:  # scikit-learn's ProgressBar asks
+        for name in (Requirement(text).name for text in extras[extra]):
+            assert re.search(rf"\b{name}\b", source), f"{extra}: nothing uses {name}"
+
+
 @pytest.mark.parametrize(
     "target",
     ["demo", "test", "test-oldest", "doctest", "lint", "format", "docs", "ci", "clean", "help"],

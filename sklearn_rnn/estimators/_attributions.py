@@ -11,15 +11,14 @@ from torch import Tensor
 
 from ..nn import NGramPath, TokenInput, tokens_in
 from ..sequences import Sequences, counted
-from ..training import Origins, TrainingNet, cpu_threads, time_deltas
-from ._targets import JointTarget, LabelTarget, Target
+from ..training import Origins, SequenceNet, cpu_threads, time_deltas
+from ._targets import Target
 
 
 class AttributionMixin:
     """`token_attributions`, for estimators of tokens with one answer a sequence."""
 
-    net_: TrainingNet
-    classes_: Any
+    net_: SequenceNet
     _target: Target
     _origins: Origins
     _read_for_prediction: Callable[[Any], Sequences]
@@ -59,10 +58,8 @@ class AttributionMixin:
         """
         sequences = self._read_for_prediction(X)
         network: Any = self.net_.network_for(torch.float64)
-        if not sequences.is_tokens or self._target.per_step:
+        if not sequences.is_tokens or self._target.by_step:
             raise ValueError("Attributions are of tokens, with one answer a sequence.")
-        if isinstance(self._target, JointTarget):
-            raise ValueError("Attributions are for one label a sequence, not for several outputs.")
         device = next(network.parameters()).device
         widths = time_deltas(sequences)
         found = []
@@ -87,7 +84,7 @@ class AttributionMixin:
         """Return the attributions of one text."""
         with torch.no_grad():
             raw = network.answer(tokens, None, static)[0]
-        column, sign = self._column(raw, target)
+        column, sign = self._target.column_of(raw, target)
         share = float(network.recurrence_share)
         total = torch.zeros(tokens.shape[1], dtype=torch.float64, device=tokens.device)
         if share > 0:
@@ -99,23 +96,6 @@ class AttributionMixin:
             total += (1 - share) * ngram_parts(network.path, tokens, column)
         result: np.ndarray = (sign * total).cpu().numpy()
         return result
-
-    def _column(self, raw: Tensor, target: Any) -> tuple[int, float]:
-        """Return the raw output that speaks for a label, and with which sign."""
-        if not isinstance(self._target, LabelTarget):
-            if target is None:
-                return 0, 1.0
-            place = np.flatnonzero(np.asarray(getattr(self, "classes_", [])) == target)
-        elif target is None:
-            place = np.array([int(raw.argmax()) if len(raw) > 1 else int(raw[0] > 0)])
-        else:
-            place = np.flatnonzero(self.classes_ == target)
-        if not len(place):
-            labels = np.asarray(getattr(self, "classes_", [])).tolist()
-            raise ValueError(f"target={target!r} is none of the labels {labels}.")
-        if len(raw) == 1 and isinstance(self._target, LabelTarget):
-            return 0, 1.0 if place[0] == 1 else -1.0
-        return int(place[0]), 1.0
 
 
 def integrated_gradients(

@@ -34,32 +34,32 @@ from ..training import (
     FlatStorage,
     Origins,
     Recipe,
+    SequenceDataset,
     StepStatistics,
-    TrainingBatches,
     configure,
     copied_net,
     make_net,
     names_parameters,
+    pick,
     resolve_compute,
+    static_statistics,
     step_statistics,
     width_statistics,
 )
 from ._closed_form import UNITS
 from ._describe import DescribedNetworkMixin
-from ._fit_data import PURPOSES, FitData, pick
+from ._fit_data import PURPOSES, FitData, split_rows
 from ._fitted import FittedNetMixin
+from ._labels import times_class_weight
 from ._ngrams import ngram_architecture
-from ._parameters import ParametersMixin
+from ._parameters import ParametersMixin, copied_stream, private_stream
 from ._paths import FEWEST, MIXING, MOST, SETTLED, PathsMixin
 from ._prediction import PredictionMixin
-from ._randomness import copied_stream, private_stream
-from ._report import warn_of_baseline
-from ._reporting import REMEDY, ReportMixin
-from ._scaling import static_statistics, target_statistics
+from ._report import REMEDY, report_of, warn_of_baseline
 from ._stream import StreamMixin
+from ._targets import read_y
 from ._tokens import copies_of_tokens, prepare_embeddings
-from ._training_run import TrainingRunMixin
-from ._validation_split import split_rows
+from ._training_run import TrainingRunMixin, may_draw
 
 
 class BaseRNN(
@@ -69,7 +69,6 @@ class BaseRNN(
     TrainingRunMixin,
     FittedNetMixin,
     DescribedNetworkMixin,
-    ReportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ParametersMixin,
@@ -168,7 +167,9 @@ class BaseRNN(
             configure(self.net_, recipe, data.compute)
         else:
             # Pickling keeps no optimizer of a finished fit; going on is the same without it.
+            history = self.net_.history
             self.net_ = make_net(self.net_.module_, recipe, data.compute)
+            self.net_.history_ = history
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
         self.__dict__.pop("report_", None)
@@ -184,27 +185,69 @@ class BaseRNN(
         self._start_share(data, storage, weigh=one_epoch)
         if closed is not None and self._is_settled(data, closed):
             recipe = replace(recipe, max_epochs=-(-recipe.max_epochs // SETTLED))
-        batches = TrainingBatches(
+        dataset = self._training_set(data, storage, batch_size)
+        self._run(
+            data,
+            dataset,
+            recipe,
+            score=self._watch(data, closed),
+            finish=lambda: self._weigh_paths(data, closed),
+        )
+        with kept_if_interrupted():
+            self._target.use_held_out(lambda: self._held_out_answers(data, closed))
+            if not one_epoch:
+                self.report_ = report_of(self, data, closed)
+        return self
+
+    def _training_set(
+        self, data: FitData, storage: FlatStorage, batch_size: int
+    ) -> SequenceDataset:
+        """Return what the net trains on."""
+        held_out = data.held_out
+        return SequenceDataset(
             storage,
             data.rows,
             torch.tensor(data.encoded, dtype=_target_dtype(data.encoded)),
             None if data.weights is None else torch.tensor(data.weights, dtype=torch.float32),
             batch_size=batch_size,
             generator=np.random.default_rng(data.seed("batches")),
-            per_step=self._target.per_step,
+            offsets=self._target.offsets(data.prepared, data.sequences),
+            labels=lambda: pick(data.prepared, data.rows),
+            given=self._as_given,
+            held_out=None if held_out is None else self._dataset_of(*held_out),
+            whole_steps=may_draw(self.cell, self.loss, self.optimizer),
         )
-        self._run(
-            data,
-            batches,
-            recipe,
-            score=self._watch(data, closed),
-            finish=lambda: self._weigh_paths(data, closed),
+
+    def _dataset(self, X: Any, y: Any = None) -> SequenceDataset:
+        """Return a dataset of sequences in any form that `fit` takes, for the net's own methods."""
+        sequences = self._read_for_prediction(X)
+        if y is None:
+            return self._dataset_of(sequences, None, None)
+        y, _ = align_targets(X, y)
+        return self._dataset_of(sequences, read_y(self, y, sequences), None)
+
+    def _dataset_of(
+        self, sequences: Sequences, prepared: Any, weights: np.ndarray | None
+    ) -> SequenceDataset:
+        """Return a dataset of sequences that were read, and of their targets, if there are any."""
+        rows = np.arange(len(sequences))
+        if prepared is None:
+            offsets = sequences.offsets if self._target.by_step else None
+            encoded = np.zeros(len(rows) if offsets is None else offsets[-1], dtype=np.int64)
+        else:
+            offsets = self._target.offsets(prepared, sequences)
+            encoded = self._target.encode(prepared, sequences)
+        return SequenceDataset(
+            FlatStorage(sequences, self.net_.run_.compute.device, origins=self._origins),
+            rows,
+            torch.tensor(encoded, dtype=_target_dtype(encoded)),
+            None if weights is None else torch.tensor(weights, dtype=torch.float32),
+            batch_size=self._make_recipe(sequences, len(rows), one_epoch=False)[1],
+            generator=np.random.default_rng(self.net_.run_.seed),
+            offsets=offsets,
+            labels=None if prepared is None else lambda: prepared,
+            given=self._as_given,
         )
-        with kept_if_interrupted():
-            self._use_held_out(lambda: self._held_out_answers(data, closed))
-            if not one_epoch:
-                self._set_report(data, closed)
-        return self
 
     def _work_on_copies(self, *, keep_path: bool) -> None:
         """Let what goes on from an earlier fit change copies, and nothing that others may hold."""
@@ -235,11 +278,14 @@ class BaseRNN(
         if self.missing == "error":
             check_missing(sequences, type(self).__name__)
         y, sample_weight = align_targets(X, y, sample_weight)
-        prepared = self._prepare_y(y, sequences)
+        prepared = read_y(self, y, sequences)
         if reset:
             self._target = self._make_target(prepared, sequences, classes)
         encoded = self._target.encode(prepared, sequences)
-        weights = self._weigh(prepared, check_weights(sample_weight, len(sequences)))
+        weights = check_weights(sample_weight, len(sequences))
+        if self.class_weight is not None:
+            labels = self._target.labels_of(prepared)
+            weights = times_class_weight(weights, self.class_weight, labels)
         if reset or not hasattr(self, "_random"):
             self._random = private_stream(self.random_state)
         counting = _rows_that_count(weights, len(sequences))
@@ -284,7 +330,7 @@ class BaseRNN(
             pick(data.prepared, data.rows),
             len(data.rows),
             fraction,
-            stratify=self._stratify(),
+            stratify=self._target.stratified,
             seed=data.seed("split"),
             recordings=data.recordings,
             copies=copies,
@@ -316,7 +362,7 @@ class BaseRNN(
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
-        if self.tbptt_steps is None or not self._target.per_step:
+        if self.tbptt_steps is None or self._target.layout != "step":
             return 1
         if self.bidirectional:
             raise ValueError(
@@ -332,6 +378,7 @@ class BaseRNN(
         statistics = self._statistics(sequences, rows)
         origin = None if statistics is None else statistics.origin
         known = None if sequences.static is None else static_statistics(sequences, rows)
+        of_targets = self._target.statistics(data.encoded, sequences, rows, data.weights)
         self._origins = origin, None if known is None else known[2]
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
@@ -364,10 +411,8 @@ class BaseRNN(
             if member.static is not None:
                 assert known is not None, "there are static features"
                 member.static.set_statistics(*known[:2])
-            if self._target.head == "continuous":
-                member.head.set_statistics(
-                    *target_statistics(self._target, data.encoded, sequences, rows, data.weights)
-                )
+            if of_targets is not None:
+                member.head.set_statistics(*of_targets)
                 if self.initial_scale is None:
                     # The first prediction is the mean, and not noise around it.
                     torch.nn.init.zeros_(member.head.projection.weight)
@@ -393,7 +438,7 @@ class BaseRNN(
         y_val, sample_weight_val = align_targets(
             X_val, y_val, sample_weight_val, names=("y_val", "sample_weight_val")
         )
-        prepared = self._prepare_y(y_val, sequences)
+        prepared = read_y(self, y_val, sequences)
         self._target.encode(prepared, sequences)
         return sequences, prepared, check_weights(sample_weight_val, len(sequences))
 

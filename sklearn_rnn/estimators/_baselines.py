@@ -12,13 +12,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
-from ..sequences import Sequences
+from ..sequences import RowReader, Sequences
 from ..training import NormalEquations, Origins, at_level_of_all
-from ._readout import block_keys, keys, proportions
-from ._summaries import summary_chunks, token_counts
-from ._targets import Target
+from ._readout import block_keys, keys
+from ._targets import SolvedTarget
 
-HEADS = {"binary", "multiclass", "multilabel", "joint", "continuous"}
 # Sequences that the linear model of tokens learns from, and that predictions are left out for.
 _MOST_TOKEN_ROWS, _LEFT_OUT = 20_000, 2000
 
@@ -32,13 +30,13 @@ class Baselines:
 
     Parameters
     ----------
-    target : Target
+    target : SolvedTarget
         What is predicted.
     origins : tuple of two (ndarray or None), default=(None, None)
         What channels and static features are counted from, as in `FlatStorage`.
     """
 
-    def __init__(self, target: Target, origins: Origins = (None, None)) -> None:
+    def __init__(self, target: SolvedTarget, origins: Origins = (None, None)) -> None:
         self.target, self.origins = target, origins
         self.level = np.zeros(0)
         self.shift, self.scale = np.zeros(0), np.ones(0)
@@ -56,15 +54,14 @@ class Baselines:
     ) -> dict[bytes, np.ndarray]:
         """Learn from some rows; return left-out predictions by key, where they are wanted."""
         each = np.ones(len(sequences)) if weights is None else weights
+        each = self.target.spread(each, sequences)
         seen = self.target.observed(encoded)
-        if self._steps:
-            each = np.repeat(each, sequences.lengths)
         if seen is not None:
             shape = (-1, *[1] * (encoded.ndim - 1))
             each, encoded = each * seen, np.where(seen.reshape(shape), encoded, 0)
-        places = _places(sequences, rows, self.target)
+        places = self.target.places(sequences, rows)
         by_target = each[places]
-        self.level = _mean_columns(self.target, encoded[places], by_target)
+        self.level = self.target.mean_columns(encoded[places], by_target)
         self.is_fitted = True
         if sequences.is_tokens:
             return self._fit_tokens(sequences, rows, encoded, each, left_out=left_out)
@@ -72,7 +69,7 @@ class Baselines:
 
     @property
     def _steps(self) -> bool:
-        return self.target.per_step
+        return self.target.by_step
 
     def _fit_numbers(
         self,
@@ -97,12 +94,12 @@ class Baselines:
                 size = features.shape[1]
                 dual = 0 if self._steps else min(size, 1000)
                 sums = NormalEquations(size, len(self.level), max_rows=dual, n_kept=_LEFT_OUT)
-            places = _places(sequences, here, self.target)
+            places = self.target.places(sequences, here)
             names, by_target, sizes = keys(sequences, here), each[places], None
             if self._steps:
                 names, sizes = block_keys(names, sequences.lengths[here].tolist())
             # Where there are many labels, those of all rows as columns would fill the memory.
-            wanted = wanted_columns(self.target, encoded[places])
+            wanted = self.target.columns(encoded[places])
             sums.add(names, self._standard(features), wanted, by_target, sizes)
         assert sums is not None, "there is at least one row"
         solution = sums.solve(_squared_error)
@@ -127,10 +124,10 @@ class Baselines:
             chosen = np.random.default_rng(0).choice(len(rows), _MOST_TOKEN_ROWS, replace=False)
             rows = np.sort(rows[chosen])
         counts = token_counts(sequences, rows, per_step=self._steps)
-        places = _places(sequences, rows, self.target)
+        places = self.target.places(sequences, rows)
         by_target = each[places]
         model = Ridge(alpha=1.0, solver="sparse_cg")
-        targets = wanted_columns(self.target, encoded[places])
+        targets = self.target.columns(encoded[places])
         model.fit(counts, targets, sample_weight=by_target)
         self.weight = model.coef_.reshape(targets.shape[1], -1).T
         self.bias = np.atleast_1d(model.intercept_)
@@ -166,65 +163,6 @@ class Baselines:
         return np.nan_to_num((features - self.shift) / self.scale, nan=0.0)
 
 
-def wanted_columns(target: Target, encoded: np.ndarray) -> np.ndarray:
-    """Return encoded targets as columns of numbers; labels as plus and minus one."""
-    if target.head == "continuous":
-        return np.asarray(encoded, dtype=np.float64).reshape(len(encoded), -1)
-    return 2.0 * proportions(target, encoded) - 1.0
-
-
-def _mean_columns(target: Target, encoded: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean of encoded targets as columns."""
-    if target.head != "multiclass":
-        return np.asarray(np.average(wanted_columns(target, encoded), axis=0, weights=weights))
-    assert isinstance(target.n_outputs, int)
-    counts = np.bincount(encoded, weights=weights, minlength=target.n_outputs)
-    return np.asarray((2.0 * counts - weights.sum()) / weights.sum())
-
-
-def agreement(
-    target: Target, wanted: np.ndarray, outputs: np.ndarray, spread: np.ndarray
-) -> np.ndarray:
-    """Return how right each line is: 1 or 0 for labels, 1 less its share of R2 for numbers.
-
-    Outputs are columns as `wanted_columns` makes them; those of labels may be in between, as are
-    the wanted ones of copies with different labels. The mean is accuracy or R2.
-    """
-    if target.head == "continuous":
-        return 1.0 - ((outputs - wanted) ** 2 / spread).mean(axis=1)
-    truth = (wanted + 1) / 2
-    # Where a model knows no better than the level, rounding must not decide: left-out predictions
-    # are rounded to the side of their own label, or away from it.
-    outputs = np.round(outputs, 9)
-    if target.head in ("binary", "multilabel"):
-        return np.where(outputs > 0, truth, 1 - truth).prod(axis=1)
-    sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (wanted.shape[1],)
-    right = np.ones(len(wanted))
-    for part in np.split(np.arange(wanted.shape[1]), np.cumsum(sizes)[:-1]):
-        chosen = np.argmax(outputs[:, part], axis=1)
-        right *= np.take_along_axis(truth[:, part], chosen[:, None], axis=1)[:, 0]
-    return right
-
-
-def as_columns(target: Target, answers: np.ndarray) -> np.ndarray:
-    """Return a model's numbers or probabilities as columns to compare with `wanted_columns`."""
-    if target.head == "continuous":
-        return np.asarray(answers, dtype=np.float64)
-    if target.head == "binary":
-        return 2.0 * answers[:, 1:] - 1.0
-    return 2.0 * answers - 1.0
-
-
-def _places(sequences: Sequences, rows: np.ndarray, target: Target) -> np.ndarray:
-    """Return where the targets of some rows stand."""
-    if not target.per_step:
-        return rows
-    lengths = sequences.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    return np.repeat(np.asarray(sequences.offsets)[rows], lengths) + within
-
-
 def _left_out(counts: csr_array, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return exact left-out predictions of ridge regression with a penalty of 1 on few rows."""
     share, root = weights / weights.sum(), np.sqrt(weights)[:, None]
@@ -244,3 +182,121 @@ def _squared_error(left_out: np.ndarray, targets: np.ndarray, weights: np.ndarra
     spread = share @ (targets - level) ** 2
     errors = (left_out - targets) ** 2 / np.where(spread > 0, spread, 1)
     return float(share @ errors.mean(axis=1))
+
+
+# Numbers that are read at once.
+_CHUNK = 2**20
+# Numbers that are described at once.
+_IN_CACHE = 2**16
+_MOST_CATEGORIES = 100
+
+
+def summary_chunks(
+    sequences: Sequences, rows: np.ndarray, *, per_step: bool, origins: Origins = (None, None)
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows, and a line of features for each of them, or for each of their steps.
+
+    A sequence is described by mean, deviation, smallest and largest, first and last value and
+    slope of every channel, its length and its static features; a step by its values and the
+    static features. What is missing is NaN. Values are counted from the origins of `FlatStorage`.
+    """
+    reader = RowReader(sequences.values, origins[0])
+    offsets = np.asarray(sequences.offsets)
+    lengths = np.diff(offsets)
+    most = max(1, _CHUNK // sequences.n_channels)
+    start = 0
+    while start < len(rows):
+        stop, steps = start, 0
+        while stop < len(rows) and (stop == start or steps + lengths[rows[stop]] <= most):
+            steps += int(lengths[rows[stop]])
+            stop += 1
+        here = rows[start:stop]
+        values = np.empty((steps, sequences.n_channels))
+        bounds = np.append(0, np.cumsum(lengths[here]))
+        reader.read(offsets[here], lengths[here], values, bounds[:-1])
+        known = _static(sequences, here, origins[1])
+        if per_step:
+            known = np.repeat(known, lengths[here], axis=0)
+        else:
+            values = _summaries(values, bounds)
+        yield here, np.concatenate((values, known), axis=1)
+        start = stop
+
+
+def _summaries(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Describe each sequence of flat values."""
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    clock = np.arange(len(values)) - np.repeat(starts + (lengths - 1) / 2, lengths)
+    spread = np.maximum(np.add.reduceat(clock**2, starts), 1.0)
+    # A few channels at once, each by itself, so that what is worked on stays in the cache.
+    wide = max(1, _IN_CACHE // len(values))
+    parts = [
+        _described(np.ascontiguousarray(values[:, first : first + wide].T), bounds, clock, spread)
+        for first in range(0, values.shape[1], wide)
+    ]
+    described = np.concatenate(parts, axis=1)
+    return np.column_stack((described.reshape(-1, len(starts)).T, np.log(lengths)))
+
+
+def _described(
+    values: np.ndarray, bounds: np.ndarray, clock: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
+    """Describe each sequence of flat channels: (descriptions, channels, sequences)."""
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    seen, count = ~np.isnan(values), lengths
+    whole = bool(seen.all())
+    if not whole:
+        count = np.add.reduceat(seen, starts, axis=1, dtype=np.int64)
+
+    def known(numbers: np.ndarray) -> np.ndarray:
+        return numbers if whole else np.where(seen, numbers, 0.0)
+
+    safe = np.maximum(count, 1)
+    mean = np.add.reduceat(known(values), starts, axis=1) / safe
+    off = known(values - np.repeat(mean, lengths, axis=1))
+    smallest = np.minimum.reduceat(off, starts, axis=1) + mean
+    largest = np.maximum.reduceat(off, starts, axis=1) + mean
+    slope = np.add.reduceat(clock * off, starts, axis=1) / spread
+    deviation = np.sqrt(np.add.reduceat(off * off, starts, axis=1) / safe)
+    ends = [
+        np.where(np.isnan(values[:, at]), mean, values[:, at]) for at in (starts, bounds[1:] - 1)
+    ]
+    parts = np.stack((mean, deviation, smallest, largest, *ends, slope))
+    return parts if whole else np.where(count > 0, parts, np.nan)
+
+
+def _static(sequences: Sequences, rows: np.ndarray, origin: np.ndarray | None) -> np.ndarray:
+    """Return static features, numbers as they are and categories one-hot."""
+    if sequences.static is None:
+        return np.empty((len(rows), 0))
+    categories = sequences.static_categories or (None,) * sequences.static.shape[1]
+    parts = []
+    for column, labels in enumerate(categories):
+        codes = sequences.static[rows, column]
+        if labels is None:
+            parts.append((codes if origin is None else codes - origin[column])[:, None])
+        else:
+            parts.append(
+                (codes[:, None] == np.arange(len(labels))[:_MOST_CATEGORIES]).astype(float)
+            )
+    return np.concatenate(parts, axis=1)
+
+
+def token_counts(sequences: Sequences, rows: np.ndarray, *, per_step: bool) -> csr_array:
+    """Return how often each token occurs in a row, dampened, or which token a step is."""
+    reader = RowReader(sequences.values)
+    offsets = np.asarray(sequences.offsets)
+    lengths = np.diff(offsets)[rows]
+    tokens = np.empty((int(lengths.sum()), 1), dtype=np.int64)
+    bounds = np.append(0, np.cumsum(lengths))
+    reader.read(offsets[rows], lengths, tokens, bounds[:-1])
+    if per_step:
+        bounds = np.arange(len(tokens) + 1)
+    assert sequences.vocabulary_size is not None
+    shape = (len(bounds) - 1, sequences.vocabulary_size)
+    counts = csr_array((np.ones(len(tokens)), tokens[:, 0], bounds), shape=shape)
+    counts.sum_duplicates()
+    counts.data = np.log1p(counts.data)
+    norms = np.sqrt(np.add.reduceat(counts.data**2, counts.indptr[:-1]))
+    counts.data /= np.repeat(norms, np.diff(counts.indptr))
+    return counts

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
+from sklearn.base import ClassifierMixin
 
 from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
-from ._class_weight import times_class_weight
-from ._labels import LabelsMixin
-from ._targets import JointTarget, LabelTarget, MultilabelTarget
-from ._thresholds import FEWEST, tune_thresholds
+from ._labels import JointTarget, LabelTarget, MultilabelTarget, refuse_other_classes
+from ._probabilities import logarithms
+from ._targets import answer_of, score_of
 
 
-class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
+class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     """Classify whole sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has
@@ -154,6 +152,9 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         are bit-identical on the same machine.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -176,7 +177,8 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         One row an epoch: losses, score, learning rate, seconds. Where a closed form stands beside
         a recurrence that is watched, also what the recurrence scores alone, and its share.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     prediction_ : str
@@ -226,6 +228,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
+    _kinds = (MultilabelTarget, JointTarget, LabelTarget)
 
     _unused = (
         *BaseRNN._unused,
@@ -236,7 +239,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         ),
         Unused(
             ("label_smoothing",),
-            lambda model: model._config.head == "multilabel",
+            lambda model: not model._target.is_smoothed,
             "it is for one label a sequence",
         ),
     )
@@ -285,6 +288,7 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -327,49 +331,104 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     # ---------------------------------------------------------------- targets
-
-    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
-        """Multiply the weights of the rows by those of their classes."""
-        if self.class_weight is None:
-            return weights
-        return times_class_weight(weights, self.class_weight, y)
-
-    def _stratify(self) -> bool:
-        return isinstance(self._target, LabelTarget)
 
     def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
         """Add what only classification has."""
         architecture = super()._architecture(sequences, indicator=indicator)
         return {**architecture, "label_smoothing": float(self.label_smoothing)}
 
-    def _score_sequences(
-        self, sequences: Sequences, y: Any, weights: np.ndarray | None
-    ) -> tuple[float, float]:
-        """Return accuracy and log loss of the network as it is."""
-        return self._score_answers(self._predict_raw(sequences), sequences, y, weights)
+    # ---------------------------------------------------------------- prediction
 
-    def _score_answers(
-        self, answers: np.ndarray, sequences: Sequences, y: Any, weights: np.ndarray | None
-    ) -> tuple[float, float]:
-        """Return accuracy and log loss of decoded answers."""
-        probabilities = self._split(answers)
-        predicted = self._target.decode(probabilities)  # type: ignore[attr-defined]
-        encoded = self._target.encode(y, sequences)
-        if isinstance(self._target, JointTarget):
-            score = float(np.average((predicted == y).all(axis=1), weights=weights))
-            chosen = np.stack(
-                [p[np.arange(len(p)), encoded[:, j]] for j, p in enumerate(probabilities)], axis=1
-            )
-        else:
-            score = float(accuracy_score(y, predicted, sample_weight=weights))
-            if isinstance(self._target, MultilabelTarget):
-                chosen = np.where(encoded > 0, probabilities, 1 - probabilities)
-            else:
-                chosen = probabilities[np.arange(len(probabilities)), encoded][:, None]
-        losses = -np.log(np.clip(chosen, 1e-12, 1)).sum(axis=1)
-        return score, float(np.average(losses, weights=weights))
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each sequence.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels from ``classes_``; for multilabel y the indicator matrix.
+        """
+        labels: np.ndarray = answer_of(self, X, "decode")
+        return labels
+
+    def predict_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float32, or list of them
+            In the order of ``classes_``. For multilabel y the probability of each label, of
+            shape (n_samples, n_labels); for several outputs a list with one array each.
+        """
+        found: np.ndarray | list[np.ndarray] = answer_of(self, X, "probabilities")
+        return found
+
+    def predict_log_proba(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), or list of them
+            In the order of ``classes_``.
+        """
+        found: np.ndarray | list[np.ndarray] = logarithms(self.predict_proba(X))
+        return found
+
+    def decision_function(self, X: Any) -> np.ndarray | list[np.ndarray]:
+        """Return the log odds of the classes, from which `predict` decides.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,) or (n_samples, n_classes), or list of them
+            log(p / (1 - p)) of the probabilities p. Of two classes those of ``classes_[1]``, which
+            is predicted above 0; of more, one column a class, in the order of ``classes_``, the
+            largest of which is predicted. For multilabel y, one column a label, which is given
+            from 0 on: where its threshold is not 0.5, its log odds are counted from there. For
+            several outputs a list with one array each.
+        """
+        found: np.ndarray | list[np.ndarray] = answer_of(self, X, "log_odds")
+        return found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy: of labels, of whole label sets, or of all outputs at once.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        score : float
+            Share of sequences that are wholly right.
+        """
+        return score_of(self, X, y, sample_weight)
 
     # ---------------------------------------------------------------- learning on
 
@@ -380,18 +439,10 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         Tuned by F1 score on the sequences that were held out of training, where there are twenty
         or more; 0.5 otherwise.
         """
-        target = self.__dict__.get("_target")
-        if not isinstance(target, MultilabelTarget):
+        thresholds = getattr(self.__dict__.get("_target"), "thresholds", None)
+        if thresholds is None:
             raise AttributeError("Only a model fitted on a multilabel y has thresholds_.")
-        return target.thresholds.copy()
-
-    def _use_held_out(self, found: Callable[[], tuple[np.ndarray, np.ndarray] | None]) -> None:
-        """Tune the thresholds of labels on sequences that trained nothing."""
-        if not isinstance(self._target, MultilabelTarget):
-            return
-        unseen = found()
-        if unseen is not None and len(unseen[0]) >= FEWEST:
-            self._target.thresholds = tune_thresholds(*unseen)
+        return np.array(thresholds)
 
     @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
@@ -420,16 +471,12 @@ class RNNClassifier(LabelsMixin, AttributionMixin, BaseRNN):
         self : RNNClassifier
             The estimator, one epoch further.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all of y at once, which partial_fit does not see; "
-                "pass a dict of weights or sample_weight."
-            )
+        refuse_other_classes(self, classes)
         reset = not hasattr(self, "net_")
-        if not reset and classes is not None and not self._are_known(classes):
-            raise ValueError(
-                f"classes={list(classes)} is not what the first call to partial_fit was given: "
-                f"{list(self.classes_)}."
-            )
         self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

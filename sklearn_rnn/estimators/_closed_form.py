@@ -17,16 +17,8 @@ import torch
 
 from ..sequences import Sequences
 from ..training import Batch, FlatStorage, RidgeProblem, cpu_threads, run_rows
-from ._overlap import recordings
-from ._readout import (
-    copies,
-    difference_scale,
-    label_losses,
-    log_losses,
-    proportions,
-    sample_of_rows,
-)
-from ._targets import Target
+from ._readout import copies, difference_scale, recordings, sample_of_rows
+from ._targets import SolvedTarget, Target
 
 UNITS = 100
 # The kinds of features that each of three readouts reads, with their shares in the penalty.
@@ -49,8 +41,6 @@ _JUDGE_ON = 100
 # Left-out predictions of so many numbers choose penalties, gains and shares of the readouts: where
 # there are many labels, those of some of the sequences.
 _CHOOSE_ON, _FEWEST_TO_CHOOSE = 2**18, 200
-# A log loss that leaves a recurrence nothing to gain: the right label at a probability of .995.
-_NO_LOSS = 0.005
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
 
@@ -66,10 +56,8 @@ def plan_path(
     obstacle = None
     if sequences.is_tokens:
         obstacle = "X holds tokens, and a reservoir reads numbers"
-    elif target.per_step:
-        obstacle = "y has one target a step, and the readout answers once a sequence"
-    elif target.head == "joint":
-        obstacle = "y has several outputs of labels; fit one classifier for each"
+    elif target.obstacle("reservoir") is not None:
+        obstacle = target.obstacle("reservoir")
     elif loss not in ("log_loss", "squared_error"):
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
     if obstacle is not None:
@@ -114,11 +102,11 @@ class ClosedForm:
 
     Parameters
     ----------
-    net : TrainingNet
+    net : SequenceNet
         Holds the network whose path is to be solved.
     storage : FlatStorage
         All training sequences.
-    target : Target
+    target : SolvedTarget
         How y is encoded.
     encoded : ndarray
         The encoded targets of all sequences.
@@ -132,7 +120,7 @@ class ClosedForm:
         self,
         net: Any,
         storage: FlatStorage,
-        target: Target,
+        target: SolvedTarget,
         encoded: np.ndarray,
         weights: np.ndarray | None,
         n_threads: int,
@@ -334,8 +322,8 @@ class ClosedForm:
         losses = self._losses(self._left_out_rows(rows), self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
         error = self._strictly(n_rows) * losses.std() / np.sqrt(n_rows)
-        least = 0.0 if self.target.head == "continuous" else _NO_LOSS
-        return bool(np.average(losses, weights=weights) <= max(error, least))
+        least = max(error, self.target.negligible_loss)
+        return bool(np.average(losses, weights=weights) <= least)
 
     def _strictly(self, n_rows: int) -> float:
         """Return by how many standard errors of so many rows a larger share has to be better."""
@@ -435,7 +423,7 @@ class ClosedForm:
             raw: torch.Tensor = network(batch.x, batch.lengths, batch.static)
             return raw
 
-        return run_rows(call, storage, self.net.run.compute, rows, n_threads=self.n_threads)
+        return run_rows(call, storage, self.net.run_.compute, rows, n_threads=self.n_threads)
 
     def _run(
         self,
@@ -450,21 +438,18 @@ class ClosedForm:
         return run_rows(
             lambda b: network.solved(b.x, b.lengths, b.static, features=features),
             storage,
-            self.net.run.compute,
+            self.net.run_.compute,
             rows,
             n_threads=self.n_threads,
         )
 
     def _gains(self) -> np.ndarray:
         """Return the candidate factors from readout to logits; numbers need none."""
-        return np.ones(1) if self.target.head == "continuous" else _GAINS
+        return _GAINS if self.target.is_labels else np.ones(1)
 
     def _readout_targets(self, encoded: np.ndarray) -> np.ndarray:
         """Return what ridge regression is to predict: one column for each raw output."""
-        if self.target.head == "continuous":
-            head = self.network.head
-            return (encoded - head.mean.cpu().numpy()) / head.scale.cpu().numpy()
-        return 2.0 * proportions(self.target, encoded) - 1.0
+        return self.target.to_raw(encoded, self.network.head)
 
     def _loss(self, raw: np.ndarray, encoded: np.ndarray, rows: np.ndarray) -> float:
         """Return the weighted mean loss of raw outputs."""
@@ -473,8 +458,4 @@ class ClosedForm:
 
     def _losses(self, raw: np.ndarray, encoded: np.ndarray) -> np.ndarray:
         """Return each sequence's log loss, or squared error in standardised units."""
-        if self.target.head == "continuous":
-            return ((raw - self._readout_targets(encoded)) ** 2).mean(axis=1)
-        if self.target.head == "multiclass":
-            return label_losses(raw, encoded)
-        return log_losses(self.target, raw, proportions(self.target, encoded))
+        return self.target.losses_of(raw, encoded, self.network.head)

@@ -12,7 +12,8 @@ from ..sequences import DOC_LINK_TEMPLATE, public_module
 
 if TYPE_CHECKING:
     from ..nn import NetworkConfig
-    from ..training import TrainingNet
+    from ..training import SequenceNet
+    from ._targets import Target
 
 
 class Description(str):
@@ -29,7 +30,8 @@ class DescribedNetworkMixin:
     _doc_link_template = DOC_LINK_TEMPLATE
 
     _config: NetworkConfig
-    net_: TrainingNet
+    _target: Target
+    net_: SequenceNet
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         """Name the page of this class in our reference."""
@@ -79,19 +81,7 @@ class DescribedNetworkMixin:
     @property
     def head_(self) -> Description:
         """What comes out, in words."""
-        config = self._fitted_config()
-        outputs = config.n_outputs
-        if config.head == "binary":
-            return Description("binary")
-        if config.head == "joint":
-            sizes = outputs if isinstance(outputs, tuple) else (outputs,)
-            return Description("joint, " + "+".join(map(str, sizes)) + " classes")
-        if config.head == "tags":
-            text = f"{outputs} tags a step" + (", CRF" if config.crf else "")
-            return Description(text + (f"; {config.n_labels} labels" if config.n_labels else ""))
-        unit = {"multiclass": "classes", "multilabel": "labels"}.get(config.head, "outputs")
-        text = f"{outputs} {unit if outputs != 1 else unit.removesuffix('s')}"
-        return Description(text + (" a step" if config.per_step else ""))
+        return Description(self._target.describe(self._fitted_config()))
 
     @property
     def prediction_(self) -> Description:

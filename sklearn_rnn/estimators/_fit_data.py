@@ -1,4 +1,4 @@
-"""What one fit reads, and how it divides it. Imports layer 0."""
+"""What one fit reads, and how it divides it. Imports scikit-learn and layer 0."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 
 from ..sequences import Sequences
+from ..training import pick
 
 #: What the seeds of a fit are for, in the order in which they are drawn.
 PURPOSES = ("split", "weights", "batches", "training", "path")
@@ -88,8 +90,59 @@ class FitData:
         return self.seeds[PURPOSES.index(purpose)]
 
 
-def pick(y: Any, rows: np.ndarray) -> Any:
-    """Select rows of y, whatever holds it."""
-    if hasattr(y, "pick"):
-        return y.pick(rows)
-    return [y[i] for i in rows] if isinstance(y, list) else y[rows]
+def split_rows(
+    y: Any,
+    n_rows: int,
+    fraction: float,
+    *,
+    stratify: bool,
+    seed: int,
+    recordings: np.ndarray | None = None,
+    copies: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and validation rows, sorted; with ``stratify`` in the classes' proportions.
+
+    A class with a single member always trains. When the fraction is too small to hold every
+    class, the split is not stratified. With ``recordings``, numbers of what the rows were cut
+    from, whole recordings are held out, and nothing is stratified. With ``copies``, numbers of
+    the distinct sequences, copies stay together: one of each is split as rows are.
+    """
+    if n_rows < 2:
+        raise ValueError(
+            f"early_stopping=True needs at least 2 sequences to hold some out, got {n_rows}."
+        )
+    rows = np.arange(n_rows)
+    size = max(1, round(fraction * n_rows))
+    if size >= n_rows:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_rows} sequences leaves none to train on."
+        )
+    if recordings is not None:
+        order = np.random.default_rng(seed).permutation(np.unique(recordings))
+        sizes = np.cumsum([(recordings == number).sum() for number in order[:-1]])
+        held_too = np.isin(recordings, order[: 1 + int(np.searchsorted(sizes, size))])
+        return rows[~held_too], rows[held_too]
+    if copies is not None:
+        number, first = np.unique(copies, return_index=True)
+        own = [y[i] for i in first] if stratify else first
+        train, _ = split_rows(own, len(first), fraction, stratify=stratify, seed=seed)
+        trains = np.isin(copies, number[train])
+        return rows[trains], rows[~trains]
+    labels = None
+    alone = np.zeros(n_rows, dtype=bool)
+    if stratify:
+        _, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        labels = labels.reshape(-1)
+        alone = counts[labels] == 1
+        n_classes = int((counts > 1).sum())
+        n_split = n_rows - int(alone.sum())
+        if size < n_classes or n_split - size < n_classes:
+            labels, alone = None, np.zeros(n_rows, dtype=bool)
+    kept = rows[~alone]
+    train, held = train_test_split(
+        kept,
+        test_size=min(size, len(kept) - 1),
+        stratify=None if labels is None else labels[~alone],
+        random_state=seed,
+    )
+    return np.sort(np.concatenate([train, rows[alone]])), np.sort(held)

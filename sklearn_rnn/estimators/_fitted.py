@@ -1,20 +1,37 @@
-"""What a fitted estimator remembers of its training, and how it is pickled. Imports layer 2."""
+"""What a fitted estimator remembers of its training, and how it is pickled.
+
+What is stored is the architecture and NumPy arrays: no torch object, no device. A model that was
+fitted on an accelerator therefore loads on a machine without one. Imports layers 1 and 2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..nn import NetworkConfig
+import numpy as np
+import torch
+
+from ..nn import NetworkConfig, build_network
 from ..sequences import Versioned
-from ..training import EpochRecord, Recipe, TrainingNet
-from ._state import pack_net, unpack_net
+from ..training import (
+    Compute,
+    EpochRecord,
+    Recipe,
+    SequenceNet,
+    copied_history,
+    cpu_threads,
+    load_weights,
+    make_net,
+    resolve_compute,
+    seeded_globals,
+)
 
 
 class FittedNetMixin(Versioned):
     """The history of training as fitted attributes; pickling without torch objects or devices."""
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     _recipe: Recipe
     _resumable: bool
@@ -57,8 +74,9 @@ class FittedNetMixin(Versioned):
         state: dict[str, Any] = dict(super().__getstate__())
         if "net_" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
-            for key in [k for k in state if "callback" in k]:
+            for key in [k for k in state if k.startswith("_") and "callback" in k]:
                 del state[key]
+            state["callbacks"] = None
             state["net_"] = pack_net(
                 self.net_, self._config, self._recipe, resumable=self._resumable
             )
@@ -68,3 +86,63 @@ class FittedNetMixin(Versioned):
         super().__setstate__(state)
         if isinstance(state.get("net_"), dict):
             self.net_ = unpack_net(state["net_"], state["device"], state["precision"])
+            self.net_.bind(self)
+
+
+_BITS = "bits of bfloat16"
+
+
+def pack_net(net: SequenceNet, config: NetworkConfig, recipe: Recipe, *, resumable: bool) -> dict:
+    """Return the net as a dict of plain values and arrays, with the optimizer if resumable."""
+    return {
+        "config": config,
+        "recipe": recipe,
+        "weights": _plain(net.module_.state_dict()),
+        "optimizer": _plain(net.optimizer_.state_dict()) if resumable else None,
+        "history": [dict(row, batches=[]) for row in net.history],
+    }
+
+
+@cpu_threads(1)
+def unpack_net(packed: dict, device: str, precision: str) -> SequenceNet:
+    """Build the net again, on the wanted device or, where that is missing, on the CPU."""
+    try:
+        compute = resolve_compute(device, precision)
+    except ValueError:
+        compute = Compute(torch.device("cpu"))
+    with seeded_globals(0):
+        network = build_network(packed["config"])
+    load_weights(network, packed["weights"])
+    network.to(compute.device)
+    net = make_net(network, packed["recipe"], compute)
+    if packed["optimizer"] is not None:
+        net.optimizer_.load_state_dict(_tensors(packed["optimizer"]))
+    net.history_ = copied_history(packed["history"])
+    network.eval()
+    return net
+
+
+def _plain(value: Any) -> Any:
+    """Replace tensors by NumPy arrays, inside dicts, lists and tuples too."""
+    if isinstance(value, torch.Tensor):
+        if value.dtype == torch.bfloat16:  # which NumPy has not
+            return {_BITS: _plain(value.view(torch.int16))}
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _tensors(value: Any) -> Any:
+    """Replace NumPy arrays by tensors, inside dicts, lists and tuples too."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, dict) and set(value) == {_BITS}:
+        return _tensors(value[_BITS]).view(torch.bfloat16)
+    if isinstance(value, dict):
+        return {key: _tensors(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_tensors(item) for item in value)
+    return value

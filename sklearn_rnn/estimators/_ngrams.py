@@ -8,20 +8,20 @@ recurrence's share. Imports scikit-learn and layers 0 to 2.
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..sequences import Sequences
 from ..training import cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
-from ._linear import solve_labels, solve_numbers
-from ._readout import log_losses, proportions
-from ._spelling import rarity, spelled_parts
 from ._targets import Target
-from ._tokens import are_characters, is_small
+from ._tokens import are_characters, is_small, rarity, spelled_parts
 
 #: Tokens of the longest n-grams: of words; of characters, an alphabet's or, if more than a few,
 #: those of a script with thousands of signs.
@@ -57,8 +57,8 @@ def wants_ngrams(setting: str | bool, sequences: Sequences, target: Target, loss
     obstacle = None
     if not sequences.is_tokens:
         obstacle = "X holds numbers, and n-grams are of tokens"
-    elif target.per_step:
-        obstacle = "y has one target a step, and the n-grams answer once a sequence"
+    elif target.obstacle("ngrams") is not None:
+        obstacle = target.obstacle("ngrams")
     elif loss not in ("log_loss", "squared_error"):
         obstacle = f"they are solved for the default loss, not for loss={loss!r}"
     if obstacle is None:
@@ -91,10 +91,10 @@ class SolvedNGrams(ClosedForm):
 
     def _steepness(self, trained: np.ndarray, encoded: np.ndarray) -> float:
         """Flatten or steepen the recurrence's probabilities to what unseen rows bear out."""
-        if not self._classifies or len(encoded) < _FEWEST_LEFT_OUT:
+        if not self.target.is_labels or len(encoded) < _FEWEST_LEFT_OUT:
             return 1.0
         wanted = self._doubted(encoded)
-        losses = [self._losses_of(gain * trained, wanted).mean() for gain in _STEEPNESS]
+        losses = [self.target.losses(gain * trained, wanted).mean() for gain in _STEEPNESS]
         return float(_STEEPNESS[int(np.argmin(losses))])
 
     def _steepen(self, gain: float) -> None:
@@ -115,9 +115,7 @@ class SolvedNGrams(ClosedForm):
         with torch.inference_mode(False), torch.no_grad(), cpu_threads(self.n_threads):
             self._find_ngrams(rows)
             features, spelled = self._features(rows)
-        wanted = proportions(self.target, self.encoded[rows]) if self._classifies else None
-        if wanted is None:
-            wanted = self._readout_targets(self.encoded[rows])
+        wanted = self._wanted(self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
         split = None
         if kept is not None and len(kept):
@@ -171,7 +169,7 @@ class SolvedNGrams(ClosedForm):
         if path.skips and (sizes > path.longest).any():
             views = columns[sizes <= path.longest], columns[sizes != path.longest]
             readouts = [_Readout(features[:, view], view, 0, _CANDIDATES) for view in views]
-        if self._classifies and path.output_size:
+        if self.target.is_labels and path.output_size:
             part = np.s_[path.output_size : path.output_size + n_parts]
             own = np.delete(columns, part)
             own = own[sizes[own] <= path.longest]
@@ -216,7 +214,7 @@ class SolvedNGrams(ClosedForm):
         """Return weights and biases of a readout solved on some rows."""
         features, wanted = readout.features[part], wanted[part]
         weights = None if weights is None else weights[part]
-        if not self._classifies:
+        if not self.target.is_labels:
             return solve_numbers(features, wanted, weights, strength)
         return solve_labels(features, wanted, weights, strength, by_ratio=readout.by_ratio)
 
@@ -266,7 +264,7 @@ class SolvedNGrams(ClosedForm):
         weights = None if self.weights is None else self.weights[kept]
         wanted = self._doubted(self.encoded[kept])
         losses = [
-            float(np.average(self._losses_of(g * raw, wanted), weights=weights))
+            float(np.average(self.target.losses(g * raw, wanted), weights=weights))
             for g in self._gains()
         ]
         # A few rows are told well or badly by luck, which would make for a steepness of its own.
@@ -279,21 +277,16 @@ class SolvedNGrams(ClosedForm):
         As though two more rows of any label had come with them: rows that are told without a fault
         would bear out any steepness. The idea is Platt's.
         """
-        if not self._classifies:
-            return self._readout_targets(encoded)
+        wanted = self._wanted(encoded)
+        if not self.target.is_labels:
+            return wanted
         doubt = 2.0 / (len(encoded) + 2.0)
-        usual = proportions(self.target, self.encoded).mean(axis=0)
-        return (1.0 - doubt) * proportions(self.target, encoded) + doubt * usual
+        usual = self._wanted(self.encoded).mean(axis=0)
+        return (1.0 - doubt) * wanted + doubt * usual
 
-    def _losses_of(self, raw: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Return each row's log loss, or squared error, for what was wanted of it."""
-        if not self._classifies:
-            return np.asarray(((raw - wanted) ** 2).mean(axis=1))
-        return log_losses(self.target, raw, wanted)
-
-    @property
-    def _classifies(self) -> bool:
-        return self.target.head != "continuous"
+    def _wanted(self, encoded: np.ndarray) -> np.ndarray:
+        """Return what raw outputs are to be: proportions of labels, or numbers."""
+        return self.target.wanted(encoded, self.network.head)
 
     def _find_ngrams(self, rows: np.ndarray) -> None:
         """Set which n-grams the path knows, and what each counts: the rarer, the more."""
@@ -416,3 +409,67 @@ class _Triplets:
         """Return the matrix."""
         row, column, value = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         return sparse.csr_array((value, (row, column)), shape=shape)
+
+
+# How often a feature counts as seen with either answer, beside how often it was.
+_SEEN_BEFORE = 1.0
+
+
+def solve_numbers(
+    features: Any, wanted: np.ndarray, weights: np.ndarray | None, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and biases of ridge regression."""
+    ridge = Ridge(alpha=10.0 / strength, solver="sparse_cg", tol=1e-6)
+    ridge.fit(features, wanted, sample_weight=weights)
+    return ridge.coef_.reshape(wanted.shape[1], -1).T, np.atleast_1d(ridge.intercept_)
+
+
+def solve_labels(
+    features: Any,
+    wanted: np.ndarray,
+    weights: np.ndarray | None,
+    strength: float,
+    *,
+    by_ratio: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and biases of logistic regression, each output against the rest.
+
+    The first `by_ratio` features are scaled by how much more often they occur with the output than
+    without (the log-count ratio of naive Bayes), so that the penalty spares what tells much.
+    """
+    coefficients = np.zeros((features.shape[1], wanted.shape[1]))
+    biases = np.zeros(wanted.shape[1])
+    # Each output against the rest: quick, and as good here as all of them at once.
+    model = LogisticRegression(
+        C=strength,
+        solver="liblinear",
+        intercept_scaling=3.0,
+        tol=1e-3,
+        max_iter=200,
+        random_state=0,
+    )
+    for column, labels in enumerate(wanted.T > 0.5):
+        if labels.all() or not labels.any():
+            biases[column] = (1 if labels.all() else -1) * np.log(2.0 * len(labels) + 1.0)
+            continue
+        scaled, scale = features, np.ones(features.shape[1])
+        if by_ratio:
+            scale[:by_ratio] = _log_ratios(features, labels, weights)[:by_ratio]
+            scaled = features.copy()
+            scaled.data *= scale[features.indices]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(scaled, labels, sample_weight=weights)
+        coefficients[:, column], biases[column] = scale * model.coef_[0], model.intercept_[0]
+    return coefficients, biases
+
+
+def _log_ratios(features: Any, labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return by how much more often each feature is there with the label than without."""
+    there = sparse.csr_array(
+        (np.ones(len(features.data)), features.indices, features.indptr), shape=features.shape
+    )
+    counts = np.ones(len(labels)) if weights is None else weights / weights.mean()
+    having = there.T @ (counts * labels) + _SEEN_BEFORE
+    lacking = there.T @ (counts * ~labels) + _SEEN_BEFORE
+    return np.asarray(np.log(having / having.sum()) - np.log(lacking / lacking.sum()))

@@ -20,6 +20,7 @@ from ..training import EpochRecord, FlatStorage
 from ._closed_form import ClosedForm, plan_path
 from ._fit_data import FitData
 from ._ngrams import SolvedNGrams, wants_ngrams
+from ._report import Report, report_of
 from ._targets import Target
 
 #: Share of the sequences that weighs the recurrence against a path and does not train it; how many
@@ -46,12 +47,10 @@ class PathsMixin:
     best_validation_score_: float | None
     _config: NetworkConfig
     _predict_raw: Callable[[Sequences], np.ndarray]
+    report_: Report
     _decoded: Callable[[Any, torch.Tensor], torch.Tensor]
-    _score_sequences: Callable[..., tuple[float, float]]
-    _score_answers: Callable[..., tuple[float, float]]
     _guarded: Callable[[], AbstractContextManager]
     _prediction_dtype: Callable[[], torch.dtype]
-    _set_report: Callable[[FitData, ClosedForm | None], None]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
@@ -118,15 +117,17 @@ class PathsMixin:
     def _form(self, data: FitData, storage: FlatStorage) -> ClosedForm:
         """Return what solves the path and weighs the recurrence against it."""
         form = SolvedNGrams if self._config.ngram_longest else ClosedForm
-        return form(self.net_, storage, self._target, data.encoded, data.weights, data.n_threads)
+        target = self._target.solved
+        assert target is not None, "what has a path is solved"
+        return form(self.net_, storage, target, data.encoded, data.weights, data.n_threads)
 
     def _finish_solved(self, data: FitData, closed: ClosedForm) -> None:
         """End a fit that trains nothing."""
         self.net_.module_.recurrence_share.zero_()
-        self._use_held_out(lambda: self._held_out_answers(data, closed))
+        self._target.use_held_out(lambda: self._held_out_answers(data, closed))
         self.best_validation_score_ = None
         data.rows, data.kept = data.solved_on, None
-        self._set_report(data, closed)
+        self.report_ = report_of(self, data, closed)
         context = self._init_callback_context()
         with kept_if_interrupted():
             context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
@@ -167,8 +168,10 @@ class PathsMixin:
         if closed is None:
 
             def score(record: EpochRecord) -> None:
-                found = self._score_sequences(sequences, labels, weights)
-                record.valid_score, record.valid_loss = found
+                found = self._predict_raw(sequences)
+                record.valid_score, record.valid_loss = self._target.judge(
+                    labels, found, sequences, weights
+                )
 
             return score
 
@@ -189,7 +192,7 @@ class PathsMixin:
             record.recurrence_share = weighed.share
             self.net_.module_.recurrence_share.fill_(weighed.share)
             (record.valid_score, record.valid_loss), alone = (
-                self._score_answers(self._decoded_here(raw), sequences, labels, weights)
+                self._target.judge(labels, self._decoded_here(raw), sequences, weights)
                 for raw in (weighed.raw, weighed.trained)
             )
             record.recurrence_score, record.recurrence_loss = alone
@@ -215,7 +218,7 @@ class PathsMixin:
         else:
             share = closed.unjudged
         self.net_.module_.recurrence_share.fill_(share)
-        self.net_.run.converted = None
+        self.net_.run_.converted = None
 
     def _held_out_answers(
         self, data: FitData, closed: ClosedForm | None
@@ -231,6 +234,3 @@ class PathsMixin:
             unseen, labels, _ = data.held_out
             return self._predict_raw(unseen), self._target.encode(labels, unseen)
         return None
-
-    def _use_held_out(self, found: Callable[[], tuple[np.ndarray, np.ndarray] | None]) -> None:
-        """Learn from sequences that trained nothing; an estimator says what."""

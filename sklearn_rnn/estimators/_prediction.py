@@ -20,7 +20,7 @@ from ..training import (
     Batch,
     FlatStorage,
     Origins,
-    TrainingNet,
+    SequenceNet,
     long_rows,
     names_parameters,
     recurrence_bounds,
@@ -63,7 +63,7 @@ class PredictionMixin(InStepTransformer):
     It is a transformer because ``set_output`` wraps `transform` where that is written.
     """
 
-    net_: TrainingNet
+    net_: SequenceNet
     _config: NetworkConfig
     missing: str
     _origins: Origins
@@ -104,13 +104,13 @@ class PredictionMixin(InStepTransformer):
             lambda b: decode(network.answer(b.x, b.lengths, b.static)),
             lambda run: map(decode, run.answer()),
             network=network,
-            per_step=self._target.per_step,
+            per_step=self._target.by_step,
         )
 
     def _decoded(self, network: Any, raw: torch.Tensor) -> torch.Tensor:
         """Return what the head makes of raw outputs, several outputs side by side."""
         # Numbers far from zero would lose in float32 what the network tells apart.
-        wide = self._target.head == "continuous" and raw.device.type != "mps"
+        wide = self._target.in_double and raw.device.type != "mps"
         result = network.head.decode(raw.double() if wide else raw.float())
         return torch.cat(result, dim=1) if isinstance(result, (list, tuple)) else result
 
@@ -125,7 +125,7 @@ class PredictionMixin(InStepTransformer):
         per_step: bool = False,
     ) -> np.ndarray:
         """Run something over all sequences, by row or by step: in batches, long ones in pieces."""
-        compute, n_threads = self.net_.run.compute, self._n_threads()
+        compute, n_threads = self.net_.run_.compute, self._n_threads()
         if network is None:
             network = self.net_.network_for(torch.float32)
         storage = FlatStorage(sequences, compute.device, network.states_dtype, self._origins)
@@ -169,7 +169,7 @@ class PredictionMixin(InStepTransformer):
             those of the reservoir; with ``ngrams="only"`` the raw outputs of the n-grams.
         """
         sequences = self._read_for_prediction(X)
-        if self._target.per_step:
+        if self._target.by_step:
             raise ValueError(
                 "This model has one target a step and pools nothing; use hidden_states(X)."
             )

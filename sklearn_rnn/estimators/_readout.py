@@ -1,4 +1,4 @@
-"""What every solved readout shares: its targets, its losses, copies, the scale of differences.
+"""What every solved readout shares: which rows are copies, or of one recording; samples; scales.
 
 Imports layers 1 and 2.
 """
@@ -10,51 +10,22 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..nn import length_mask
 from ..sequences import RowReader, Sequences
 from ..training import FlatStorage, cpu_threads, prediction_batches
-from ._targets import Target
 
+# Sequences with this many steps in a row in common, not all alike, were cut from one recording.
+_ALIKE = 8
+# So many of them make a set of overlapping sequences.
+_SHARE = 0.2
 #: Steps that are left out together where there is a target for each.
 BLOCK = 256
 # How often the number that sequences are sorted by goes round, for each unit of it.
 _TURNS = 16.0
 _GOLDEN = (5**0.5 - 1) / 2
-
-
-def proportions(target: Target, encoded: np.ndarray) -> np.ndarray:
-    """Return encoded labels as one column for each raw output, 1 where it is to be high, else 0."""
-    if target.head == "multilabel":
-        return np.asarray(encoded, dtype=np.float64)
-    if target.head == "binary":
-        return np.asarray(encoded, dtype=np.float64)[:, None]
-    if target.head == "joint":
-        assert isinstance(target.n_outputs, tuple)
-        parts = [np.eye(n)[encoded[:, j]] for j, n in enumerate(target.n_outputs)]
-        return np.concatenate(parts, axis=1)
-    assert isinstance(target.n_outputs, int)
-    return np.eye(target.n_outputs)[encoded]
-
-
-def log_losses(target: Target, raw: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return each row's log loss of raw outputs, for labels or proportions of labels."""
-    if target.head in ("binary", "multilabel"):
-        both = wanted * np.logaddexp(0, -raw) + (1 - wanted) * np.logaddexp(0, raw)
-        return np.asarray(both.mean(axis=1))
-    sizes = target.n_outputs if isinstance(target.n_outputs, tuple) else (raw.shape[1],)
-    losses = np.zeros(len(raw))
-    for part in np.split(np.arange(raw.shape[1]), np.cumsum(sizes)[:-1]):
-        shifted = raw[:, part] - raw[:, part].max(axis=1, keepdims=True)
-        losses += np.log(np.exp(shifted).sum(axis=1)) - (wanted[:, part] * shifted).sum(axis=1)
-    return losses
-
-
-def label_losses(raw: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each row's log loss of raw outputs for one label a row, as `log_losses` does."""
-    shifted = raw - raw.max(axis=1, keepdims=True)
-    own = shifted[np.arange(len(raw)), labels]
-    return np.asarray(np.log(np.exp(shifted, out=shifted).sum(axis=1)) - own)
 
 
 def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
@@ -193,3 +164,55 @@ def difference_scale(
             return torch.ones((), dtype=wide, device=device)
         variance = (squares / count - (total / count) ** 2).clamp(min=0)
         return torch.where(variance > 1e-12, variance.sqrt(), 1.0)
+
+
+def overlapping(sequences: Sequences, rows: np.ndarray) -> bool:
+    """Tell whether :func:`recordings` finds any."""
+    return recordings(sequences, rows) is not None
+
+
+def recordings(sequences: Sequences, rows: np.ndarray) -> np.ndarray | None:
+    """Number the recordings that the rows were cut from, or return None where they are apart.
+
+    Two rows are of one recording when they have eight steps in a row in common, or both have with
+    a third. Windows that slide over one series, and one recording cut at several times, are so:
+    each is then all but known from the others, and what a model makes of it says little about new
+    recordings. Less than a fifth of such rows count as none. Whole copies do not count: repeating
+    a sample is weighing it; they are of their original's recording.
+    """
+    if sequences.is_tokens or len(rows) < 2:
+        return None
+    # Counted from one of the steps: far from zero, sums of what differs would round to the same.
+    first = int(sequences.offsets[rows[0]])
+    origin = np.nan_to_num(np.array(sequences.values[first], dtype=np.float64))
+    reader = RowReader(sequences.values, origin)
+    # A step as one number: a projection that different steps do not share by chance.
+    direction = np.sqrt(np.arange(2, 2 + sequences.n_channels, dtype=np.float64))
+    powers = np.pi ** np.arange(_ALIKE)
+    signatures, owners = [], []
+    whole: dict[bytes, int] = {}
+    original = np.arange(len(rows))
+    for place, row in enumerate(rows):
+        steps = reader.row(int(sequences.offsets[row]), int(sequences.offsets[row + 1]))
+        line = np.nan_to_num(steps) @ direction
+        original[place] = whole.setdefault(blake2b(line.tobytes(), digest_size=16).digest(), place)
+        if original[place] != place or len(steps) < _ALIKE:
+            continue
+        blocks = np.lib.stride_tricks.sliding_window_view(line, _ALIKE)
+        # Rests and steps of few levels are alike in recordings that have nothing in common.
+        lively = (np.diff(np.sort(blocks, axis=1), axis=1) > 0).sum(axis=1) >= _ALIKE - 2
+        found = blocks[lively] @ powers
+        signatures.append(found)
+        owners.append(np.full(len(found), place))
+    if not signatures:
+        return None
+    signature, owner = np.concatenate(signatures), np.concatenate(owners)
+    order = np.argsort(signature, kind="stable")
+    signature, owner = signature[order], owner[order]
+    same = (signature[1:] == signature[:-1]) & (owner[1:] != owner[:-1])
+    one, other = owner[1:][same], owner[:-1][same]
+    if len(np.union1d(one, other)) <= _SHARE * len(whole):
+        return None
+    links = coo_array((np.ones(len(one)), (one, other)), shape=(len(rows), len(rows)))
+    numbers: np.ndarray = connected_components(links, directed=False)[1]
+    return np.asarray(numbers[original])

@@ -5,17 +5,17 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.metrics import r2_score
+from sklearn.base import RegressorMixin
 
-from ..sequences import Interval, Sequences, StrOptions, _fit_context, all_or_nothing
+from ..sequences import Interval, StrOptions, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
-from ._numbers import NumbersMixin
+from ._numbers import ContinuousTarget, StepTarget
+from ._targets import answer_of, score_of
 
 
-class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
+class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
     """Predict numbers from sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has
@@ -150,6 +150,9 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         are bit-identical on the same machine.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -170,7 +173,8 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         One row an epoch: losses, score, learning rate, seconds. Where a closed form stands beside
         a recurrence that is watched, also what the recurrence scores alone, and its share.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     prediction_ : str
@@ -212,6 +216,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"}), callable, type],
     }
+    _kinds = (StepTarget, ContinuousTarget)
 
     def __init__(
         self,
@@ -255,6 +260,7 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -295,15 +301,13 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
-    # ---------------------------------------------------------------- targets
-
-    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
-        return weights
+    # ---------------------------------------------------------------- prediction
 
     def _prediction_dtype(self) -> torch.dtype:
         """Return float64 on a CPU, where a prediction then depends on its batch in no digit."""
-        exact = self.precision == "auto" and self.net_.run.compute.device.type == "cpu"
+        exact = self.precision == "auto" and self.net_.run_.compute.device.type == "cpu"
         return torch.float64 if exact and self._computes_in_double() else torch.float32
 
     def _computes_in_double(self) -> bool:
@@ -319,27 +323,40 @@ class RNNRegressor(NumbersMixin, AttributionMixin, BaseRNN):
         except RuntimeError:
             return False
 
-    def _score_sequences(
-        self, sequences: Sequences, y: Any, weights: np.ndarray | None
-    ) -> tuple[float, float]:
-        """Return R2 and squared error of the network as it is."""
-        return self._score_answers(self._predict_raw(sequences), sequences, y, weights)
+    def predict(self, X: Any) -> Any:
+        """Return the predicted numbers.
 
-    def _score_answers(
-        self, answers: np.ndarray, sequences: Sequences, y: Any, weights: np.ndarray | None
-    ) -> tuple[float, float]:
-        """Return R2 and squared error of decoded answers, over steps where y has them."""
-        truth, predicted = self._target.encode(y, sequences), answers
-        if self._target.per_step and weights is not None:
-            weights = np.repeat(weights, sequences.lengths)
-        seen = self._target.observed(truth)
-        if seen is not None:
-            truth, predicted = truth[seen], predicted[seen]
-            weights = None if weights is None else weights[seen]
-        error = float(np.average(((truth - predicted) ** 2).mean(axis=1), weights=weights))
-        # R2 of a single target is not defined; the error alone then decides.
-        score = r2_score(truth, predicted, sample_weight=weights) if len(truth) > 1 else -error
-        return float(score), error
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            In the shape of y. With one target a step: a list of arrays, `Sequences` or a 3-D
+            array, as y was, also at steps whose target was NaN.
+        """
+        return answer_of(self, X, "decode")
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R2, over all steps where y has them.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of arrays
+            The true targets, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        score : float
+            R2, at most 1; several outputs count alike. Steps whose target is NaN do not.
+        """
+        return score_of(self, X, y, sample_weight)
 
     # ---------------------------------------------------------------- learning on
 

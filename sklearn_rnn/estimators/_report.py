@@ -14,15 +14,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import BaselineWarning
 from ..sequences import Sequences, align_targets, check_weights, warn
-from ..training import Origins
-from ._baselines import HEADS, Baselines, agreement, as_columns, wanted_columns
-from ._targets import Target
+from ..training import Origins, at_level_of_all
+from ._baselines import Baselines
+from ._closed_form import ClosedForm
+from ._fit_data import FitData
+from ._readout import keys
+from ._targets import Target, read_y
 
 # With fewer sequences than these nothing is said, and something only if it is clear the more.
 _FEWEST, _MANY = 10, 30
 # Of what the worse one gets wrong, the better one has to get at least this part right.
 _WORTH_A_WORD = 0.01
 NOTHING = "nothing was held out"
+#: What a trained network that does worse may do about it.
+REMEDY = (
+    "Take the simpler model, or cross-validate reservoir='only', a larger max_epochs and another "
+    "learning_rate."
+)
 _WITHOUT = "cell, hidden_size and the like change no prediction while the recurrence has no share"
 
 
@@ -116,7 +124,7 @@ class Report:
             raise ValueError("This report has no baselines; see its verdict.")
         sequences = model._read_for_prediction(X)
         y, sample_weight = align_targets(X, y, sample_weight)
-        labels = model._prepare_y(y, sequences)
+        labels = read_y(model, y, sequences)
         weights = check_weights(sample_weight, len(sequences))
         return on_sequences(
             self.baselines, model, sequences, labels, weights, "sequences given to compare"
@@ -193,10 +201,10 @@ class Report:
 
 def empty_report(target: Target, baselines: Baselines | None) -> Report:
     """Return the report of a fit that held nothing out, or of a target without baselines."""
-    metric = "R2" if target.head == "continuous" else "accuracy"
     if baselines is None:
-        return Report(metric, NOTHING, verdict="not known: this kind of target has no baselines")
-    return Report(metric, NOTHING, baselines=baselines)
+        verdict = "not known: this kind of target has no baselines"
+        return Report(target.metric, NOTHING, verdict=verdict)
+    return Report(target.metric, NOTHING, baselines=baselines)
 
 
 def judged(
@@ -228,7 +236,7 @@ def judged(
     each = np.bincount(groups, weights=weights)
 
     def grouped(outputs: np.ndarray) -> np.ndarray:
-        right = agreement(target, wanted, outputs, spread)
+        right = target.agreement(wanted, outputs, spread)
         return np.bincount(groups, weights=weights * right) / np.where(each > 0, each, 1)
 
     right = [grouped(outputs) for outputs in (model, trivial, linear)]
@@ -241,7 +249,7 @@ def judged(
         variance = np.average(off**2, weights=each) / max(size - 1, 1)
         errors.append(float(np.sqrt(variance * (1 + each.sum() / left_out_of))))
     report = Report(
-        "R2" if target.head == "continuous" else "accuracy",
+        target.metric,
         validation,
         len(each),
         float(size),
@@ -266,16 +274,14 @@ def on_sequences(
 ) -> Report:
     """Compare a fitted model with the baselines on sequences that neither has seen."""
     target = baselines.target
-    wanted = wanted_columns(target, target.encode(labels, sequences))
+    wanted = target.columns(target.encode(labels, sequences))
     each = np.ones(len(sequences)) if weights is None else weights
-    groups = None
-    if target.per_step:
-        groups = np.repeat(np.arange(len(sequences)), sequences.lengths)
-        each = each[groups]
+    groups = target.spread(np.arange(len(sequences)), sequences)
+    each = each[groups]
     seen = target.observed(wanted)
     if seen is not None:
         each, wanted = each * seen, np.where(seen[:, None], wanted, 0.0)
-    answers = as_columns(target, _undecoded(model, sequences))
+    answers = target.columns_of(np.asarray(model._predict_raw(sequences)))
     return judged(
         baselines, wanted, answers, baselines.predict(sequences), each, groups, validation
     )
@@ -283,7 +289,114 @@ def on_sequences(
 
 def baselines_of(target: Target, origins: Origins) -> Baselines | None:
     """Return unfitted baselines, or None where there are none for the target."""
-    return Baselines(target, origins) if target.head in HEADS else None
+    return None if target.solved is None else Baselines(target.solved, origins)
+
+
+def report_of(model: Any, data: FitData, closed: ClosedForm | None) -> Report:
+    """Hold a fitted network against the baselines, and say how its prediction is made up."""
+    return _with_parts(_compare(model, data, closed), model, data, closed)
+
+
+def _with_parts(report: Report, model: Any, data: FitData, closed: ClosedForm | None) -> Report:
+    """Add the parts of the prediction, with what each scores alone, where that is known."""
+    share = float(model.net_.module_.recurrence_share)
+    if closed is None or not model._config.recurrent:
+        name = "recurrence" if closed is None else CLOSED_FORMS[data.path]
+        return replace(report, parts=(Part(name, 1.0, report.model_score),))
+    scores: list[float | None] = [None, None]
+    if closed.chosen is not None:
+        unseen, weighed = closed.chosen
+        held_out = data.held_out if data.kept is None else data.pick(data.kept)
+        assert held_out is not None, "the share was chosen on one or the other"
+        sequences, labels, weights = held_out
+        scores = [
+            model._target.judge(labels, model._decoded_here(raw), sequences, weights)[0]
+            for raw in (unseen.solved, weighed.trained)
+        ]
+    closed_form = Part(CLOSED_FORMS[data.path], 1.0 - share, scores[0])
+    return replace(report, parts=(closed_form, Part("recurrence", share, scores[1])))
+
+
+def _compare(model: Any, data: FitData, closed: ClosedForm | None) -> Report:
+    """Compare on what was held out, or on left-out answers."""
+    baselines = baselines_of(model._target, model._origins)
+    sequences, weights, kept = data.sequences, data.weights, data.kept
+    if baselines is None:
+        return empty_report(model._target, None)
+    watched = data.held_out is not None and data.kept is None
+    if closed is not None and closed.by_recording and not watched:
+        return _report_on_recordings(baselines, data, closed)
+    if closed is not None and closed.left_out and (data.held_out is None or kept is not None):
+        unseen = _unseen(closed, kept)
+        solved = data.solved_on
+        found = baselines.fit(sequences, solved, data.encoded, weights, left_out=True)
+        names = dict(zip(unseen, keys(sequences, np.array(list(unseen))), strict=True))
+        both = np.array([row for row, name in names.items() if name in found])
+        name = "training sequences, each left out in turn"
+        if kept is not None:
+            name = "training sequences that the recurrence has not seen"
+        return judged(
+            baselines,
+            baselines.target.columns(data.encoded[both]),
+            np.stack([unseen[row] for row in both]),
+            np.concatenate([found[names[row]] for row in both]),
+            np.ones(len(both)) if weights is None else weights[both],
+            None,
+            name,
+            left_out_of=float(len(solved) if weights is None else weights[solved].sum()),
+        )
+    baselines.fit(sequences, data.rows, data.encoded, weights)
+    if data.held_out is None:
+        return empty_report(model._target, baselines)
+    name = "sequences of X_val"
+    if kept is not None:
+        name = "sequences held out for early stopping"
+    unseen_sequences, labels, own = data.held_out
+    return on_sequences(baselines, model, unseen_sequences, labels, own, name)
+
+
+def _report_on_recordings(baselines: Baselines, data: FitData, closed: ClosedForm) -> Report:
+    """Compare on whole recordings that were held out: a baseline leaves out single rows."""
+    kept, weights = data.kept, data.weights
+    baselines.fit(data.sequences, data.rows, data.encoded, weights)
+    if kept is None or closed.chosen is None:
+        return empty_report(baselines.target, baselines)
+    assert data.recordings is not None
+    unseen = _unseen(closed, kept)
+    wanted = baselines.target.columns(data.encoded)
+    each = np.ones(len(wanted)) if weights is None else weights
+    mass = float(each[data.solved_on].sum())
+    # The cuts of a recording are one observation. All that is known of the level is used, as
+    # by the closed form: few recordings are seldom those of the others' level.
+    baselines.level = np.average(wanted[data.solved_on], axis=0, weights=each[data.solved_on])
+    linear = at_level_of_all(
+        baselines.predict(data.sequences[kept]),
+        wanted[kept],
+        each[kept],
+        np.zeros(len(kept), dtype=int),
+        mass,
+    )
+    numbers = data.recordings[np.searchsorted(data.solved_on, kept)]
+    return judged(
+        baselines,
+        wanted[kept],
+        np.stack([unseen[row] for row in kept.tolist()]),
+        linear,
+        each[kept],
+        np.unique(numbers, return_inverse=True)[1],
+        "recordings that the recurrence has not seen",
+        left_out_of=mass,
+    )
+
+
+def _unseen(closed: ClosedForm, kept: np.ndarray | None) -> dict[int, np.ndarray]:
+    """Return outputs for rows of which each path has learned nothing, by row."""
+    if kept is not None and closed.chosen is not None:
+        raw = dict(zip(kept.tolist(), closed.chosen[1].raw, strict=True))
+    else:
+        raw = closed.left_out
+    head = closed.network.head
+    return {row: closed.target.from_raw(values, head) for row, values in raw.items()}
 
 
 def warn_of_baseline(report: Report, name: str, remedy: str) -> None:
@@ -305,11 +418,6 @@ def warn_of_baseline(report: Report, name: str, remedy: str) -> None:
         "See report_.",
         BaselineWarning,
     )
-
-
-def _undecoded(model: Any, sequences: Sequences) -> np.ndarray:
-    """Return a model's numbers, in the units of its target's encoding, or probabilities."""
-    return np.asarray(model._predict_raw(sequences))
 
 
 def _clearly(better: float, worse: float, error: float, n: float) -> bool:

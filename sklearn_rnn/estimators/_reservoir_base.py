@@ -5,7 +5,6 @@ Imports scikit-learn and layers 0 to 2.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
@@ -39,13 +38,13 @@ from ..sequences import (
 )
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
-from ._randomness import private_stream
-from ._readout import block_keys, keys, proportions
+from ._labels import times_class_weight
+from ._parameters import n_threads, private_stream
+from ._readout import block_keys, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
-from ._reservoir_features import ReservoirConfig, ReservoirFeatures
+from ._reservoir_features import ReservoirConfig, ReservoirFeatures, flat_places
 from ._solved_readout import SolvedReadout
-from ._targets import Target
-from ._threads import n_threads
+from ._targets import Kinds, SolvedTarget, read_y, target_of
 
 # Samples that are added to the sums at once.
 _PORTION = 512
@@ -85,7 +84,6 @@ class BaseReservoir(
     n_jobs: int | None
     random_state: Any
     _features: ReservoirFeatures
-    _per_step = False
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         """Name the page of this class in our reference."""
@@ -194,10 +192,10 @@ class BaseReservoir(
         sequences = self._read(X, reset=False)
         size = self._features.reservoir.state_size
         states = np.empty((int(sequences.offsets[-1]), size))
-        for rows, start, features, mask in self._features.steps(
-            sequences, None, n_threads(self.n_jobs)
+        for places, features in self._features.of_targets(
+            sequences, n_threads(self.n_jobs), by_step=True
         ):
-            states[_places(sequences, rows, start, mask)] = features[mask][:, :size].cpu().numpy()
+            states[places] = features[:, :size].cpu().numpy()
         return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
     def _report_fit(self, X: Any, y: Any) -> None:
@@ -222,7 +220,7 @@ class BaseReservoir(
         state: dict[str, Any] = dict(super().__getstate__())
         if "_features" in state:
             # An unfitted copy takes its callbacks along to a worker; a saved model has none.
-            for key in [k for k in state if "callback" in k]:
+            for key in [k for k in state if k.startswith("_") and "callback" in k]:
                 del state[key]
         return state
 
@@ -254,22 +252,17 @@ class ReservoirPredictor(BaseReservoir):
     _unused = (
         Unused(
             ("pooling",),
-            lambda model: model._target.per_step,
+            lambda model: model._target.by_step,
             "y has one target a step, none is pooled",
         ),
     )
     alpha: Any
     report_: Report
-    _target: Target
+    class_weight: Any = None
+    #: The kinds of targets that the estimator takes.
+    _kinds: Kinds
+    _target: SolvedTarget
     _readout: SolvedReadout
-
-    @abstractmethod
-    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
-        """Check y against X and return it in the form that the target encodes."""
-
-    @abstractmethod
-    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
-        """Look at y and return how it is to be learned; set ``classes_`` and the like."""
 
     def _check_alpha(self) -> None:
         """Refuse penalties that are no positive numbers, or none at all."""
@@ -288,9 +281,14 @@ class ReservoirPredictor(BaseReservoir):
     def _weigh(
         self, y: Any, weights: np.ndarray | None, sequences: Sequences
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights of the sequences, and of the targets, one each or one a step."""
+        """Return the weights of the sequences, and of the targets, class weights included."""
         each = np.ones(len(sequences)) if weights is None else weights
-        by_target = np.repeat(each, sequences.lengths) if self._target.per_step else each
+        target, by_target = self._target, self._target.spread(each, sequences)
+        if self.class_weight is not None:
+            by_target = times_class_weight(by_target, self.class_weight, target.labels_of(y))
+            if not target.by_step:
+                # A class of weight zero teaches nothing.
+                each = np.where(by_target > 0, each, 0.0)
         return each, by_target
 
     @all_or_nothing
@@ -349,9 +347,8 @@ class ReservoirPredictor(BaseReservoir):
         if not lines.any():
             self.report_ = empty_report(self._target, baselines)
             return
-        groups, unit = None, "training sequences"
-        if self._target.per_step:
-            groups, unit = np.repeat(np.arange(shared.sum()), sizes[shared]), "blocks of steps"
+        groups = np.repeat(np.arange(shared.sum()), sizes[shared])
+        unit = "blocks of steps" if self._target.by_step else "training sequences"
         self.report_ = judged(
             baselines,
             solution.targets[lines],
@@ -378,9 +375,11 @@ class ReservoirPredictor(BaseReservoir):
         self._check_alpha()
         sequences = self._read(X, reset=reset)
         y, sample_weight = align_targets(X, y, sample_weight)
-        prepared = self._prepare_y(y, sequences)
+        prepared = read_y(self, y, sequences)
         if reset:
-            self._target = self._make_target(prepared, sequences, classes)
+            target = target_of(self, prepared, sequences, classes).solved
+            assert target is not None, "readouts are solved for all kinds of these"
+            self._target = target
         encoded = self._target.encode(prepared, sequences)
         each, by_target = self._weigh(
             prepared, check_weights(sample_weight, len(sequences)), sequences
@@ -391,19 +390,13 @@ class ReservoirPredictor(BaseReservoir):
         wanted, seen = encoded, self._target.observed(encoded)
         if seen is not None:
             by_target, wanted = by_target * seen, np.where(seen[:, None], wanted, 0.0)
-        if self._target.head != "continuous":
-            wanted = 2.0 * proportions(self._target, encoded) - 1.0
+        wanted, by_step = self._target.columns(wanted), self._target.by_step
         if reset:
             self._draw(sequences, rows, each)
-            found = self._features
-            size = found.step_size if self._target.per_step else found.pooled_size
-            self._readout = SolvedReadout(
-                self._target,
-                size,
-                wanted.shape[1],
-                self.alpha,
-                None if self._target.per_step else found.emphasis,
-            )
+            found, size, emphasis = self._features, self._features.step_size, None
+            if not by_step:
+                size, emphasis = found.pooled_size, found.emphasis
+            self._readout = SolvedReadout(self._target, size, wanted.shape[1], self.alpha, emphasis)
         elif self._readout.sums is None:
             raise ValueError(
                 f"This {type(self).__name__} was fitted by fit and then saved, which keeps no "
@@ -411,9 +404,9 @@ class ReservoirPredictor(BaseReservoir):
             )
         else:
             self._readout = self._readout.copy()
-        add = self._add_steps if self._target.per_step else self._add_pooled
+        add = self._add_steps if by_step else self._add_pooled
         add(sequences, rows, wanted, by_target)
-        return sequences, rows, encoded, each if self._target.per_step else by_target
+        return sequences, rows, encoded, each if by_step else by_target
 
     def _add_pooled(
         self, sequences: Sequences, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray
@@ -432,7 +425,7 @@ class ReservoirPredictor(BaseReservoir):
         for here, start, features, mask in self._features.steps(
             sequences, rows, n_threads(self.n_jobs)
         ):
-            places = _places(sequences, here, start, mask)
+            places = flat_places(sequences, here, start, mask)
             counts = mask.sum(1).tolist()
             names, sizes = block_keys([digests[row] for row in here.tolist()], counts, start)
             self._readout.add(
@@ -446,20 +439,16 @@ class ReservoirPredictor(BaseReservoir):
     @names_parameters
     def _predict_raw(self, sequences: Sequences) -> np.ndarray:
         """Return numbers or probabilities, by row or flat by step."""
-        threads = n_threads(self.n_jobs)
+        by_step = self._target.by_step
         result: np.ndarray | None = None
-        if not self._target.per_step:
-            for rows, features in self._features.pooled(sequences, None, threads):
-                values = self._readout.answer(features)
-                if result is None:
-                    result = np.empty((len(sequences), values.shape[1]))
-                result[rows] = values
-        else:
-            for rows, start, features, mask in self._features.steps(sequences, None, threads):
-                values = self._readout.answer(features[mask])
-                if result is None:
-                    result = np.empty((int(sequences.offsets[-1]), values.shape[1]))
-                result[_places(sequences, rows, start, mask)] = values
+        for places, features in self._features.of_targets(
+            sequences, n_threads(self.n_jobs), by_step=by_step
+        ):
+            values = self._readout.answer(features)
+            if result is None:
+                n_targets = int(sequences.offsets[-1]) if by_step else len(sequences)
+                result = np.empty((n_targets, values.shape[1]))
+            result[places] = values
         assert result is not None, "there is at least one row"
         return result
 
@@ -467,6 +456,11 @@ class ReservoirPredictor(BaseReservoir):
         """Check that the model is fitted, and X against what it was fitted on."""
         check_is_fitted(self)
         return self._read(X, reset=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
+        return tags
 
     @property
     def alpha_(self) -> float:
@@ -495,9 +489,3 @@ def _portions(
             rows, found, waiting = [], [], 0
     if waiting:
         yield np.concatenate(rows), np.concatenate(found)
-
-
-def _places(sequences: Sequences, rows: np.ndarray, start: int, mask: torch.Tensor) -> np.ndarray:
-    """Return the flat positions of the real steps of a piece, row after row."""
-    where = np.asarray(sequences.offsets)[rows][:, None] + start + np.arange(mask.shape[1])
-    return np.asarray(where[mask.cpu().numpy()])

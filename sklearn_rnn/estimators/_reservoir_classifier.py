@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 
-from ..sequences import (
-    Sequences,
-    StrOptions,
-    _fit_context,
-    align_targets,
-    all_or_nothing,
-    cells_of_lists,
-    check_weights,
-    unmasked,
+from ..sequences import StrOptions, _fit_context, all_or_nothing
+from ._labels import (
+    JointTarget,
+    LabelTarget,
+    MultilabelTarget,
+    StepLabelTarget,
+    refuse_other_classes,
 )
-from ._class_weight import times_class_weight
-from ._labels import LabelsMixin
-from ._log_odds import log_odds
+from ._probabilities import logarithms
 from ._reservoir_base import ReservoirPredictor
-from ._step_labels import StepLabelTarget, is_step_labels
-from ._targets import Target
+from ._targets import answer_of, score_of
 
 
-class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
+class ReservoirClassifier(ClassifierMixin, ReservoirPredictor):
     """Classify sequences, or each of their steps, in closed form.
 
     Random recurrences at several time scales, which nobody trains, are pooled over time and read
@@ -115,6 +108,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         **ReservoirPredictor._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
+    _kinds = (StepLabelTarget, MultilabelTarget, JointTarget, LabelTarget)
 
     def __init__(
         self,
@@ -144,35 +138,6 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
-
-    def _prepare_y(self, y: Any, sequences: Sequences) -> Any:
-        """Check the labels; those of steps become a list of arrays."""
-        y = unmasked(cells_of_lists(y))
-        if is_step_labels(y, sequences):
-            return list(y)
-        return super()._prepare_y(y, sequences)
-
-    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
-        """Choose the encoding by the kind of y and set ``classes_``."""
-        if isinstance(y, list):
-            target = StepLabelTarget(y, sequences, classes)
-            self.classes_ = target.classes
-            return target
-        return super()._make_target(y, sequences, classes)
-
-    def _weigh(
-        self, y: Any, weights: np.ndarray | None, sequences: Sequences
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Multiply the weights of the targets by those of their classes."""
-        each, by_target = super()._weigh(y, weights, sequences)
-        if self.class_weight is None:
-            return each, by_target
-        if self._target.per_step:
-            labels = np.concatenate([np.asarray(row).reshape(-1) for row in y])
-            return each, times_class_weight(by_target, self.class_weight, labels)
-        by_target = times_class_weight(by_target, self.class_weight, y)
-        # A class of weight zero teaches nothing.
-        return np.where(by_target > 0, each, 0.0), by_target
 
     @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
@@ -209,18 +174,8 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             `partial_fit` are saved with their sums, and with up to 3,000 of their sequences'
             features and targets, from which the readout and its penalty are solved anew.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all of y at once, which partial_fit does not see; "
-                "pass a dict of weights or sample_weight."
-            )
-        reset = not self.__sklearn_is_fitted__()
-        if not reset and classes is not None and not self._are_known(classes):
-            raise ValueError(
-                f"classes={list(classes)} is not what the first call to partial_fit was given: "
-                f"{list(self.classes_)}."
-            )
-        self._add(X, y, sample_weight, reset=reset, classes=classes)
+        refuse_other_classes(self, classes)
+        self._add(X, y, sample_weight, reset=not self.__sklearn_is_fitted__(), classes=classes)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -237,11 +192,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             Labels from ``classes_``; for multilabel y the indicator matrix; for labels of steps a
             list of arrays of shape (n_steps_i,).
         """
-        sequences = self._read_for_prediction(X)
-        if isinstance(self._target, StepLabelTarget):
-            labels = self._target.decode(self._predict_raw(sequences))
-            return np.split(labels, sequences.offsets[1:-1])
-        return self._target.decode(self._split(self._predict_raw(sequences)))  # type: ignore[attr-defined]
+        return answer_of(self, X, "decode")
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.
@@ -261,11 +212,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             shape (n_samples, n_labels); for several outputs a list with one array each; for
             labels of steps `Sequences` with one channel a class.
         """
-        sequences = self._read_for_prediction(X)
-        probabilities = self._predict_raw(sequences)
-        if self._target.per_step:
-            return Sequences(probabilities, sequences.offsets)
-        return self._split(probabilities)
+        return answer_of(self, X, "probabilities")
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`.
@@ -280,11 +227,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         log_probabilities : ndarray of shape (n_samples, n_classes), list of them, or Sequences
             As `predict_proba` returns probabilities.
         """
-        if not getattr(self, "_target", None) or not self._target.per_step:
-            return super().predict_log_proba(X)
-        probabilities = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return Sequences._trusted(np.log(probabilities.values), probabilities.offsets)
+        return logarithms(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> Any:
         """Return the log odds of the classes, from which `predict` decides.
@@ -303,12 +246,7 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
             from 0 on. For several outputs a list with one array each; for labels of steps
             `Sequences`, of one channel for two classes.
         """
-        if not getattr(self, "_target", None) or not self._target.per_step:
-            return super().decision_function(X)
-        probabilities = self.predict_proba(X)
-        values = log_odds(probabilities.values)
-        values = values[:, None] if values.ndim == 1 else values
-        return Sequences._trusted(values, probabilities.offsets)
+        return answer_of(self, X, "log_odds")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: of labels, of whole label sets, of all outputs at once, of steps.
@@ -327,14 +265,9 @@ class ReservoirClassifier(LabelsMixin, ReservoirPredictor):
         score : float
             Share of sequences, or steps, that are wholly right.
         """
-        check_is_fitted(self)
-        if not isinstance(self._target, StepLabelTarget):
-            return super().score(X, y, sample_weight)
-        sequences = self._read_for_prediction(X)
-        y, sample_weight = align_targets(X, y, sample_weight)
-        weights = check_weights(sample_weight, len(sequences))
-        if weights is not None:
-            weights = np.repeat(weights, sequences.lengths)
-        truth = self._target.flat(y, sequences)
-        found = self._target.decode(self._predict_raw(sequences))
-        return float(accuracy_score(truth, found, sample_weight=weights))
+        return score_of(self, X, y, sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -23,9 +23,9 @@ from ..training import (
     load_weights,
     prediction_batches,
     resolve_device,
+    static_statistics,
 )
 from ._readout import difference_scale
-from ._scaling import static_statistics
 
 # Random coordinates that stand for each token.
 _TOKEN_SIZE = 64
@@ -187,6 +187,16 @@ class ReservoirFeatures:
                     features = torch.cat(parts, 2)
                 yield batch.rows, start, features, mask[:, here]
 
+    def of_targets(
+        self, sequences: Sequences, n: int, *, by_step: bool
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Yield places of targets, one a sequence or a step, and what is known of each."""
+        if not by_step:
+            yield from self.pooled(sequences, None, n)
+            return
+        for rows, start, features, mask in self.steps(sequences, None, n):
+            yield flat_places(sequences, rows, start, mask), features[mask]
+
     def _known(self, batch: Batch) -> list[torch.Tensor]:
         """Return the static features of a batch, if there are any."""
         return [] if self.static is None else [self.static.plain(batch.static)]  # type: ignore[arg-type]
@@ -218,3 +228,11 @@ class ReservoirFeatures:
         self.origins = state.get("origins", (None, None))
         for name, part in self._parts().items():
             load_weights(part, state["weights"][name])
+
+
+def flat_places(
+    sequences: Sequences, rows: np.ndarray, start: int, mask: torch.Tensor
+) -> np.ndarray:
+    """Return the flat positions of the real steps of a piece, row after row."""
+    where = np.asarray(sequences.offsets)[rows][:, None] + start + np.arange(mask.shape[1])
+    return np.asarray(where[mask.cpu().numpy()])

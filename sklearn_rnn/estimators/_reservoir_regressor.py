@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import RegressorMixin
+
 from ..sequences import _fit_context, all_or_nothing
-from ._numbers import NumbersMixin
+from ._numbers import ContinuousTarget, StepTarget
 from ._reservoir_base import ReservoirPredictor
+from ._targets import answer_of, score_of
 
 
-class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
+class ReservoirRegressor(RegressorMixin, ReservoirPredictor):
     """Predict numbers from sequences, or from each of their steps, in closed form.
 
     Random recurrences at several time scales, which nobody trains, are pooled over time and read
@@ -92,6 +95,8 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
     True
     """
 
+    _kinds = (StepTarget, ContinuousTarget)
+
     def __init__(
         self,
         hidden_size: int = 100,
@@ -118,6 +123,41 @@ class ReservoirRegressor(NumbersMixin, ReservoirPredictor):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    def predict(self, X: Any) -> Any:
+        """Return the predicted numbers.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            In the shape of y. With one target a step: a list of arrays, `Sequences` or a 3-D
+            array, as y was, also at steps whose target was NaN.
+        """
+        return answer_of(self, X, "decode")
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R2, over all steps where y has them.
+
+        Parameters
+        ----------
+        X : array-like, frame, list of arrays or Sequences
+            The sequences, as in `fit`.
+        y : array-like or list of arrays
+            The true targets, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences.
+
+        Returns
+        -------
+        score : float
+            R2, at most 1; several outputs count alike. Steps whose target is NaN do not.
+        """
+        return score_of(self, X, y, sample_weight)
 
     @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)

@@ -14,8 +14,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from ..training import NormalEquations, RidgeReadout
-from ._readout import log_losses
-from ._targets import Target
+from ._targets import SolvedTarget
 
 # Up to so many sequences the dual form is solved, whose cost grows with their number.
 _DUAL_ROWS = 3000
@@ -28,7 +27,7 @@ class SolvedReadout:
 
     Parameters
     ----------
-    target : Target
+    target : SolvedTarget
         What kind of outputs there are.
     n_features, n_outputs : int
         Sizes.
@@ -40,14 +39,14 @@ class SolvedReadout:
 
     def __init__(
         self,
-        target: Target,
+        target: SolvedTarget,
         n_features: int,
         n_outputs: int,
         alpha: Any,
         emphasis: np.ndarray | None,
     ) -> None:
         self.target, self.alpha, self.emphasis = target, alpha, emphasis
-        dual = 0 if target.per_step else min(n_features, _DUAL_ROWS)
+        dual = 0 if target.by_step else min(n_features, _DUAL_ROWS)
         self.sums: NormalEquations | None = NormalEquations(n_features, n_outputs, max_rows=dual)
         self._solution: RidgeReadout | None = None
         self._gain, self._bound = 1.0, np.inf
@@ -82,44 +81,17 @@ class SolvedReadout:
             self._solution = solution
         return self._solution
 
-    @property
-    def gain(self) -> float:
-        """Factor from what is read out to logits."""
-        _ = self.solution
-        return self._gain
-
     def answer(self, features: torch.Tensor) -> np.ndarray:
         """Return numbers, or probabilities, one column an output or class."""
         solution = self.solution
         weight = torch.from_numpy(solution.weight).to(features)
         raw = (features @ weight).double().cpu().numpy() + solution.bias
-        return self.decoded(raw)
-
-    def decoded(self, raw: np.ndarray) -> np.ndarray:
-        """Return numbers as they are, and of raw outputs for labels their probabilities."""
-        if self.target.head == "continuous":
-            return raw
-        gain, bound = self.gain, self._bound
-        # What lies far outside of all that was seen is no more certain than that: outputs beyond
-        # the largest left-out one are drawn in, in proportion, so that the largest stays so.
-        if self.target.head in ("binary", "multilabel"):
-            positive = 0.5 * (1 + np.tanh(gain * np.clip(raw, -bound, bound) / 2))
-            if self.target.head == "multilabel":
-                return positive
-            return np.concatenate((1 - positive, positive), axis=1)
-        sizes = self.target.n_outputs
-        cuts = np.cumsum(sizes if isinstance(sizes, tuple) else (0,))[:-1]
-        parts = []
-        for part in np.split(raw, cuts, axis=1):
-            largest = np.abs(part).max(axis=1, keepdims=True)
-            logits = gain * part * (bound / np.maximum(largest, bound))
-            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-            parts.append(odds / odds.sum(axis=1, keepdims=True))
-        return np.concatenate(parts, axis=1)
+        # The gain is known once the readout is solved.
+        return self.target.solved_answers(raw, self._gain, self._bound)
 
     def _judge(self, left_out: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
         """Return the loss of left-out predictions, labels at the gain that serves them best."""
-        if self.target.head == "continuous":
+        if not self.target.is_labels:
             level = np.average(targets, axis=0, weights=weights)
             spread = np.average((targets - level) ** 2, axis=0, weights=weights)
             errors = (left_out - targets) ** 2 / np.where(spread > 0, spread, 1)
@@ -130,12 +102,12 @@ class SolvedReadout:
         self, gain: float, left_out: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> float:
         """Return the weighted log loss of left-out predictions at a gain."""
-        losses = log_losses(self.target, gain * left_out, (targets + 1) / 2)
+        losses = self.target.losses(gain * left_out, (targets + 1) / 2)
         return float(np.average(losses, weights=weights))
 
     def _best_gain(self, solution: RidgeReadout) -> float:
         """Return the gain at which left-out predictions have the smallest log loss."""
-        if self.target.head == "continuous":
+        if not self.target.is_labels:
             return 1.0
         found = minimize_scalar(
             lambda log: self._log_loss(

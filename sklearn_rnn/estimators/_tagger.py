@@ -1,33 +1,146 @@
-"""`SequenceTagger`. Imports the shared base, metrics and layers 0 to 2."""
+"""`SequenceTagger`, and how it reads words. Imports the shared base, metrics, layers 0 to 2."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..metrics import entity_f1_score, scheme_of, token_accuracy_score
+from ..metrics import scheme_of
+from ..nn import WordColumns
 from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
     Unused,
-    align_targets,
-    check_weights,
+    WordRows,
     check_X,
     read_words,
 )
 from ..training import StepStatistics, cpu_threads
 from ._base import BaseRNN
-from ._step_lists import StepLists
-from ._tags import TagRows, TagTarget, allowed_transitions, is_label, read_tags
-from ._targets import weigh_observed
-from ._word_encoder import WordEncoder
+from ._tags import TagAnswers, TagRows, TagTarget, allowed_transitions
+from ._targets import answer_of, score_of, target_of
+
+# Longer words are read at both ends.
+_WORD_LENGTH = 20
+# Ends and beginnings of words that are looked up, as slices.
+_AFFIXES = (slice(-2, None), slice(-3, None), slice(3))
+_DIGITS = str.maketrans("0123456789", "0" * 10)
+
+
+def normalise(word: str) -> str:
+    """Return the form under which a word is looked up: small letters, every digit a zero."""
+    return word.lower().translate(_DIGITS)
+
+
+class EncodedWords:
+    """Rows of words as the encoder of a fitted tagger has read them; a tagger takes them again."""
+
+    def __init__(self, sequences: Sequences) -> None:
+        self.sequences = sequences
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+
+class WordEncoder:
+    """Numbers of words, of their characters, their ends and of further columns.
+
+    Parameters
+    ----------
+    rows : WordRows
+        The training rows.
+    """
+
+    def __init__(self, rows: WordRows) -> None:
+        words = Counter(normalise(word) for row in rows.words for word in row)
+        self.words = {word: number for number, word in enumerate(words, start=1)}
+        # What only one word has tells no more than the word.
+        self.affixes = [
+            _number(affix for affix, count in Counter(w[part] for w in words).items() if count > 1)
+            for part in _AFFIXES
+        ]
+        letters = Counter(letter for row in rows.words for word in row for letter in word)
+        self.characters = {letter: number for number, letter in enumerate(letters, start=2)}
+        longest = max((len(word) for row in rows.words for word in row), default=1)
+        self.word_length = max(1, min(longest, _WORD_LENGTH))
+        self.categories = {
+            name: _number(value for row in column for value in row)
+            for name, column in rows.categories.items()
+        }
+        self.numbers = list(rows.numbers)
+
+    @property
+    def columns(self) -> WordColumns:
+        """What the columns of a step hold."""
+        return WordColumns(
+            n_words=len(self.words) + 1,
+            n_characters=len(self.characters) + 2,
+            word_length=self.word_length,
+            categories=tuple(map(len, self.categories.values())),
+            affixes=tuple(map(len, self.affixes)),
+            n_numeric=len(self.numbers),
+        )
+
+    def encode(self, rows: WordRows) -> Sequences:
+        """Return the rows as `Sequences` of numbers, or refuse other columns than in training."""
+        for wanted, found in (
+            (list(self.categories), list(rows.categories)),
+            (self.numbers, list(rows.numbers)),
+        ):
+            if set(wanted) != set(found):
+                raise ValueError(
+                    f"Beside the words, X has the columns {found}, but the model was fitted with "
+                    f"{wanted}."
+                )
+        offsets = np.concatenate([[0], np.cumsum(rows.lengths)])
+        flat = [word for row in rows.words for word in row]
+        exact = np.float64 if self.numbers else np.float32
+        values = np.zeros((len(flat), self.columns.n_columns), dtype=exact)
+        column = 1 + self.word_length + len(self.affixes)
+        known: dict[str, np.ndarray] = {}
+        for place, word in enumerate(flat):
+            if word not in known:
+                known[word] = self._encode_word(word)
+            values[place, :column] = known[word]
+        for name, numbers in self.categories.items():
+            codes = [numbers.get(value, 0) for row in rows.categories[name] for value in row]
+            values[:, column] = codes
+            column += 1
+        for name in self.numbers:
+            values[:, column] = np.concatenate(rows.numbers[name])
+            column += 1
+        return Sequences(values, offsets)
+
+    def _encode_word(self, word: str) -> np.ndarray:
+        """Return the numbers of a word, of its characters, the middle left out, and its affixes."""
+        width = self.word_length
+        if len(word) > width:
+            word_ends = word[: (width + 1) // 2] + word[len(word) - width // 2 :]
+        else:
+            word_ends = word
+        found = np.zeros(1 + width + len(self.affixes), dtype=np.float32)
+        normal = normalise(word)
+        found[0] = self.words.get(normal, 0)
+        for place, (part, numbers) in enumerate(zip(_AFFIXES, self.affixes, strict=True)):
+            found[1 + width + place] = numbers.get(normal[part], 0)
+        letters = [self.characters.get(letter, 1) for letter in word_ends]
+        found[1 : 1 + len(letters)] = letters
+        return found
+
+
+def _number(values: Iterable[str]) -> dict[str, int]:
+    """Number distinct values from 1 on, sorted."""
+    return {value: number for number, value in enumerate(sorted(set(values)), start=1)}
+
 
 # What "auto" is: rows of a batch at most, steps of the optimizer about, epochs from and to.
 _LARGEST_BATCH, _STEPS, _EPOCHS = 32, 3000, (8, 100)
@@ -148,6 +261,9 @@ class SequenceTagger(BaseRNN):
         Seeds initial weights, shuffling, dropout and the validation split.
     verbose : int, default=0
         1 shows a progress bar with loss, score and time left.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch, beside ours, such as ``skorch.callbacks.Checkpoint``; also
+        classes, and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -172,7 +288,8 @@ class SequenceTagger(BaseRNN):
     history_ : pandas.DataFrame
         One row an epoch: losses, score, learning rate, seconds.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch network.
+        The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
+        came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
     n_weights_ : int
@@ -249,7 +366,7 @@ class SequenceTagger(BaseRNN):
     pooling = "none"
 
     feature_names_in_: np.ndarray
-    _target: TagTarget
+    _kinds = (TagTarget,)
     _words: WordEncoder | None
 
     def __init__(
@@ -290,6 +407,7 @@ class SequenceTagger(BaseRNN):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.hidden_size = hidden_size
         self.cell = cell
@@ -326,10 +444,16 @@ class SequenceTagger(BaseRNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     # ---------------------------------------------------------------- inputs and targets
 
+    def _as_given(self, sequences: Sequences) -> Any:
+        return sequences if self._words is None else EncodedWords(sequences)
+
     def _read_X(self, X: Any, *, reset: bool) -> Sequences:
+        if isinstance(X, EncodedWords):
+            return X.sequences
         rows = read_words(X)
         if rows is None:
             _refuse_unsplit(X, words=not reset and self._words is not None)
@@ -352,21 +476,13 @@ class SequenceTagger(BaseRNN):
                 self.feature_names_in_ = np.array(rows.names, dtype=object)
         return self._words.encode(rows)
 
-    def _prepare_y(self, y: Any, sequences: Sequences) -> TagRows:
-        return read_tags(y, sequences)
-
     def _make_target(self, y: TagRows, sequences: Sequences, classes: Any = None) -> TagTarget:
-        target = TagTarget(y, classes, self.ignore_label)
-        self.classes_ = target.tags.classes
-        self.sequence_classes_ = None if target.labels is None else target.labels.classes
+        target: Any = target_of(self, y, sequences, classes, ignore_label=self.ignore_label)
         wanted = scheme_of(self.classes_) if self.constraints == "auto" else None
-        rows = [target.encode_tags(row[1] if y.joint else row, sequences) for row in y]
+        rows = [target.encode_tags(row) for row in y.tags]
         self._allowed = allowed_transitions(self.classes_.tolist(), rows, wanted)
         self.scheme_ = wanted if self._allowed is not None and self._crf(sequences) else None
         return target
-
-    def _weigh(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
-        return weights
 
     def _crf(self, sequences: Sequences) -> bool:
         """Tell whether tags are decided together."""
@@ -384,7 +500,6 @@ class SequenceTagger(BaseRNN):
             "character_size": int(self.character_size),
             "word_dropout": float(self.word_dropout),
             "crf": self._crf(sequences),
-            "n_labels": self._target.n_labels,
         }
 
     def _auto_batch_size(self, n_sequences: int, *, tokens: bool) -> int:
@@ -421,16 +536,15 @@ class SequenceTagger(BaseRNN):
             lambda b: network.answer(b.x, b.lengths, b.static).float(),
             lambda run: run.answer(),
             network=network,
-            per_step=True,
+            per_step=self._target.by_step,
         )
         return torch.from_numpy(found)
 
     @cpu_threads(1)
     def _decode(
-        self, sequences: Sequences, what: str, raw: torch.Tensor | None = None
+        self, sequences: Sequences, raw: torch.Tensor, what: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return tags or their probabilities, flat by step, and the labels of the sequences."""
-        raw = self._raw(sequences) if raw is None else raw
         # The fitted head stays where it is.
         head: Any = copy.deepcopy(self.net_.module_.head).to("cpu")
         lengths = np.asarray(sequences.lengths)
@@ -458,6 +572,13 @@ class SequenceTagger(BaseRNN):
         assert tags is not None, "there is at least one row"
         return tags, labels
 
+    def _predict_raw(  # type: ignore[override]
+        self, sequences: Sequences, scoring: Any = None
+    ) -> TagAnswers:
+        """Return what the network says of sequences, decoded when it is asked for."""
+        decoded = partial(self._decode, sequences, self._raw(sequences))
+        return TagAnswers(decoded, scoring or self.scoring)
+
     def predict(self, X: Any) -> list[Any]:
         """Return the tags of every sequence.
 
@@ -472,18 +593,8 @@ class SequenceTagger(BaseRNN):
             One label for each step; pairs of a label and such a list if y held pairs. With a CRF
             the most probable sequence of tags as a whole.
         """
-        sequences = self._read_for_prediction(X)
-        tags, labels = self._decode(sequences, "tags")
-        return self._named(sequences, tags, labels)
-
-    def _named(self, sequences: Sequences, tags: np.ndarray, labels: np.ndarray) -> StepLists:
-        """Return labels in the place of indices, by row."""
-        names = self.classes_[tags].tolist()
-        bounds = np.asarray(sequences.offsets).tolist()
-        rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-        if self.sequence_classes_ is None:
-            return StepLists(rows)
-        return StepLists(zip(self.sequence_classes_[labels].tolist(), rows, strict=True))
+        found: list[Any] = answer_of(self, X, "decode")
+        return found
 
     def predict_proba(self, X: Any) -> list[np.ndarray]:
         """Return the probability of every tag at every step.
@@ -499,9 +610,8 @@ class SequenceTagger(BaseRNN):
             With a CRF the marginal probabilities, over all sequences of tags. Columns are in the
             order of `classes_`.
         """
-        sequences = self._read_for_prediction(X)
-        found, _ = self._decode(sequences, "probabilities")
-        return np.split(found, np.asarray(sequences.offsets)[1:-1])
+        found: list[np.ndarray] = answer_of(self, X, "probabilities")
+        return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return token accuracy or the F1 of entities, as `scoring` says.
@@ -520,57 +630,13 @@ class SequenceTagger(BaseRNN):
         score : float
             From 0 to 1; higher is better.
         """
-        return self._score_tags(X, y, self._metric(), sample_weight)
-
-    def _metric(self) -> Callable[..., Any]:
-        """Return what `scoring` names."""
-        return entity_f1_score if self.scoring == "entity_f1" else token_accuracy_score
+        return score_of(self, X, y, sample_weight)
 
     def _score_tags(
         self, X: Any, y: Any, metric: Callable[..., Any], sample_weight: Any = None
     ) -> float:
-        """Return what a metric says of the predicted tags; scorers call it too."""
-        sequences = self._read_for_prediction(X)
-        y, sample_weight = align_targets(X, y, sample_weight)
-        sample_weight = check_weights(sample_weight, len(sequences))
-        rows, tags = read_tags(y, sequences), self._decode(sequences, "tags")[0]
-        return self._score(sequences, rows, tags, sample_weight, metric)
-
-    def _score(
-        self,
-        sequences: Sequences,
-        y: TagRows,
-        tags: np.ndarray,
-        weights: np.ndarray | None,
-        metric: Callable[..., Any],
-    ) -> float:
-        """Return the score of tags, flat by step."""
-        true = [row[1] if y.joint else row for row in y]
-        found = np.split(self.classes_[tags], np.asarray(sequences.offsets)[1:-1])
-        ignored = self._target.ignore_label
-        if ignored is not None:
-            kept = [~is_label(row, ignored) for row in true]
-            true = [row[k] for row, k in zip(true, kept, strict=True)]
-            found = [row[k] for row, k in zip(found, kept, strict=True)]
-        rows = [[row.tolist() for row in both] for both in (true, found)]
-        return float(metric(*rows, sample_weight=weights))
-
-    def _score_sequences(
-        self, sequences: Sequences, y: Any, weights: np.ndarray | None
-    ) -> tuple[float, float]:
-        """Return score and loss a step of the network as it is."""
-        raw = self._raw(sequences)
-        tags, _ = self._decode(sequences, "tags", raw)
-        score = self._score(sequences, y, tags, weights, self._metric())
-        probabilities, _ = self._decode(sequences, "probabilities", raw)
-        encoded = self._target.encode(y, sequences)
-        own = encoded if encoded.ndim == 1 else encoded[:, 0]
-        chosen = probabilities[np.arange(len(own)), own]
-        each = None if weights is None else np.repeat(weights, sequences.lengths)
-        each = weigh_observed(each, self._target.observed(encoded), len(own))
-        if each is not None and not each.any():
-            return score, 0.0
-        return score, float(np.average(-np.log(np.clip(chosen, 1e-12, 1)), weights=each))
+        """Return what a metric says of the predicted tags; scorers call it."""
+        return score_of(self, X, y, sample_weight, scoring=metric)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,18 +1,22 @@
-"""Tags as targets: one label a step, and perhaps one of the sequence, to numbers and back.
+"""The kind of target of a tagger: one label a step, and perhaps one of the sequence.
 
-Imports NumPy and layer 0.
+Imports metrics, layer 0 and the other targets.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Self, final
 
 import numpy as np
 
-from ..metrics import split_label
+from ..metrics import entity_f1_score, split_label, token_accuracy_score
 from ..sequences import Sequences, as_table, is_frame, is_missing, unmasked
-from ._targets import LabelTarget, Target
+from ._labels import class_indices, no_label, refuse_ignored
+from ._targets import StepLists, Target
 
+_METRICS = {"entity_f1": entity_f1_score, "token_accuracy": token_accuracy_score}
 _LISTS = (list, tuple, np.ndarray)
 
 
@@ -21,28 +25,16 @@ class TagRows(list):
 
     joint = False
 
+    @property
+    def tags(self) -> list[np.ndarray]:
+        """The labels of the steps of each row."""
+        return [row[1] for row in self] if self.joint else list(self)
+
     def pick(self, rows: np.ndarray) -> TagRows:
         """Return some of the rows."""
         picked = TagRows(self[i] for i in rows)
         picked.joint = self.joint
         return picked
-
-
-# What torch's losses leave out, and so do many who prepare labels for them.
-_TORCH_IGNORES = -100
-
-
-def refuse_ignored(classes: np.ndarray, remedy: str) -> None:
-    """Refuse torch's mark of steps without a label among labels that are otherwise usual."""
-    others = [label for label in classes.tolist() if label != _TORCH_IGNORES]
-    marked = len(others) < len(classes) and all(
-        isinstance(label, (int, float)) and label >= 0 for label in others
-    )
-    if marked or str(_TORCH_IGNORES) in others:
-        raise ValueError(
-            f"y holds the label {_TORCH_IGNORES}, by which torch's losses mark a step that is to "
-            f"be left out; here it would be a class like any other. {remedy}"
-        )
 
 
 def is_label(tags: np.ndarray, label: Any) -> np.ndarray:
@@ -108,16 +100,6 @@ def read_tags(y: Any, sequences: Sequences) -> TagRows:
     return found
 
 
-def no_label(number: int, row: Any) -> ValueError:
-    """Make the error for a step without a label."""
-    step = next(step for step, label in enumerate(row) if is_missing(label))
-    return ValueError(
-        f"Row {number}: the label of a step is missing, of step {step}: y contains NaN, None or a "
-        "masked label. Give it one of its own; SequenceTagger(ignore_label=) leaves such "
-        "steps out."
-    )
-
-
 def _rows(y: Any) -> list[Any]:
     """Return the rows of y, whatever holds them."""
     if isinstance(y, Sequences) or isinstance(y, np.ndarray):
@@ -174,46 +156,97 @@ def _flat(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(arrays)
 
 
-class TagTarget(Target):
-    """One label a step, of any dtype; with pairs, one of the sequence as well.
+class TagAnswers:
+    """What a tagger says of sequences; each part is worked out when it is asked for.
 
     Parameters
     ----------
-    y : TagRows
-        The training targets.
-    classes : array-like, default=None
-        All tags that will ever come; None takes those in y.
+    decoded : callable
+        Called with "tags" or "probabilities"; returns these, flat by step, and the labels' indices.
+    scoring : {"token_accuracy", "entity_f1"} or callable
+        How they are scored.
+    """
+
+    def __init__(
+        self, decoded: Callable[[str], tuple[np.ndarray, np.ndarray]], scoring: Any
+    ) -> None:
+        self._decoded = decoded
+        self.metric = scoring if callable(scoring) else _METRICS[scoring]
+
+    @cached_property
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the tags, flat by step, and of the labels of the sequences."""
+        return self._decoded("tags")
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Of each tag at each step."""
+        return self._decoded("probabilities")[0]
+
+
+@final
+class TagTarget(Target):
+    """One label a step, of any dtype, decided together; with pairs, one of the sequence as well.
+
+    Parameters
+    ----------
+    classes : ndarray
+        The tags.
+    labels : ndarray or None
+        Labels of whole sequences.
     ignore_label : label, default=None
         Of steps that have none; they are encoded as -1.
     """
 
     head = "tags"
-    per_step = True
+    layout = "step"
+    is_labels = True
+    streams = False
 
-    ignore_label: Any = None
+    def __init__(
+        self, classes: np.ndarray, labels: np.ndarray | None = None, ignore_label: Any = None
+    ) -> None:
+        self.classes, self.labels, self.ignore_label = classes, labels, ignore_label
+        self.n_outputs = len(classes)
 
-    def __init__(self, y: TagRows, classes: Any = None, ignore_label: Any = None) -> None:
-        tags = _flat([row[1] if y.joint else row for row in y])
+    @classmethod
+    def read(cls, y: Any, sequences: Sequences, estimator: Any = None) -> TagRows:
+        return read_tags(y, sequences)
+
+    @classmethod
+    def of(
+        cls,
+        y: TagRows,
+        sequences: Sequences,
+        classes: Any = None,
+        *,
+        ignore_label: Any = None,
+        **options: Any,
+    ) -> Self:
+        tags = _flat(y.tags)
         if ignore_label is not None:
             tags = tags[~is_label(tags, ignore_label)]
             if not len(tags):
                 raise ValueError(f"Every step of y has ignore_label={ignore_label!r}.")
-        self.tags = LabelTarget(_distinct(tags, "y") if classes is None else np.unique(classes))
+        found = _distinct(tags, "y") if classes is None else np.unique(classes)
         if ignore_label is None:
-            refuse_ignored(
-                self.tags.classes, f"Pass SequenceTagger(ignore_label={_TORCH_IGNORES})."
-            )
-        self.ignore_label = ignore_label
-        self.labels = None
+            refuse_ignored(found)
+        labels = None
         if y.joint:
-            labels = np.asarray([row[0] for row in y])
-            self.labels = LabelTarget(_distinct(labels, "The labels of the sequences in y"))
-        self.n_outputs = len(self.tags.classes)
+            given = np.asarray([row[0] for row in y])
+            labels = _distinct(given, "The labels of the sequences in y")
+        return cls(found, labels, ignore_label)
+
+    def fitted_attributes(self) -> dict[str, Any]:
+        return {"classes_": self.classes, "sequence_classes_": self.labels}
 
     @property
     def n_labels(self) -> int:
         """Labels of whole sequences."""
-        return 0 if self.labels is None else len(self.labels.classes)
+        return 0 if self.labels is None else len(self.labels)
+
+    def architecture(self) -> dict[str, Any]:
+        return {**super().architecture(), "n_labels": self.n_labels}
 
     def encode(self, y: TagRows, sequences: Sequences) -> np.ndarray:
         """Return flat class indices, (steps,), or (steps, 2) with the label's beside them."""
@@ -222,25 +255,68 @@ class TagTarget(Target):
                 "y must hold pairs of a label and labels of steps if, and only if, the model was "
                 "fitted on such."
             )
-        tags = self.encode_tags(_flat([row[1] if y.joint else row for row in y]), sequences)
+        tags = self.encode_tags(_flat(y.tags))
         if self.labels is None:
             return tags
-        labels = self.labels.encode(np.asarray([row[0] for row in y]), sequences)
+        labels = class_indices(self.labels, np.asarray([row[0] for row in y]))
         return np.stack([tags, np.repeat(labels, sequences.lengths)], axis=1)
 
-    def encode_tags(self, tags: np.ndarray, sequences: Sequences) -> np.ndarray:
+    def encode_tags(self, tags: np.ndarray) -> np.ndarray:
         """Return class indices of tags, -1 for those to be ignored."""
         if self.ignore_label is None:
-            return self.tags.encode(tags, sequences)
+            return class_indices(self.classes, tags)
         found = np.full(len(tags), -1, dtype=np.int64)
         labelled = ~is_label(tags, self.ignore_label)
-        found[labelled] = self.tags.encode(tags[labelled], sequences)
+        found[labelled] = class_indices(self.classes, tags[labelled])
         return found
 
     def observed(self, encoded: np.ndarray) -> np.ndarray | None:
         """Return which steps have a tag."""
         seen = (encoded if encoded.ndim == 1 else encoded[:, 0]) >= 0
         return None if seen.all() else seen
+
+    def decode(self, answers: TagAnswers, sequences: Sequences) -> StepLists:
+        """Return lists of tags by row, or pairs of a label and such a list."""
+        tags, labels = answers.best
+        names = self.classes[tags].tolist()
+        bounds = np.asarray(sequences.offsets).tolist()
+        rows = [names[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        if self.labels is None:
+            return StepLists(rows)
+        return StepLists(zip(self.labels[labels].tolist(), rows, strict=True))
+
+    def probabilities(self, answers: TagAnswers, sequences: Sequences) -> list[np.ndarray]:
+        return np.split(answers.probabilities, np.asarray(sequences.offsets)[1:-1])
+
+    def score(
+        self, y: Any, answers: TagAnswers, sequences: Sequences, weights: Any = None
+    ) -> float:
+        true = (y if isinstance(y, TagRows) else read_tags(y, sequences)).tags
+        found = np.split(self.classes[answers.best[0]], np.asarray(sequences.offsets)[1:-1])
+        if self.ignore_label is not None:
+            kept = [~is_label(row, self.ignore_label) for row in true]
+            true = [row[k] for row, k in zip(true, kept, strict=True)]
+            found = [row[k] for row, k in zip(found, kept, strict=True)]
+        rows = [[row.tolist() for row in both] for both in (true, found)]
+        return float(answers.metric(*rows, sample_weight=weights))
+
+    def judge(
+        self, y: TagRows, answers: TagAnswers, sequences: Sequences, weights: Any
+    ) -> tuple[float, float]:
+        score = self.score(y, answers, sequences, weights)
+        encoded = self.encode(y, sequences)
+        own, seen = encoded if encoded.ndim == 1 else encoded[:, 0], self.observed(encoded)
+        chosen = answers.probabilities[np.arange(len(own)), own]
+        each = None if weights is None else self.spread(weights, sequences)
+        if seen is not None:
+            each = seen.astype(np.float64) if each is None else each * seen
+        if each is not None and not each.any():
+            return score, 0.0
+        return score, float(np.average(-np.log(np.clip(chosen, 1e-12, 1)), weights=each))
+
+    def describe(self, config: Any) -> str:
+        text = f"{self.n_outputs} tags a step" + (", CRF" if config.crf else "")
+        return text + (f"; {self.n_labels} labels" if self.n_labels else "")
 
 
 def allowed_transitions(

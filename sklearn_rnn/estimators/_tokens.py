@@ -1,14 +1,20 @@
-"""The embeddings of tokens before training. Imports NumPy, torch and layers 0 to 2."""
+"""Tokens: their embeddings before training, how they are spelled, how rare they are.
+
+Imports NumPy, torch and layers 0 to 2.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import torch
+from scipy import sparse
 
 from ..nn import TokenInput
 from ..sequences import Sequences
 from ._readout import copies
-from ._spelling import spelled_parts
 
 # There are many words, and most are rare: their noise would drown the others. Measured on
 # sentences: 0.1 beats 0.3 and 1. The letters of an alphabet are all frequent.
@@ -122,3 +128,40 @@ def _start_alike(
     own = layer.embedding.weight[torch.from_numpy(alike)].double().cpu().numpy()
     mixed = np.sqrt(_ALIKE) * spelled[alike] + np.sqrt(1 - _ALIKE) * own
     layer.set_embeddings(torch.from_numpy(mixed), torch.from_numpy(alike))
+
+
+# Lengths of the parts; characters of a word that count.
+_SHORTEST_PART, _LONGEST_PART, _LONGEST_WORD = 2, 5, 30
+
+
+def rarity(count: np.ndarray, total: int) -> np.ndarray:
+    """Return what an n-gram counts that so many of all rows have, as in scikit-learn's TF-IDF."""
+    return np.log((1 + total) / (1 + count)) + 1
+
+
+def spelled_parts(tokens: tuple[str, ...], occurs: np.ndarray) -> Any:
+    """Return the parts of 2 to 5 characters that make up each token, in rows of length one."""
+    parts: list[set[str]] = []
+    for number in range(len(occurs)):
+        word = tokens[number] if number < len(tokens) and occurs[number] else ""
+        word = f" {word[:_LONGEST_WORD]} " if word else ""
+        parts.append(
+            {
+                word[start : start + size]
+                for size in range(_SHORTEST_PART, _LONGEST_PART + 1)
+                for start in range(len(word) - size + 1)
+            }
+        )
+    shared = Counter(part for own in parts for part in own)
+    columns = {part: j for j, part in enumerate(sorted(p for p, n in shared.items() if n > 1))}
+    row, column = [], []
+    for number, own in enumerate(parts):
+        found = sorted(columns[part] for part in own if part in columns)
+        column += found
+        row += [number] * len(found)
+    count = np.bincount(column, minlength=len(columns)) if column else np.zeros(len(columns))
+    value = rarity(count, int(occurs.sum()))[column] if column else np.zeros(0)
+    squares = np.bincount(row, weights=value**2, minlength=len(parts)) if row else None
+    if squares is not None:
+        value = value / np.sqrt(squares)[row]
+    return sparse.csr_array((value, (row, column)), shape=(len(parts), max(1, len(columns))))

@@ -15,8 +15,8 @@ from ..training import (
     EpochRecord,
     Progress,
     Recipe,
-    TrainingBatches,
-    TrainingNet,
+    SequenceDataset,
+    SequenceNet,
     train,
 )
 from ._fit_data import FitData
@@ -28,13 +28,14 @@ class TrainingRunMixin:
     cell: Any
     loss: Any
     optimizer: Any
+    callbacks: Any
     early_stopping: bool
     n_iter_no_change: int
     tol: float
     verbose: Any
     n_iter_: int
     best_validation_score_: float | None
-    net_: TrainingNet
+    net_: SequenceNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
     _fitted_state: Callable[[], dict[str, Any]]
@@ -43,7 +44,7 @@ class TrainingRunMixin:
     def _run(
         self,
         data: FitData,
-        batches: TrainingBatches,
+        dataset: SequenceDataset,
         recipe: Recipe,
         *,
         score: Callable[[EpochRecord], None] | None,
@@ -54,10 +55,8 @@ class TrainingRunMixin:
         context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
         best = BestWeights(self.n_iter_no_change, self.tol)
         progress = Progress(recipe.max_epochs, type(self).__name__, show=bool(self.verbose))
-        first = self.n_iter_
 
         def on_epoch(record: EpochRecord) -> bool:
-            record.epoch += first
             stop = False
             if score is not None:
                 score(record)
@@ -72,16 +71,18 @@ class TrainingRunMixin:
             )
             return stop
 
+        self.net_.bind(self)
         interrupted: BaseException | None = None
         try:
             train(
                 self.net_,
-                batches,
+                dataset,
                 recipe,
                 seed=data.seed("training"),
                 n_threads=data.n_threads,
                 on_epoch=on_epoch,
-                guard_globals=_may_draw(self.cell, self.loss, self.optimizer),
+                guard_globals=may_draw(self.cell, self.loss, self.optimizer),
+                callbacks=self.callbacks,
             )
         except KeyboardInterrupt as interrupt:
             if not data.first:
@@ -95,11 +96,12 @@ class TrainingRunMixin:
             progress.close()
         if best.has_weights and self.early_stopping:
             best.restore(self.net_.module_)
-        self.net_.run.converted = None
+        self.net_.run_.converted = None
         self.best_validation_score_ = best.score if best.has_weights else None
         with kept_if_interrupted():
             with self._guarded():
                 finish()
+            self.net_.bind(self)
             if interrupted is not None:
                 raise interrupted
             context.call_on_fit_task_end(
@@ -122,7 +124,7 @@ class TrainingRunMixin:
         raise ValueError(what) from error
 
 
-def _may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
+def may_draw(cell: Any, loss: Any, optimizer: Any) -> bool:
     """Tell whether something that the user brings may draw from torch's global generator."""
     factory = getattr(optimizer, "func", optimizer)
     ours = isinstance(optimizer, str) or str(factory.__module__).startswith("torch.optim")

@@ -8,16 +8,14 @@ reports no error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ._dataset import ForecastData
 
-# Blocks, and windows that one is left out from and tried on.
-_BLOCKS, _MOST_SOLVED, _MOST_TRIED = 4, 8_000, 400
+# Blocks, and windows that one is tried on.
+_BLOCKS, _MOST_TRIED = 4, 400
 #: Forecasts in a tail that do not overlap, from which on it is enough.
 ENOUGH = 100.0
 
@@ -25,16 +23,16 @@ _Windows = tuple[Tensor, Tensor]
 
 
 def left_out(
-    data: ForecastData, first: int, begin: int, stride: int
-) -> Iterator[tuple[_Windows, _Windows]]:
-    """Yield windows to solve from and windows to try, block by block.
+    data: ForecastData, unit: Tensor, cut: Tensor, begin: int, stride: int
+) -> list[tuple[np.ndarray, _Windows]]:
+    """List blocks: which windows (n_windows,) have no target in it, and windows to try on it.
 
     Parameters
     ----------
     data : ForecastData
         Ends before the tail.
-    first : int
-        Rows that must lie before a window that is solved from.
+    unit, cut : Tensor of int of shape (n_windows,)
+        Windows that are solved from.
     begin : int
         Rows that lie before the first block.
     stride : int
@@ -45,18 +43,17 @@ def left_out(
     room = until - begin
     n_blocks = int(min(_BLOCKS, np.median(room) // horizon))
     if n_blocks < 2:
-        return
+        return []
     edges = begin + np.maximum(room, 0)[:, None] * np.arange(n_blocks + 1) // n_blocks
-    unit, cut = data.windows(first, full=True, most=10**9, seed=0)
     series, place = unit.numpy() % n, cut.numpy()
-    for block in range(n_blocks):
-        low, high = edges[:, block], edges[:, block + 1]
+    found = []
+    for low, high in zip(edges.T[:-1], edges.T[1:], strict=True):
         # Targets before the block, or behind it.
         apart = (place + horizon <= low[series]) | (place >= high[series])
-        kept = _some(np.flatnonzero(apart), _MOST_SOLVED)
         tried = _tried(data, low, high, stride)
-        if len(kept) and len(tried[0]):
-            yield (unit[kept], cut[kept]), tried
+        if apart.any() and len(tried[0]):
+            found.append((apart, tried))
+    return found
 
 
 def _tried(data: ForecastData, low: np.ndarray, high: np.ndarray, stride: int) -> _Windows:

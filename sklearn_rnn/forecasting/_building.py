@@ -6,8 +6,9 @@ from ..nn import ForecastNetworkConfig
 from ._dataset import ForecastData
 from ._options import LEVELS, ForecastOptions
 
-#: Windows that one epoch draws at most.
-WINDOWS_AN_EPOCH = 60_000
+# Windows that one epoch draws at most, of all units and for each: neighbours have all but one of
+# their targets in common, and no epoch of twelve need see each.
+WINDOWS_AN_EPOCH, _WINDOWS_A_UNIT = 60_000, 16_000
 _EPOCHS = 12
 # Updates that an epoch should hold, and sizes of a batch.
 _UPDATES, _SMALLEST_BATCH, _LARGEST_BATCH = 40, 16, 512
@@ -43,13 +44,13 @@ def network_config(
     )
 
 
-def training_budget(options: ForecastOptions, n_windows: int) -> tuple[int, int]:
-    """Return batch size and epochs for so many windows."""
-    used = min(n_windows, WINDOWS_AN_EPOCH)
+def training_budget(options: ForecastOptions, n_windows: int, n_units: int) -> tuple[int, int, int]:
+    """Return batch size, windows an epoch and epochs, for windows of `n_units` units."""
+    used = min(n_windows, WINDOWS_AN_EPOCH, n_units * _WINDOWS_A_UNIT)
     size = options.batch_size
     if isinstance(size, str):
         size = _SMALLEST_BATCH
         while size < _LARGEST_BATCH and size * 2 * _UPDATES <= used:
             size *= 2
     epochs = options.max_epochs
-    return size, _EPOCHS if isinstance(epochs, str) else epochs
+    return size, used, _EPOCHS if isinstance(epochs, str) else epochs

@@ -1,13 +1,14 @@
 """The linear path, solved: ridge regression on windows, in one pass over them. NumPy and torch.
 
-Gram matrices are summed up batch by batch, so memory does not grow with the panel, and one
-eigendecomposition serves all penalties. What the penalty draws the map to is not zero but a simple
+Gram matrices are summed up batch by batch, so memory does not grow with the panel, and one pass
+serves all blocks that are left out. What the penalty draws the map to is not zero but a simple
 forecast: the last season again, with or without trend, or the series' own profile and level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,71 +90,53 @@ class ClosedForm:
 
     Parameters
     ----------
-    data : ForecastData
-    unit, cut : Tensor of int of shape (n_windows,)
-        Windows to learn from.
-    weights : ndarray of shape (n_series,), default=None
-        Of the series.
+    n_features, horizon : int
+        Numbers that a window has, the one of the intercept included, and steps ahead.
     """
 
-    def __init__(
+    def __init__(self, n_features: int, horizon: int) -> None:
+        self.gram = np.zeros((n_features, n_features))
+        self.joint = np.zeros((n_features, horizon))
+        self.square = np.zeros(horizon)
+
+    @property
+    def total(self) -> float:
+        """Weight of the windows."""
+        return float(self.gram[-1, -1])
+
+    def solve(
         self,
-        data: ForecastData,
-        unit: Tensor,
-        cut: Tensor,
-        weights: np.ndarray | None = None,
-    ) -> None:
-        n_features = data.window + data.reader.n_extra + 1
-        gram = np.zeros((n_features, n_features))
-        joint = np.zeros((n_features, data.horizon))
-        square = np.zeros(data.horizon)
-        for part, where in batches(unit, cut):
-            found, lane = data.read_windows(part, where, targets=True)
-            weight = window_weights(data, found, lane)
-            if weights is not None:
-                series = (lane % data.n_series).cpu().numpy()
-                weight = weight * torch.from_numpy(weights[series]).float().to(weight.device)
-            # Where most of a horizon is unknown nothing is learned; what else lacks is the level.
-            weight = weight * (found.seen.mean(1) > 0.5)
-            ones = torch.ones(len(weight), 1, device=weight.device)
-            features = torch.cat((found.z, found.extra, ones), 1)
-            heavy = (features * weight[:, None]).T
-            gram += (heavy @ features).double().cpu().numpy()
-            joint += (heavy @ found.target).double().cpu().numpy()
-            square += (weight[:, None] * found.target.square()).sum(0).double().cpu().numpy()
-        self.total = float(gram[-1, -1])
-        self.gram, self.joint, self.square = gram, joint, square
-        if self.total > 0:
-            self._mean = gram[-1, :-1] / self.total
-            centred = gram[:-1, :-1] - np.outer(self._mean, gram[-1, :-1])
-            values, self._vectors = np.linalg.eigh(centred)
-            self._values = np.maximum(values, 0.0)
+        priors: dict[str, np.ndarray],
+        wanted: Iterable[tuple[str, float]],
+        steps: np.ndarray | None = None,
+    ) -> dict[tuple[str, float], LinearMap]:
+        """Solve ridge regressions, each drawn to one of `priors` (F, H) by a penalty.
 
-    def solve(self, prior: np.ndarray, penalty: float) -> LinearMap:
-        """Solve ridge regression that is drawn to `prior` (F, H).
-
-        The penalty is in windows of unit variance, relative to the number of windows.
+        Penalties are in windows of unit variance, relative to the number of windows. `steps` are
+        those of the horizon that are solved for; None means all.
         """
-        return next(self.path(prior, [penalty], np.arange(prior.shape[1])))
-
-    def path(
-        self, prior: np.ndarray, penalties: Iterable[float], steps: np.ndarray
-    ) -> Iterator[LinearMap]:
-        """Yield the solutions of several penalties, for some steps of the horizon alone."""
-        prior = prior[:, steps]
+        steps = np.arange(self.joint.shape[1]) if steps is None else steps
+        wanted = sorted(wanted, key=lambda one: one[1])
+        priors = {name: priors[name][:, steps] for name, _ in wanted}
         if self.total <= 0:
-            for _ in penalties:
-                yield LinearMap(prior, np.zeros(len(steps)))
-            return
-        joint = self.joint[:, steps] - self.gram[:, :-1] @ prior
-        mean = joint[-1] / self.total
-        turned = self._vectors.T @ (joint[:-1] - np.outer(self._mean, joint[-1]))
-        for penalty in penalties:
-            shrunk = 1.0 / (self._values + penalty * self.total)
-            weight = self._vectors @ (shrunk[:, None] * turned)
-            # The intercept is drawn to none too, a hundred times as gently.
-            bias = (mean - self._mean @ weight) / (1 + 0.01 * penalty)
-            yield LinearMap(weight + prior, bias)
+            return {one: LinearMap(priors[one[0]], np.zeros(len(steps))) for one in wanted}
+        average = self.gram[-1, :-1] / self.total
+        centred = self.gram[:-1, :-1] - np.outer(average, self.gram[-1, :-1])
+        joint, mean = {}, {}
+        for name, prior in priors.items():
+            left = self.joint[:, steps] - self.gram[:, :-1] @ prior
+            joint[name] = left[:-1] - np.outer(average, left[-1])
+            mean[name] = left[-1] / self.total
+        found = {}
+        for penalty, group in itertools.groupby(wanted, key=lambda one: one[1]):
+            names = [name for name, _ in group]
+            # One factor serves all priors.
+            weights = _solved(centred, penalty * self.total, np.hstack([joint[n] for n in names]))
+            for name, weight in zip(names, np.hsplit(weights, len(names)), strict=True):
+                # The intercept is drawn to none too, a hundred times as gently.
+                bias = (mean[name] - average @ weight) / (1 + 0.01 * penalty)
+                found[name, penalty] = LinearMap(weight + priors[name], bias)
+        return found
 
     def spread(self, solution: LinearMap) -> np.ndarray:
         """Return the root mean squared error of a map on the windows, for each step."""
@@ -162,6 +145,79 @@ class ClosedForm:
         full = np.vstack([solution.weight, solution.bias])
         explained = 2 * (full * self.joint).sum(0) - (full * (self.gram @ full)).sum(0)
         return np.sqrt(np.maximum(self.square - explained, 1e-8 * self.total) / self.total)
+
+
+def closed_forms(
+    data: ForecastData,
+    unit: Tensor,
+    cut: Tensor,
+    weights: np.ndarray | None = None,
+    parts: Sequence[np.ndarray] = (),
+) -> list[ClosedForm]:
+    """Sum up windows, and each of some parts of them, in one pass.
+
+    Parameters
+    ----------
+    data : ForecastData
+    unit, cut : Tensor of int of shape (n_windows,)
+        Windows to learn from.
+    weights : ndarray of shape (n_series,), default=None
+        Of the series.
+    parts : sequence of ndarray of bool of shape (n_windows,), default=()
+        Windows of each part.
+
+    Returns
+    -------
+    list of ClosedForm
+        Of all windows, then of each part.
+    """
+    n_features = data.window + data.reader.n_extra + 1
+    found = [ClosedForm(n_features, data.horizon) for _ in range(1 + len(parts))]
+    # Windows of the same parts are summed once.
+    kinds = np.zeros(len(unit), dtype=np.int64)
+    for index, part in enumerate(parts):
+        kinds |= part.astype(np.int64) << index
+    for kind in np.unique(kinds).tolist():
+        some = np.flatnonzero(kinds == kind)
+        told = [found[0], *(form for i, form in enumerate(found[1:]) if kind >> i & 1)]
+        for batch in batches(unit[some], cut[some]):
+            sums = _sums(data, *batch, weights)
+            for form in told:
+                form.gram += sums[0]
+                form.joint += sums[1]
+                form.square += sums[2]
+    return found
+
+
+def _sums(
+    data: ForecastData, unit: Tensor, cut: Tensor, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the weighted products of features, with targets, and of targets of some windows."""
+    found, lane = data.read_windows(unit, cut, targets=True)
+    weight = window_weights(data, found, lane)
+    if weights is not None:
+        series = (lane % data.n_series).cpu().numpy()
+        weight = weight * torch.from_numpy(weights[series]).float().to(weight.device)
+    # Where most of a horizon is unknown nothing is learned; what else lacks is the level.
+    root = (weight * (found.seen.mean(1) > 0.5)).sqrt()[:, None]
+    features = torch.cat((found.z * root, found.extra * root, root), 1).cpu().numpy()
+    target = (found.target * root).cpu().numpy()
+    # NumPy takes half the time for a product of an array with itself.
+    return features.T @ features, features.T @ target, (target**2).sum(0)
+
+
+def _solved(gram: np.ndarray, ridge: float, right: np.ndarray) -> np.ndarray:
+    """Solve with a number added to the diagonal, or a larger one where rounding asks for it."""
+    size = len(gram)
+    while True:
+        matrix = torch.from_numpy(gram.copy())
+        matrix.view(-1)[:: size + 1] += ridge
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if not failed:
+            return np.asarray(torch.cholesky_solve(torch.from_numpy(right), factor).numpy())
+        if not ridge <= np.trace(gram):
+            raise np.linalg.LinAlgError("the sums over the windows are no finite numbers")
+        ridge *= 10
 
 
 def priors(data: ForecastData) -> dict[str, np.ndarray]:

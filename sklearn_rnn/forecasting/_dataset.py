@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..nn import ForecastInput
 from ._design import Design
 from ._lanes import Lanes
-from ._windows import WindowReader, Windows
+from ._windows import WindowReader, Windows, stretches
 
 
 class ForecastData:
@@ -62,6 +63,10 @@ class ForecastData:
 
         self.known, self.past, self.static = map(put, (design.known, design.past, design.static))
         self._span = torch.arange(-window, horizon, device=self.device)
+        # Padded, so that what lies around any row is a stretch of rows.
+        padded = (F.pad(rows, (0, 0, window, horizon)) for rows in (self.known, self.past))
+        spans = window + horizon, window
+        self._stretches = [stretches(*pair) for pair in zip(padded, spans, strict=True)]
 
     def with_window(self, window: int) -> ForecastData:
         """Return the same lanes, each by itself, read with another window."""
@@ -140,7 +145,7 @@ class ForecastData:
         self, unit: Tensor, cut: Tensor, *, targets: bool = False
     ) -> tuple[ForecastInput, Windows, Tensor]:
         """Read windows: the network's input, the windows of all lanes (B * K), and the lanes."""
-        found, lane = self.read_windows(unit, cut, targets=targets)
+        found, lane = self.read_windows(unit, cut, targets=targets, mask=True)
         series = unit.to(self.device) % max(self.n_series, 1)
         shape = (len(unit), self.targets_a_unit, -1)
         covariates = self._covariates(series, self._offsets[series] + cut.to(self.device))
@@ -153,7 +158,7 @@ class ForecastData:
         return inputs, found, lane
 
     def read_windows(
-        self, unit: Tensor, cut: Tensor, *, targets: bool = False
+        self, unit: Tensor, cut: Tensor, *, targets: bool = False, mask: bool = False
     ) -> tuple[Windows, Tensor]:
         """Read the windows of all lanes (B * K), and the lanes, as `read`, but no covariates."""
         n, k = max(self.n_series, 1), self.targets_a_unit
@@ -165,7 +170,7 @@ class ForecastData:
         rows = self._offsets[lane[:, 0] % n] + cut
         flat = (rows[:, None] + (lane // n) * self.n_rows).reshape(-1)
         lane = lane.reshape(-1)
-        return self.reader.read(lane, flat, targets=targets), lane
+        return self.reader.read(lane, flat, targets=targets, mask=mask), lane
 
     def _covariates(self, series: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gather covariates; before its first and after its last row a series keeps those."""
@@ -174,8 +179,15 @@ class ForecastData:
         if not self.known.shape[1] and not self.past.shape[1]:
             span = self.window + self.horizon
             return static.new_zeros(batch, span, 0), static.new_zeros(batch, self.window, 0), static
-        steps = rows[:, None] + self._span
-        steps = torch.maximum(steps, self._offsets[series][:, None])
-        steps = torch.minimum(steps, self._offsets[series + 1][:, None] - 1)
-        past = self.past[torch.minimum(steps[:, : self.window], rows[:, None] - 1).clamp(min=0)]
-        return self.known[steps], past, static
+        begin, end = self._offsets[series], self._offsets[series + 1]
+        known, past = self._stretches[0][rows], self._stretches[1][rows]
+        known = known.reshape(batch, self.window + self.horizon, self.known.shape[1])
+        past = past.reshape(batch, self.window, self.past.shape[1])
+        near = ((rows - self.window < begin) | (rows + self.horizon > end)).nonzero()[:, 0]
+        if len(near):
+            rows = rows[near, None]
+            steps = torch.maximum(rows + self._span, begin[near, None])
+            steps = torch.minimum(steps, end[near, None] - 1)
+            known[near] = self.known[steps]
+            past[near] = self.past[torch.minimum(steps[:, : self.window], rows - 1).clamp(min=0)]
+        return known, past, static

@@ -17,8 +17,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
+from ..nn import CELLS
 from ..sequences import (
-    DOC_LINK_TEMPLATE,
     Interval,
     StepTable,
     StrOptions,
@@ -27,7 +27,6 @@ from ..sequences import (
     all_or_nothing,
     as_table,
     kept_if_interrupted,
-    public_module,
     require_memory,
     split_targets,
     warn_of_unused,
@@ -41,6 +40,7 @@ from ..training import (
     DivergenceError,
     EpochRecord,
     Progress,
+    SequenceNet,
     names_parameters,
     resolve_compute,
 )
@@ -56,9 +56,8 @@ from ._report import make_report, warn_if_beaten
 from ._selection import needed_bytes
 from ._unusual import warn_of_constant, warn_of_targets
 
-# Seasons of up to so many steps are taken whatever the length of the series.
+# Longest season, in steps, that is taken whatever the length of the series.
 _ANY_SEASON = 400
-_CELLS = {"rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm"}
 
 
 class SequenceForecaster(
@@ -72,15 +71,15 @@ class SequenceForecaster(
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
     One row is one (series, time) step. ``predict`` knows the targets up to the end of training and
-    nothing after it, so that ``TimeSeriesSplit``, ``cross_val_score`` and ``GridSearchCV`` score
-    honestly, and it finds out from the rows' times how far ahead they are, so that gaps count.
-    The model is a linear map from the recent past, solved in closed form, and a recurrent network
-    that learns what it leaves; a held-out tail decides how much of the network to take.
+    nothing after it, so ``TimeSeriesSplit``, ``cross_val_score`` and ``GridSearchCV`` score
+    honestly. The time of a row says how far ahead it is, so gaps count. The model has two parts: a
+    linear map from the recent past, solved in closed form, and a recurrent network that learns what
+    the map leaves. The held-out tail decides the share of the network.
 
     Parameters
     ----------
     horizon : int or "auto", default="auto"
-        Steps ahead that the model is trained for; forecasts beyond them feed on forecasts.
+        Steps ahead that the model is trained for. Further forecasts are made from forecasts.
         ``"auto"`` is what is usual for the frequency (hours 48, days 14, business days 10, weeks
         13, months 18, quarters 8, years 6, else two seasons, or 12 without one), but at most a
         quarter of the median length of the series.
@@ -94,9 +93,9 @@ class SequenceForecaster(
         none.
     freq : str, offset, timedelta or number, default=None
         Distance of the steps, as pandas spells it ("15min", "h", "D", "B", "W", "MS", ...), or a
-        number for times that are numbers. None infers it. Given, rows between two steps count to
-        the step before them, and their mean is taken. For rows without time, 1 says that they
-        follow on.
+        number for times that are numbers. None infers it. If it is given, a row between two steps
+        belongs to the step before it, and the mean of the rows of a step is taken. For rows without
+        time, 1 says that they follow on.
     season_length : int or "auto", default="auto"
         Steps in a season; 1 for none. ``"auto"`` is that of the frequency: hours 24, days 7,
         business days 5, weeks 52, months 12, quarters 4.
@@ -111,9 +110,9 @@ class SequenceForecaster(
     quantiles : tuple of float, default=(0.05, 0.25, 0.5, 0.75, 0.95)
         Levels that `forecast` and `predict_quantiles` give.
     decoder : {"segment", "direct", "recursive"}, default="segment"
-        How the network gets from the window to the horizon: by segments of a season, read
-        recurrently and decoded in parallel; all steps from one state; or step by step, with
-        sampled paths.
+        How the network gets from the window to the horizon. "segment" reads segments of a season
+        and decodes all steps at once, "direct" reads step by step and decodes all steps at once,
+        "recursive" reads and decodes step by step, with draws.
     cell : str or torch module class, default="gru"
         Any cell of the package, as for `RNNRegressor`.
     hidden_size : int, default=64
@@ -125,32 +124,35 @@ class SequenceForecaster(
     segment_length : int or "auto", default="auto"
         Steps that the segment decoder reads at once; ``"auto"`` is a season.
     linear : bool or "only", default=True
-        Whether the closed-form path stands beside the recurrence; ``"only"`` trains nothing, and
-        reads covariates known ahead, but not past-only and static ones.
+        Whether the closed form stands beside the recurrence. ``"only"`` trains nothing. It reads
+        covariates that are known ahead, but not past-only and static ones.
     target_transform : {"auto", "log", "box-cox", None}, default="auto"
-        What is done to the values of each series first; ``"auto"`` takes the logarithm where the
-        held-out tail prefers it, and none for counts. Series that are not positive throughout
-        are left as they are, with a warning where it was asked for.
+        What is done to the values of each series first. ``"auto"`` takes the logarithm where the
+        held-out tail is forecast better with it, and none for counts. A series with a value that is
+        not positive is left as it is; if you asked for a transform, there is a warning.
     seasonality : bool or "auto", default="auto"
         Whether the network is given each series' own seasonal profile and level.
     channels : {"shared", "mixed"}, default="shared"
-        Several targets: series of their own under the same weights, or read together.
+        What becomes of several targets: "shared" reads each as a series of its own, with the same
+        weights; "mixed" reads them together.
     distribution : {"quantile", "normal", "student_t", "negative_binomial", "mixture"}, \
             default="quantile"
         What is learned about the uncertainty.
     n_components : int, default=3
         Components of ``distribution="mixture"``.
     n_estimators : int, default=1
-        Networks, the median of which is the forecast.
+        Number of networks; the forecast is their median.
     calibrate : bool, default=True
-        Whether intervals are widened or narrowed to hold what they promise on the held-out tail.
+        Whether intervals are widened or narrowed until they cover what they promise on the held-out
+        tail.
     validation_horizon : int or "auto", default="auto"
-        Last steps of each series that are held out to decide and to calibrate, a horizon at least.
-        ``"auto"`` is one horizon, or up to a fifth of their length where series are few and long.
+        Steps of the tail: the end of each series that is held out to decide and to calibrate. At
+        least one horizon. ``"auto"`` is one horizon, or up to a fifth of the length of the series
+        where these are few and long.
     refit : bool, default=True
         Whether to train again on everything after the held-out tail has decided.
     n_samples : int, default=200
-        Paths that the recursive decoder samples.
+        Draws of the horizon that the recursive decoder makes.
     batch_size : int or "auto", default="auto"
         Windows a step.
     max_epochs : int or "auto", default="auto"
@@ -166,8 +168,8 @@ class SequenceForecaster(
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
     warm_start : bool, default=False
-        Whether a second `fit` begins with the trained weights of the first, where the networks
-        are alike, and takes a quarter of the epochs. The closed form is solved anew.
+        Whether a second `fit` begins with the trained weights of the first and takes a quarter of
+        the epochs. The networks must be alike. The closed form is solved anew.
     device : str, default="auto"
         ``"auto"`` (CUDA where there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -175,9 +177,12 @@ class SequenceForecaster(
     n_jobs : int, default=None
         CPU threads; None means one, -1 all.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, shuffling and sampled paths.
+        Seeds weights, shuffling and draws.
     verbose : int, default=0
         1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        Told of every epoch and batch of each network that is trained, beside ours; also classes,
+        and pairs of a name and one. They are used as they are, not copied.
 
     Attributes
     ----------
@@ -192,9 +197,9 @@ class SequenceForecaster(
     target_names_ : list of str
         Names of the targets.
     report_ : pandas.DataFrame
-        The held-out tail: MASE of the forecast, of naive, seasonal naive and drift forecasts and
-        of ridge regression on lags, and the forecast's skill, the share of their error it saves.
-        Empty where the series are too short to hold anything out.
+        The held-out tail: MASE of the forecast, of naive, seasonal naive and drift forecasts and of
+        ridge regression on lags, and the forecast's skill: the fraction of their error that it
+        saves. Empty where the series are too short to hold anything out.
     validation_ : dict
         What the held-out tail decided: window, transform, whether covariates have solved effects,
         the recurrence's share, and the coverage of the 90 % interval before and after calibration.
@@ -207,7 +212,10 @@ class SequenceForecaster(
     loss_curve_ : list of float
         Mean training loss of every epoch.
     history_ : pandas.DataFrame
-        One row an epoch: loss, learning rate, seconds.
+        One row for each epoch: loss, learning rate, seconds.
+    net_ : skorch.NeuralNet
+        The net of the network, or of the first of several; ``net_.module_`` is that, and
+        ``net_.history`` what its epochs came to.
 
     See Also
     --------
@@ -221,8 +229,8 @@ class SequenceForecaster(
     past-only covariates after the cutoff, a change of time zone, constant series, and a model that
     a trivial forecast beats.
 
-    ``fit`` takes no ``sample_weight``: a row is both what is learned and what others are forecast
-    from, and a window has many. Set targets to NaN to leave them out; ``score`` takes weights.
+    ``fit`` takes no ``sample_weight``: a row is both a target and a part of the history of others.
+    Set a target to NaN to leave it out. ``score`` takes weights.
 
     Examples
     --------
@@ -249,7 +257,7 @@ class SequenceForecaster(
         "static_covariates": [str, Integral, "array-like", None],
         "quantiles": ["array-like"],
         "decoder": [StrOptions(set(DECODERS))],
-        "cell": [StrOptions(_CELLS), type],
+        "cell": [StrOptions(set(CELLS)), type],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -278,6 +286,7 @@ class SequenceForecaster(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [object],
     }
 
     def __init__(
@@ -323,6 +332,7 @@ class SequenceForecaster(
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Any = None,
     ) -> None:
         self.horizon = horizon
         self.window = window
@@ -364,6 +374,7 @@ class SequenceForecaster(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     @all_or_nothing
     @with_callbacks
@@ -374,10 +385,10 @@ class SequenceForecaster(
         Parameters
         ----------
         X : frame, pandas index or array of shape (n_rows, n_features), or None
-            One row a (series, time) step, each series in order of time; see the class for what
-            its columns may be. Steps without a row count as missing. Rows of an array follow on,
-            unless one column rises by the same step throughout, which is then read as time. None
-            where y is all there is: a series with a time index, a frame with id and time
+            One row for each (series, time) step, each series in order of time; see the class for
+            what its columns may be. Steps without a row count as missing. Rows of an array follow
+            on, unless one column rises by the same step throughout, which is then read as time.
+            None where y is all there is: a series with a time index, a frame with id and time
             columns, or an array.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             The targets; NaN is missing.
@@ -474,6 +485,21 @@ class SequenceForecaster(
             )
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "model_" in state:  # a saved model has no callbacks
+            state["callbacks"] = None
+        return state
+
+    @property
+    def net_(self) -> SequenceNet:
+        """The skorch net of the network, or of the first of several."""
+        if "model_" not in self.__dict__:
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        net = self.model_.net_
+        net.bind(self)
+        return net
+
     def _check_season(self, longest: int) -> None:
         """Refuse a season that no series can show, and that takes the square of it in memory."""
         most = max(longest, _ANY_SEASON)
@@ -541,6 +567,7 @@ class SequenceForecaster(
         options = ForecastOptions(**chosen)
         require_memory(self, needed_bytes(panel, options))
         model = ForecastModel(options)
+        model.callbacks = self.callbacks
         if self.warm_start and hasattr(self, "model_"):
             model.earlier_ = self.model_.networks_
         progress = Progress(0, type(self).__name__, show=bool(self.verbose))
@@ -588,15 +615,3 @@ class SequenceForecaster(
         tags.target_tags.single_output = True
         tags.input_tags.allow_nan = False
         return tags
-
-    @property
-    def _doc_link_module(self) -> str:
-        return "sklearn_rnn"
-
-    @property
-    def _doc_link_template(self) -> str:
-        return DOC_LINK_TEMPLATE
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        kind = type(self)
-        return {"estimator_module": public_module(kind), "estimator_name": kind.__name__}

@@ -81,8 +81,12 @@ class Lanes:
         power = self.power[lanes][tail]
         values = values * self._stretch(lanes)[tail] + self.centre[lanes][tail]
         log = power == 0
+        if (power == 1).all():
+            return values
         with np.errstate(over="ignore"):
             grown = np.exp(np.minimum(np.where(log, values, 0.0), 700.0))
+        if log.all():
+            return grown
         safe = np.where(log | (power == 1), 1.0, power)
         curved = np.maximum(safe * values + 1, 0.0) ** (1 / safe)
         return np.where(log, grown, np.where(power == 1, values, curved))

@@ -15,11 +15,21 @@ import torch
 from torch import Tensor
 
 from ..nn import ForecastNetwork
-from ..training import Compute, EpochRecord, Recipe, cpu_threads, load_weights, seeded_globals
+from ..training import (
+    Compute,
+    EpochRecord,
+    SequenceNet,
+    copied_history,
+    cpu_threads,
+    load_weights,
+    one_blas_thread,
+    seeded_globals,
+    train,
+)
 from ._blocks import ENOUGH, left_out
-from ._building import WINDOWS_AN_EPOCH, network_config, training_budget
+from ._building import network_config, training_budget
 from ._calibration import Calibration, ordered, proven
-from ._closed_form import ClosedForm, LinearMap, averaged, batches, priors, scale_ratio
+from ._closed_form import LinearMap, averaged, batches, closed_forms, priors, scale_ratio
 from ._dataset import ForecastData
 from ._design import Design
 from ._effects import Effects
@@ -29,7 +39,7 @@ from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
 from ._recursion import continued, extended, shortened, widened
 from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
-from ._training import train_network
+from ._training import WindowDataset, network_net
 from ._warm import begin_from
 
 _SHARES = np.linspace(0.0, 1.0, 11)
@@ -63,6 +73,8 @@ class ForecastModel:
         self.options = options
         self.networks_: list[ForecastNetwork] = []
         self.earlier_: list[ForecastNetwork] = []  # of an earlier fit, to begin with
+        self.callbacks: Any = None
+        self.net_: SequenceNet
 
     # Fitting.
 
@@ -103,13 +115,14 @@ class ForecastModel:
         self.compute = compute or Compute(torch.device("cpu"))
         self.n_threads = n_threads
         self.history_: list[EpochRecord] = []
+        self.n_made_ = 0
         self.design_ = Design(panel)
         self.season_ = max(1, int(panel.season_length))
         self.calibration_: Calibration | None = None
         self.effects_: Effects | None = None
         self.validation_: tuple[np.ndarray, np.ndarray, Forecasts] | None = None
         design = self.design_(panel)
-        with cpu_threads(n_threads):
+        with cpu_threads(n_threads), one_blas_thread():
             choice = choose(panel, design, self.options, validation_horizon, weights)
         self.choice_ = choice
         self.report_: dict[str, Any] = choice.report()
@@ -117,13 +130,14 @@ class ForecastModel:
         if choice.validated and (self.trains or self.options.calibrate):
             data = self._data(panel, design, choice, until=choice.until)
             network = self._network(data, choice, weights, seed, on_epoch)
-            with cpu_threads(n_threads):
+            with cpu_threads(n_threads), one_blas_thread():
                 share = self._validate(network, data, panel, choice, weights)
             if not self.options.refit:
                 self.networks_ = [network]
         elif self.trains:
             share = _SHARE_BEFORE if self.options.linear else 1.0
         if not self.networks_ or self.options.refit:
+            self.n_made_ = 0
             data = self._data(panel, design, choice, until=None)
             self.networks_ = [
                 self._network(data, choice, weights, seed + 1 + index, on_epoch)
@@ -180,8 +194,8 @@ class ForecastModel:
         windows = data.windows(first, full=False, most=_MOST_WINDOWS, seed=seed)
         spread = np.ones(options.horizon)
         if options.linear:
-            with cpu_threads(self.n_threads):
-                solution, spread = self._solve(data, choice, weights, seed)
+            with cpu_threads(self.n_threads), one_blas_thread():
+                (solution,), spread = self._solve(data, choice, weights, seed)
             solution.put(network.linear)
             solution.put(network.closed)
         else:
@@ -190,27 +204,31 @@ class ForecastModel:
             initial = [network.head.initial(float(s))[1:] for s in spread]
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
+        size, used, epochs = training_budget(options, len(windows[0]), data.n_units)
         if self.trains and len(windows[0]):
-            size, epochs = training_budget(options, len(windows[0]))
             epochs = begin_from(network, self.earlier_, epochs, seed)
-            recipe = Recipe(
-                options.optimizer, options.learning_rate, options.weight_decay,
-                options.schedule, epochs, options.gradient_clip,
-            )  # fmt: skip
-            train_network(
-                network,
-                data,
-                windows,
-                recipe,
-                self.compute,
-                batch_size=size,
-                windows_an_epoch=WINDOWS_AN_EPOCH,
+        net = network_net(network, options, epochs, self.compute)
+        if self.trains and len(windows[0]):
+            train(
+                net,
+                WindowDataset(
+                    data,
+                    windows,
+                    batch_size=size,
+                    windows_an_epoch=used,
+                    seed=seed,
+                    weights=weights,
+                ),
+                net.run_.recipe,
                 seed=seed,
                 n_threads=self.n_threads,
-                weights=weights,
                 on_epoch=lambda record: self._note(record, on_epoch, network),
                 guard_globals=isinstance(options.cell, type),
+                callbacks=self.callbacks,
             )
+        # That of the first of the last networks stays.
+        self.net_ = net if self.n_made_ == 0 else self.net_
+        self.n_made_ += 1
         return network.eval()
 
     def _solve(
@@ -220,27 +238,39 @@ class ForecastModel:
         weights: np.ndarray | None,
         seed: int,
         rows: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[LinearMap, np.ndarray]:
-        """Solve the linear paths that were chosen and average them; return their spread too."""
-        maps, spread = [], np.zeros(data.horizon)
+        parts: Sequence[np.ndarray] = (),
+    ) -> tuple[list[LinearMap], np.ndarray]:
+        """Solve the linear paths that were chosen and average them; return their spread too.
+
+        From all windows, or `rows`, then from each of some parts of `rows`.
+        """
+        spread = np.zeros(data.horizon)
+        maps: list[list[tuple[LinearMap, int, float]]] = [[] for _ in range(1 + len(parts))]
         for window in sorted({candidate.window for candidate in choice.candidates}):
             part = data.with_window(window)
             first = first_cut(window, self.season_)
+            some = list(parts)
             if rows is None:
                 unit, cut = part.windows(first, full=True, most=MOST_SOLVED, seed=seed)
             else:
-                unit, cut = (ends[rows[1] >= first] for ends in rows)
-            sums, simple = ClosedForm(part, unit, cut, weights), priors(part)
+                late = rows[1] >= first
+                unit, cut = (ends[late] for ends in rows)
+                some = [one[late.numpy()] for one in parts]
+            forms, simple = closed_forms(part, unit, cut, weights, some), priors(part)
             wider = scale_ratio(part, data, unit, cut)
-            for candidate in choice.candidates:
-                if candidate.window == window:
-                    solution = sums.solve(simple[candidate.prior], candidate.penalty)
+            here = [candidate for candidate in choice.candidates if candidate.window == window]
+            wanted = {(candidate.prior, candidate.penalty) for candidate in here}
+            for form, found in zip(forms, maps, strict=True):
+                solved = form.solve(simple, wanted)
+                for candidate in here:
+                    solution = solved[candidate.prior, candidate.penalty]
                     solution = replace(solution, bias=candidate.drift * solution.bias)
                     # The bias is in units of the window's own spread.
                     moved = replace(solution, bias=solution.bias * wider)
-                    maps.append((moved, window, candidate.weight))
-                    spread += candidate.weight * sums.spread(solution)
-        return averaged(maps, data.window), spread
+                    found.append((moved, window, candidate.weight))
+                    if form is forms[0]:
+                        spread += candidate.weight * form.spread(solution)
+        return [averaged(found, data.window) for found in maps], spread
 
     def _note(
         self,
@@ -321,8 +351,12 @@ class ForecastModel:
         other = copy.deepcopy(network)
         first = first_cut(choice.recent, self.season_)
         shortest = min(candidate.window for candidate in choice.candidates)
-        for rows, tried in left_out(data, first, shortest, choice.stride):
-            solution, _ = self._solve(data, choice, weights, 0, rows)
+        rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
+        blocks = left_out(data, *rows, shortest, choice.stride)
+        if not blocks:
+            return
+        solved, _ = self._solve(data, choice, weights, 0, rows, [apart for apart, _ in blocks])
+        for solution, (_, tried) in zip(solved[1:], blocks, strict=True):
             solution.put(other.closed)
             truth, _ = choice.truth(data, panel, *tried)
             yield truth, self._run([other], data, *tried, share=0.0)
@@ -555,7 +589,8 @@ class ForecastModel:
             (net.config, {k: v.cpu().numpy().copy() for k, v in net.state_dict().items()})
             for net in self.networks_
         ]
-        state.pop("compute", None)
+        state["net_"] = [dict(row, batches=[]) for row in self.net_.history]
+        del state["compute"], state["callbacks"]
         return state
 
     @cpu_threads(1)
@@ -568,7 +603,10 @@ class ForecastModel:
             networks.append(network.eval())
         self.__dict__.update(state)
         self.networks_ = networks
+        self.callbacks = None
         self.compute = Compute(torch.device("cpu"))
+        self.net_ = network_net(networks[0], self.options, 1, self.compute)
+        self.net_.history_ = copied_history(state["net_"])
 
 
 def _scaled_error(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:

@@ -6,8 +6,9 @@ best alone. Imports NumPy, torch and the parts of this room below it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ..nn import recurrence_size
 from ._blocks import ENOUGH, left_out
-from ._closed_form import PENALTIES, ClosedForm, batches, priors
+from ._closed_form import PENALTIES, ClosedForm, batches, closed_forms, priors
 from ._dataset import ForecastData
 from ._design import Design
 from ._effects import Effects, estimate_effects
@@ -30,6 +31,8 @@ _HORIZONS = (1, 2, 4, 8)
 _LONGEST_WINDOW = 1500
 # Forecasts that do not overlap, from which on a tail can tell whether a series has a mean.
 _TELLING = 8
+# From windows of more rows on, what was so many times as wrong as another is tried no more.
+_LONG, _BEHIND = 500, 1.1
 # Shortest window, as a share of the horizon.
 _LOOK_BACK = 0.4
 # Windows that candidates are solved on, and validated on.
@@ -143,7 +146,7 @@ def needed_bytes(panel: Panel, options: ForecastOptions) -> int:
     paths = int(options.n_samples) if options.decoder == "recursive" else 13
     rows = len(lengths) * panel.n_targets
     return (
-        (8 * (3 * features**2 + 8 * features * horizon) if options.linear else 0)
+        (8 * (8 * features**2 + 8 * features * horizon) if options.linear else 0)
         + (16 * int(options.n_estimators) * trained if options.trains else 0)
         + 8 * rows * (window + horizon * paths)
     )
@@ -177,9 +180,8 @@ def choose(
         stride=max(1, min(horizon // 4, tail // 50)),
         n_independent=float(held_out.sum() * tail / horizon),
     )
-    best = np.inf
+    tries = []
     for transform in _transforms(panel, options.transform):
-        tried = []
         plain = make_lanes(panel, transform, seasonality=seasonality, limit=until)
         for effects in _effects(plain, panel, design, options, choice):
             lanes = plain
@@ -188,16 +190,104 @@ def choose(
                     panel, transform, seasonality=seasonality, limit=until,
                     effects=effects, known=design.known,
                 )  # fmt: skip
-            tried.append((effects, *_candidates(lanes, panel, design, options, choice, weights)))
-        effects, found, error, n_blocks = min(
-            tried, key=lambda one: float(np.nanmin([*(c.error for c in one[1]), np.inf]))
-        )
-        # Whether a trend is one of shares is told by the end of it: the tail alone decides.
-        if not choice.candidates or error < best:
-            best = error
-            choice.transform, choice.effects = transform, effects
-            choice.candidates = _averaged(found, choice.n_independent, n_blocks)
+            tries.append(_Try(transform, effects, lanes))
+    windows = _windows(options.window, lengths, horizon, season)
+    for window in windows:
+        for one in _running(tries) if window > _LONG else tries:
+            one.add(window, min(windows), panel, design, options, choice, weights)
+        if not choice.validated or not options.linear:
+            break
+    best = _best(tries)
+    choice.transform, choice.effects = best.transform, best.effects
+    choice.candidates = _averaged(best.candidates, choice.n_independent, best.n_blocks)
     return choice
+
+
+@dataclass
+class _Try:
+    """A transform, with or without effects of covariates, and what was tried on its lanes."""
+
+    transform: str | None
+    effects: Effects | None
+    lanes: Lanes
+    candidates: list[Candidate] = field(default_factory=list)
+    # The least error on the tail alone, and blocks tried.
+    least: float = np.inf
+    n_blocks: int = 0
+
+    @property
+    def error(self) -> float:
+        """The least error of the candidates."""
+        return float(np.nanmin([*(one.error for one in self.candidates), np.inf]))
+
+    def add(
+        self,
+        window: int,
+        shortest: int,
+        panel: Panel,
+        design: Design,
+        options: ForecastOptions,
+        choice: Choice,
+        weights: np.ndarray | None,
+    ) -> None:
+        """Try the linear paths of a window."""
+        season, horizon = max(1, int(panel.season_length)), options.horizon
+        joined = choice.n_independent < ENOUGH
+        data = ForecastData(
+            self.lanes, design, panel.offsets, window, horizon, mixed=False, until=choice.until
+        )
+        simple = priors(data)
+        if not joined and season > 1:
+            # A seasonal panel gains nothing from the last value alone.
+            simple.pop("last")
+        if choice.n_independent < _TELLING:
+            # Back to a far mean is wrong for most short series, and their tail cannot say so.
+            simple.pop("mean", None)
+        if not choice.validated or not options.linear:
+            prior = "profile" if "profile" in simple else list(simple)[-1]
+            self.candidates = [Candidate(window, prior, 1.0)]
+            return
+        first = first_cut(window, season)
+        rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
+        blocks = left_out(data, *rows, shortest, choice.stride) if joined else []
+        forms = closed_forms(data, *rows, weights, [apart for apart, _ in blocks])
+        tried = [validation_windows(data, choice), *(some for _, some in blocks)]
+        errors, *parts = (
+            _errors(form, data, panel, choice, simple, some)
+            for form, some in zip(forms, tried, strict=True)
+        )
+        self.least = float(np.fmin(self.least, np.nanmin([*errors.values(), np.inf])))
+        self.n_blocks = len(blocks)
+        for key, error in errors.items():
+            if parts:
+                error = 0.5 * error + 0.5 * float(np.mean([part[key] for part in parts]))
+            self.candidates.append(Candidate(window, *key, error=error))
+
+
+def _best(tries: list[_Try]) -> _Try:
+    """Return the try that is chosen."""
+    # Whether a trend is one of shares is told by the end of it: the tail alone decides.
+    return min(_best_effects(tries).values(), key=lambda one: one.least)
+
+
+def _best_effects(tries: list[_Try]) -> dict[str | None, _Try]:
+    """Return the best of each transform."""
+    found: dict[str | None, _Try] = {}
+    for one in tries:
+        if one.transform not in found or one.error < found[one.transform].error:
+            found[one.transform] = one
+    return found
+
+
+def _running(tries: list[_Try]) -> list[_Try]:
+    """Return the tries that shorter windows did not leave far behind."""
+    best, alike = _best(tries), _best_effects(tries)
+    return [
+        one
+        for one in tries
+        if one.error <= _BEHIND * alike[one.transform].error
+        and alike[one.transform].least <= _BEHIND * best.least
+    ]
 
 
 def _effects(
@@ -220,51 +310,6 @@ def effects_until(lanes: Lanes, panel: Panel, design: Design, until: np.ndarray)
     return estimate_effects(lanes, known, (panel.offsets[:-1] + until + shift).reshape(-1))
 
 
-def _candidates(
-    lanes: Lanes,
-    panel: Panel,
-    design: Design,
-    options: ForecastOptions,
-    choice: Choice,
-    weights: np.ndarray | None,
-) -> tuple[list[Candidate], float, int]:
-    """Try linear paths on lanes; return them, the least error on the tail, and blocks tried."""
-    lengths = np.diff(panel.offsets)
-    season, horizon = max(1, int(panel.season_length)), options.horizon
-    joined = choice.n_independent < ENOUGH
-    found: list[Candidate] = []
-    least, n_blocks = np.inf, 0
-    windows = _windows(options.window, lengths, horizon, season)
-    for window in windows:
-        data = ForecastData(
-            lanes, design, panel.offsets, window, horizon, mixed=False, until=choice.until
-        )
-        simple = priors(data)
-        if not joined and season > 1:
-            # A seasonal panel gains nothing from the last value alone.
-            simple.pop("last")
-        if choice.n_independent < _TELLING:
-            # Back to a far mean is wrong for most short series, and their tail cannot say so.
-            simple.pop("mean", None)
-        prior = "profile" if "profile" in simple else list(simple)[-1]
-        if not choice.validated or not options.linear:
-            found = [Candidate(window, prior, 1.0)]
-            break
-        first = first_cut(window, season)
-        rows = data.windows(first, full=True, most=MOST_SOLVED, seed=0)
-        tried = (rows, validation_windows(data, choice))
-        errors = _errors(data, panel, choice, simple, weights, *tried)
-        least = np.fmin(least, np.nanmin([*errors.values(), np.inf]))
-        if joined:
-            blocks = list(left_out(data, first, min(windows), choice.stride))
-            n_blocks = len(blocks)
-            parts = [_errors(data, panel, choice, simple, weights, *one) for one in blocks]
-            for key in errors if parts else ():
-                errors[key] = 0.5 * errors[key] + 0.5 * float(np.mean([p[key] for p in parts]))
-        found += [Candidate(window, *key, error=error) for key, error in errors.items()]
-    return found, float(least), n_blocks
-
-
 def _averaged(found: list[Candidate], n_independent: float, n_blocks: int) -> list[Candidate]:
     """Weight candidates by their errors, as sharply as so many forecasts can tell them apart."""
     errors = np.array([candidate.error for candidate in found])
@@ -279,25 +324,21 @@ def _averaged(found: list[Candidate], n_independent: float, n_blocks: int) -> li
 
 
 def _errors(
+    form: ClosedForm,
     data: ForecastData,
     panel: Panel,
     choice: Choice,
-    candidates: dict[str, np.ndarray],
-    weights: np.ndarray | None,
-    solved: tuple[Tensor, Tensor],
+    simple: dict[str, np.ndarray],
     tried: tuple[Tensor, Tensor],
 ) -> dict[tuple[str, float, float], float]:
-    """Solve each prior and penalty from some windows; return the scaled errors on others."""
-    sums = ClosedForm(data, *solved, weights)
+    """Solve each prior and penalty; return the scaled errors on some windows."""
     steps = _steps(data.horizon)
     # Windows of one history overlap: they are fewer than they seem, and ask for firmer penalties.
     few = choice.n_independent < ENOUGH
     penalties = PENALTIES[PENALTIES >= _FIRM] if few else PENALTIES
-    maps = {
-        (name, float(penalty)): solution
-        for name, prior in candidates.items()
-        for penalty, solution in zip(penalties, sums.path(prior, penalties, steps), strict=True)
-    }
+    wanted = list(itertools.product(simple, penalties.tolist()))
+    solved = form.solve(simple, wanted, steps)
+    maps = {one: solved[one] for one in wanted}
     total = {(*key, drift): 0.0 for key in maps for drift in _DRIFTS}
     count = 0.0
     for unit, cut in batches(*tried, 1024):

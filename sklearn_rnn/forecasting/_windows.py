@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ._lanes import N_SMOOTHED, Lanes
 
@@ -25,7 +26,7 @@ class Windows:
     z : Tensor of shape (B, W)
         Normalised windows, zero where masked.
     mask : Tensor of shape (B, W)
-        One where a value was observed.
+        One where a value was observed; only if asked for.
     extra : Tensor of shape (B, E)
         Normalised profile and smoothed levels; E may be zero.
     level, scale : Tensor of shape (B, 1)
@@ -41,6 +42,12 @@ class Windows:
     scale: Tensor
     target: Tensor
     seen: Tensor
+
+
+def stretches(rows: Tensor, length: int) -> Tensor:
+    """Return every stretch of `length` rows, one a row, as a view: to gather from in one piece."""
+    width = rows[0].numel()
+    return rows.as_strided((len(rows) - length + 1, length * width), (width, 1))
 
 
 class WindowReader:
@@ -69,8 +76,11 @@ class WindowReader:
         def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-        self.x = put(lanes.x)
-        self.observed = put(lanes.observed)
+        # Padded, so that every window and every horizon is a stretch of rows.
+        around = (window, horizon)
+        x, observed = (F.pad(put(array), around) for array in (lanes.x, lanes.observed))
+        self._windows, self._horizons = stretches(x, window), stretches(x, horizon)
+        self._observed = stretches(observed, window), stretches(observed, horizon)
         self.start = put(lanes.start)
         self.end = put(lanes.end if until is None else until)
         self.unit = put(lanes.unit.astype(np.float32))
@@ -80,6 +90,9 @@ class WindowReader:
         self._ahead = torch.arange(horizon, device=self.device)
         half = self.season // 2
         self._phases = torch.arange(-half - self.season, -half, device=self.device)
+        if self.profile is not None:
+            padded = F.pad(self.profile, (half + self.season, 0))
+            self._profiles = stretches(padded, self.season)
 
     @property
     def n_extra(self) -> int:
@@ -87,41 +100,41 @@ class WindowReader:
         profile = 0 if self.profile is None else self.season
         return profile + (0 if self.smoothed is None else N_SMOOTHED)
 
-    def read(self, lane: Tensor, cut: Tensor, *, targets: bool = False) -> Windows:
+    def read(
+        self, lane: Tensor, cut: Tensor, *, targets: bool = False, mask: bool = False
+    ) -> Windows:
         """Read the windows that end before flat rows `cut` of lanes `lane` (B,)."""
-        start = self.start[lane][:, None]
-        rows = cut[:, None] + self._back
-        inside = rows >= start
-        rows = rows.clamp_(min=0)
-        mask = inside & self.observed[rows]
-        inside = inside.float()
-        x = self.x[rows]
+        begun = (self.start[lane] - cut)[:, None]
+        within = self._back >= begun
+        inside = within.float()
+        x = self._windows[cut]
         season = min(self.season, self.window)
         recent, weight = x[:, -season:], inside[:, -season:]
         level = (recent * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
-        z = (x - level) * inside
+        z = x.sub_(level).mul_(inside)
         count = inside.sum(1, keepdim=True).clamp(min=1)
         mean = z.sum(1, keepdim=True) / count
-        spread = (((z - mean) * inside).square().sum(1, keepdim=True) / count).sqrt()
+        spread = ((z - mean).mul_(inside).square_().sum(1, keepdim=True) / count).sqrt()
         scale = torch.maximum(spread, self.unit[lane][:, None])
-        z = z / scale
-        extra = self._extra(cut, start, level, scale)
+        z.div_(scale)
+        extra = self._extra(cut, begun, level, scale)
+        seen_back = z[:, :0]
+        if mask:
+            seen_back = (within & self._observed[0][cut]).float()
         target = seen = z[:, :0]
         if targets:
-            rows = cut[:, None] + self._ahead
-            inside = rows < self.end[lane][:, None]
-            rows = rows.clamp_(max=len(self.x) - 1)
-            seen = (inside & self.observed[rows]).float()
-            target = (self.x[rows] - level) / scale * seen
-        return Windows(z, mask.float(), extra, level, scale, target, seen)
+            first = cut + self.window
+            ahead = self._ahead < (self.end[lane] - cut)[:, None]
+            seen = (ahead & self._observed[1][first]).float()
+            target = self._horizons[first].sub_(level).div_(scale).mul_(seen)
+        return Windows(z, seen_back, extra, level, scale, target, seen)
 
-    def _extra(self, cut: Tensor, start: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+    def _extra(self, cut: Tensor, begun: Tensor, level: Tensor, scale: Tensor) -> Tensor:
         """Return profile, levels and slope at the cuts, in the window's units."""
         parts = []
         if self.profile is not None:
-            rows = cut[:, None] + self._phases
-            known = (rows >= start).float()
-            parts.append(self.profile[rows.clamp_(min=0)] * known / scale)
+            known = (self._phases >= begun).float()
+            parts.append(self._profiles[cut] * known / scale)
         if self.smoothed is not None:
             now = self.smoothed[(cut - 1).clamp(min=0)]
             parts.append((now[:, :-1] - level) / scale)

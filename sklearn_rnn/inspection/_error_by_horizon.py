@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..model_selection import backtest
-from ._frames import check_forecasts, pyplot, quantile_columns
+from ._drawing import check_forecasts, pyplot, quantile_columns
 
 METRICS = ("absolute", "squared", "percentage", "coverage")
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 class ErrorByHorizonDisplay:
-    """Draw the error of forecasts over the steps ahead, one line a model.
+    """Draw the error of forecasts over the steps ahead, one line for each model.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class ErrorByHorizonDisplay:
     errors : dict of str to array-like of shape (n_steps,)
         The error at each step, for every model.
     spread : dict of str to array-like of shape (n_steps, 2), default=None
-        The middle half of the origins' errors.
+        Lower and upper quartile of the errors over the origins.
     metric : {"absolute", "squared", "percentage", "coverage"}, default="absolute"
         What the errors are.
     coverage : float, default=None
-        What intervals promise, to draw beside what they hold.
+        The coverage that the intervals promise, drawn as a line.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class ErrorByHorizonDisplay:
         frames : frame or dict of str to frame
             What :func:`~sklearn_rnn.model_selection.backtest` returned, for each model.
         metric : {"absolute", "squared", "percentage", "coverage"}, default="absolute"
-            The error; "coverage" is the share of actuals inside the widest interval.
+            The error; "coverage" is the fraction of actuals inside the widest interval.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..sequences import is_time_index, read_step_table
-from ._frames import as_axis, check_forecasts, pyplot, quantile_columns, roles, to_pandas
+from ._drawing import as_axis, check_forecasts, pyplot, quantile_columns, roles, to_pandas
 
 _HISTORY, _FORECAST, _ACTUAL = "#555555", "#0072B2", "#D55E00"
 
@@ -36,7 +36,7 @@ class ForecastDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The axes, one a series and target.
+        The axes, one for each series and target.
     figure_ : matplotlib Figure
         The figure that holds them.
     series_ : list of tuple
@@ -94,13 +94,13 @@ class ForecastDisplay:
         estimator : SequenceForecaster, pipeline or search
             Fitted.
         X : frame, default=None
-            Rows with the covariates that are known ahead; needed where fit had such. They say whose
-            and when the values of a `y` without times are.
+            Rows with the covariates that are known ahead; needed if `fit` had such covariates. For
+            a `y` without times, they say to which series and time each value belongs.
         y : series or frame, default=None
             What happened: with its times, or beside the rows of X; or an array for the steps ahead
             of one series.
         horizon : int, default=None
-            Steps ahead; None means the trained horizon, or as many as an array ``y`` has.
+            Steps ahead; None means the trained horizon, or the length of an array ``y``.
         quantiles : tuple of float, default=(0.05, 0.25, 0.75, 0.95)
             Levels of the fan, in pairs around one half.
         n_history : int, "auto" or None, default="auto"
@@ -179,7 +179,7 @@ class ForecastDisplay:
         y_train : array-like of shape (n_train,), default=None
             The history, for one series.
         train_times : array-like of shape (n_train,), default=None
-            When it was. None takes its index, or counts.
+            Its times. None takes its index, or counts.
         ax : matplotlib Axes, default=None
             Axes to draw on, for one series.
         **keywords : dict

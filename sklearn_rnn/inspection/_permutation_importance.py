@@ -46,16 +46,16 @@ def permutation_importance(
 ) -> Any:
     """Measure what a score loses when a channel is taken from other rows, as a whole sequence.
 
-    Use it where scikit-learn's function of the same name cannot go: it permutes columns of a table,
-    which in a 2-D array are steps and in a list are nothing. Here the channels of sequences, and
-    the static features and texts beside them, change places among the rows, one at a time.
+    scikit-learn's function of the same name permutes columns of a table. In a 2-D array these are
+    steps, and a list has none. This function permutes the channels of sequences among the rows, one
+    at a time, and the static features and texts beside them.
 
     Parameters
     ----------
     estimator : estimator
         Fitted; alone, in a pipeline, or anything else that scores sequences.
     X : sequences in any accepted form, texts, or a frame of list columns, texts and scalars
-        Rows that the estimator takes, better such as it has not seen. X is not changed.
+        Rows that the estimator takes, if possible rows that it has not seen. X is not changed.
     y : array-like
         Their targets.
     scoring : str, callable, list, tuple or dict, default=None
@@ -81,11 +81,11 @@ def permutation_importance(
 
     Notes
     -----
-    A row keeps its length, its times and its other channels. A sequence that comes from a row of
-    another length is stretched or shrunk to it, each step taking the nearest of the other's; so a
-    channel keeps its values and their order, and the length of a row is nobody's importance.
-    Strings are taken over as they are. Channels that say the same stand in for each other, and
-    both seem unimportant.
+    A row keeps its length, its times and its other channels. A sequence from a row of another
+    length is stretched or shrunk to that length: each step takes the nearest step of the other row.
+    So a channel keeps its values and their order, and the length of a row is not part of any
+    importance. Strings are taken over as they are. If two channels say the same, each replaces the
+    other, and both seem unimportant.
 
     Examples
     --------

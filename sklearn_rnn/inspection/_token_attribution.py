@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import Sequences
+from ._drawing import pyplot
 
 # Two hues that colour-blind readers tell apart: blue speaks for the label, orange against it.
 _FOR, _AGAINST = (0, 114, 178), (213, 94, 0)
@@ -108,7 +109,7 @@ class TokenAttributionDisplay:
         target : label, default=None
             The label in question; None takes the predicted one of each text.
         method : {"integrated_gradients", "attention"}, default="integrated_gradients"
-            The latter needs ``pooling`` with ``"attention"``, and knows no sign.
+            ``"attention"`` needs ``"attention"`` in ``pooling``, and has no sign.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
 
@@ -157,7 +158,7 @@ class TokenAttributionDisplay:
         Returns
         -------
         html : str
-            A ``div`` with one paragraph a text.
+            A ``div`` with one paragraph for each text.
         """
         lines = []
         for row, words in enumerate(self.tokens):
@@ -189,13 +190,7 @@ class TokenAttributionDisplay:
         display : TokenAttributionDisplay
             This one.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "TokenAttributionDisplay.plot needs matplotlib; install it with: "
-                "pip install 'sklearn-rnn[plot]'"
-            ) from error
+        plt = pyplot("TokenAttributionDisplay")
         lines = self._lines()
         if ax is None:
             _, ax = plt.subplots(figsize=(8, 0.4 + 0.32 * len(lines)), layout="constrained")

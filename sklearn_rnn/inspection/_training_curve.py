@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils.validation import check_is_fitted
 
+from ._drawing import pyplot
+
 # Two hues that colour-blind readers tell apart, and a grey that stays in the background.
 _LOSS_COLOR, _SCORE_COLOR, _RATE_COLOR = "#0072B2", "#D55E00", "#999999"
 # Marks the axes that hold scores and learning rates, so that a second plot finds them again.
@@ -195,7 +197,7 @@ class TrainingCurveDisplay:
         ValueError
             If the learning rate is asked for and unknown.
         """
-        plt = _pyplot()
+        plt = pyplot("TrainingCurveDisplay")
         if learning_rate and self.learning_rate is None:
             raise ValueError("The learning rate of the epochs is unknown; pass learning_rate.")
         if ax is None:
@@ -318,7 +320,7 @@ def _curve(name: str, values: Any, n_epochs: int | None = None) -> Any:
         return None
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim != 1:
-        raise ValueError(f"{name} must hold one number an epoch; got shape {curve.shape}.")
+        raise ValueError(f"{name} must hold one number for each epoch; got shape {curve.shape}.")
     if n_epochs is not None and len(curve) != n_epochs:
         raise ValueError(f"{name} has {len(curve)} epochs, but loss has {n_epochs}.")
     return curve
@@ -351,18 +353,6 @@ def _training_of(estimator: Any) -> dict[str, Any]:
         "epochs": history["epoch"].to_numpy(),
         "score_name": score_name,
     }
-
-
-def _pyplot() -> Any:
-    """Import matplotlib, or say what to install."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "TrainingCurveDisplay draws with matplotlib, which is not installed. Install it with "
-            "pip install 'sklearn-rnn[plot]', or pip install matplotlib."
-        ) from error
-    return plt
 
 
 def _axes_over(ax: Any) -> list[Any]:

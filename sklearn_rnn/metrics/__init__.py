@@ -1,37 +1,39 @@
 """Metrics of forecasts and of taggers; scorers that read the training scale from the estimator."""
 
-from ._point import (
+from ._forecasts import (
+    interval_coverage,
     mean_absolute_percentage_error,
     mean_absolute_scaled_error,
+    mean_interval_score,
     root_mean_squared_scaled_error,
     symmetric_mean_absolute_percentage_error,
+    weighted_quantile_loss,
 )
-from ._quantile import interval_coverage, mean_interval_score, weighted_quantile_loss
 
 # What is imported as itself is for the other rooms, and no part of the public interface.
-from ._scale import naive_scale as naive_scale
+from ._forecasts import naive_scale as naive_scale
 from ._scorers import (
     ForecastScorer,
+    StepScorer,
+    TaggingScorer,
     coverage_scorer,
+    entity_f1_scorer,
     interval_score_scorer,
     mape_scorer,
     mase_scorer,
     quantile_loss_scorer,
     rmsse_scorer,
     smape_scorer,
-)
-from ._steps import (
-    StepScorer,
     step_absolute_error_scorer,
     step_r2_scorer,
     step_squared_error_scorer,
+    token_accuracy_scorer,
 )
+from ._scorers import parameter as parameter
+from ._scorers import unwrap as unwrap
 from ._tagging import entity_f1_score, entity_report, find_entities, token_accuracy_score
 from ._tagging import scheme_of as scheme_of
 from ._tagging import split_label as split_label
-from ._tagging_scorer import TaggingScorer, entity_f1_scorer, token_accuracy_scorer
-from ._unwrap import parameter as parameter
-from ._unwrap import unwrap as unwrap
 
 __all__ = [
     "TaggingScorer",

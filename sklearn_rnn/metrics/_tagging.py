@@ -31,7 +31,7 @@ def _rows(y_true: Any, y_pred: Any) -> list[tuple[list[Any], list[Any]]]:
 
 
 def _weights(sample_weight: Any, n: int) -> np.ndarray:
-    """Return one weight a sequence."""
+    """Return one weight for each sequence."""
     if sample_weight is None:
         return np.ones(n)
     weights = np.asarray(sample_weight, dtype=np.float64)
@@ -41,7 +41,7 @@ def _weights(sample_weight: Any, n: int) -> np.ndarray:
 
 
 def token_accuracy_score(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
-    """Return the share of steps whose label is right, over all sequences together.
+    """Return the fraction of steps whose label is right, over all sequences together.
 
     Parameters
     ----------

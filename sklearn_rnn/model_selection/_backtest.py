@@ -54,9 +54,9 @@ def backtest(
     Returns
     -------
     pandas.DataFrame
-        One row a fold, test row and target, with the columns "fold", id (for a panel), "cutoff"
-        (the last time of training), time, "step" (steps ahead of the end of training), "target"
-        (for several), "actual", "forecast" and one for each quantile.
+        One row for each fold, test row and target, with the columns "fold", id (for a panel),
+        "cutoff" (the last time of training), time, "step" (steps ahead of the end of training),
+        "target" (for several), "actual", "forecast" and one for each quantile.
 
     Raises
     ------

@@ -18,8 +18,9 @@ Array = NDArray[Any]
 class PanelTimeSeriesSplit(BaseCrossValidator):
     """Split rows of one or many series so that every test fold comes after its training fold.
 
-    It yields row numbers, and so goes wherever scikit-learn takes ``cv=``. `TimeSeriesSplit` counts
-    rows, and cuts a long table of many series right through their middle; this counts time.
+    It yields row numbers: pass it as ``cv=`` wherever scikit-learn takes one. It counts time.
+    `TimeSeriesSplit` counts rows instead, and divides a long table of many series in the middle of
+    a series.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Making a network from plain values; imports torch only."""
+"""Making a network from plain values, and how large it would be; imports torch only."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
-from torch import nn
 
-from ._custom_cells import CellLike
-from ._heads import BinaryHead, ContinuousHead, Head, JointHead, MulticlassHead, MultilabelHead
+from ._heads import (
+    BinaryHead,
+    ContinuousHead,
+    Head,
+    JointHead,
+    Loss,
+    MulticlassHead,
+    MultilabelHead,
+)
 from ._initialisation import initialise
-from ._input import NumericInput, StaticInput, TokenInput
-from ._losses import Loss
+from ._input import NumericInput, StaticInput, TokenInput, WordColumns, WordInput
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
-from ._pooling import EachStep, LastPooling, make_pooling
 from ._recurrence import NoRecurrence, Recurrence
+from ._registry import CELLS, POOLINGS, CellLike, make_pooling
 from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
-from ._tagging_head import TaggingHead
-from ._words import WordColumns, WordInput
+from ._tagging import TaggingHead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +82,9 @@ class NetworkConfig:
         Of what is made from the characters of a word; 0 leaves them out.
     word_dropout : float, default=0.0
         Share of words that training takes as unknown, or of tokens that it embeds as zeros.
-    head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"}, \
+    head : {"binary", "multiclass", "multilabel", "joint", "continuous", "tags"} or type, \
             default="continuous"
+        Its name, or a subclass of :class:`Head` that is made by its ``from_config``.
     n_outputs : int or tuple of int, default=1
         Classes, labels or numbers to predict; for ``"joint"`` the classes of each target. Not
         read for ``"binary"``.
@@ -143,7 +149,7 @@ class NetworkConfig:
     words: WordColumns | None = None
     character_size: int = 64
     word_dropout: float = 0.0
-    head: str = "continuous"
+    head: str | type[Head] = "continuous"
     n_outputs: int | tuple[int, ...] = 1
     loss: Loss | None = None
     quantile: float = 0.5
@@ -162,34 +168,37 @@ class NetworkConfig:
     recurrent: bool = True
 
 
+#: Every head that has a name. A new kind of target brings a subclass of :class:`Head`, and a line.
+HEADS: dict[str, type[Head]] = {
+    "binary": BinaryHead,
+    "multiclass": MulticlassHead,
+    "multilabel": MultilabelHead,
+    "joint": JointHead,
+    "continuous": ContinuousHead,
+    "tags": TaggingHead,
+}
+
+
+def _head_of(config: NetworkConfig) -> type[Head]:
+    """Return the class of the head, of which the configuration has the name or the class."""
+    if isinstance(config.head, type) and issubclass(config.head, Head):
+        return config.head
+    if config.head not in HEADS:
+        names = ", ".join(map(repr, HEADS))
+        raise ValueError(f"head must be one of {names}, or a Head class; got {config.head!r}.")
+    return HEADS[config.head]
+
+
 def _make_head(config: NetworkConfig, in_features: int) -> Head:
-    """Make the head that the configuration names."""
-    kind, loss, smoothing = config.head, config.loss, config.label_smoothing
+    """Make the head of the configuration."""
+    kind = _head_of(config)
     outputs = config.n_outputs if isinstance(config.n_outputs, tuple) else (config.n_outputs,)
-    if not outputs or any(n < 1 for n in outputs) or (kind != "joint" and len(outputs) > 1):
+    one = not kind.takes_several
+    if not outputs or any(n < 1 for n in outputs) or (one and len(outputs) > 1):
         raise ValueError(f"n_outputs must be at least 1; got {config.n_outputs!r}.")
-    if kind == "continuous":
-        return ContinuousHead(in_features, outputs[0], loss or "squared_error", config.quantile)
-    if isinstance(loss, str):
-        if loss != "log_loss":
-            raise ValueError(f"loss must be 'log_loss' or a callable; got {loss!r}.")
-        loss = None
-    if kind == "binary":
-        if loss is nn.CrossEntropyLoss or isinstance(loss, nn.CrossEntropyLoss):
-            return MulticlassHead(in_features, 2, loss, smoothing)
-        return BinaryHead(in_features, loss, smoothing)
-    if kind == "multiclass":
-        return MulticlassHead(in_features, outputs[0], loss, smoothing)
-    if kind == "multilabel":
-        return MultilabelHead(in_features, outputs[0], loss)
-    if kind == "tags":
-        return TaggingHead(in_features, outputs[0], config.crf, config.n_labels, smoothing)
-    if kind == "joint":
-        return JointHead(in_features, outputs, loss, smoothing)
-    raise ValueError(
-        "head must be 'binary', 'multiclass', 'multilabel', 'joint', 'continuous' or 'tags'; got "
-        f"{kind!r}."
-    )
+    if one:
+        config = replace(config, n_outputs=outputs[0])
+    return kind.from_config(config, in_features)
 
 
 def _make_static(config: NetworkConfig) -> StaticInput | None:
@@ -293,23 +302,23 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         recurrence = NoRecurrence(input.output_size, config.bidirectional)
     units = recurrence.output_size or 1
     pooling = make_pooling("none" if config.per_step else config.pooling, units)
-    if isinstance(pooling, EachStep) and not config.per_step:
+    if pooling.each_step and not config.per_step:
         raise ValueError(
             f"pooling={config.pooling!r} keeps every step, and there is one target a sequence; use "
-            "'last', 'mean', 'max', 'attention' or several of them."
+            f"{', '.join(map(repr, POOLINGS))} or several of them."
         )
     static = _make_static(config)
     in_features = 0
     if config.recurrent:
         in_features = pooling.output_size + (0 if static is None else static.output_size)
     else:
-        pooling = LastPooling(0)
+        pooling = make_pooling("last", 0)
     head = _make_head(config, in_features)
     path: ReservoirPath | NGramPath | None = None
     if config.ngram_longest:
         path = _make_ngrams(config, head, static)
     if config.reservoir_units:
-        if config.vocabulary_size is not None or config.per_step or config.head == "joint":
+        if config.vocabulary_size is not None or config.per_step or not head.takes_reservoir:
             raise ValueError(
                 "A closed-form path needs numbers and one kind of target a sequence; set "
                 "reservoir_units=0."
@@ -381,3 +390,47 @@ def build_network(
     if generator is not None:
         initialise(network, generator, initial_scale=initial_scale)
     return network
+
+
+# Python's share of a layer, in numbers of four bytes: it counts where layers are many and small.
+_OBJECTS = 10_000
+
+
+@cache
+def _gates(cell: str) -> int:
+    """Return how often a cell of ours multiplies its units, read off one of a single unit."""
+    with torch.device("meta"):  # draws nothing
+        return max(len(weight) for weight in CELLS[cell](1, 1).parameters())
+
+
+def recurrence_size(cell: object, n_inputs: int, hidden_size: int, layers: int, both: bool) -> int:
+    """Return about how many weights the layers of a recurrence have."""
+    gates = _gates(cell) if isinstance(cell, str) else 1
+    directions = 2 if both else 1
+    first = gates * hidden_size * (n_inputs + hidden_size) + _OBJECTS
+    further = gates * hidden_size * (directions * hidden_size + hidden_size) + _OBJECTS
+    return directions * (first + (layers - 1) * further)
+
+
+def network_size(config: NetworkConfig) -> int:
+    """Return about how many weights the network of a configuration has, without a closed form."""
+    if not config.recurrent:
+        return 0
+    embedded, words, inputs = 0, config.words, config.n_channels * (2 if config.indicator else 1)
+    if words is not None:
+        embedded = (words.n_words + len(words.affixes) + 1) * config.embedding_size
+        embedded += 100 * config.character_size
+        inputs = config.embedding_size + config.character_size
+    elif config.vocabulary_size is not None:
+        embedded = config.vocabulary_size * config.embedding_size
+        inputs = config.embedding_size
+    if config.stem is not None:
+        embedded += sum(config.stem_kernel_sizes) * config.stem_filters * inputs
+        inputs += config.stem_filters
+    recurrent = recurrence_size(
+        config.cell, inputs, config.hidden_size, config.num_layers, config.bidirectional
+    )
+    outputs = config.n_outputs if isinstance(config.n_outputs, int) else sum(config.n_outputs)
+    poolings = 1 if isinstance(config.pooling, str) else len(config.pooling)
+    features = poolings * config.hidden_size * (2 if config.bidirectional else 1)
+    return config.n_members * (embedded + recurrent + features * outputs)

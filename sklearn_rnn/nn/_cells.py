@@ -4,8 +4,9 @@ Every class has the signature of ``torch.nn.GRU(input_size, hidden_size, batch_f
 ``forward(x, state=None) -> (output, state)`` with x (B, T, C), output (B, T, H) and a state of
 shape (1, B, H), or a tuple of two such. None is a state of zeros.
 
-Those with a `compiled_form` run compiled on a CPU where that is faster and llvmlite is installed;
-their numbers are the same.
+What the network has to know of a cell beside that are its traits, see :class:`Cell`; its name is in
+`_registry`. Those with a `compiled_form` run compiled on a CPU where that is faster and llvmlite is
+installed; their numbers are the same.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._compiled import Form, Weights, recur
-from ._gated_scan import _positive, gated_scan, suits
-from ._scan import linear_scan
+from ._scan import _positive, gated_scan, linear_scan, suits
 
 Pair = tuple[Tensor, Tensor]
 
@@ -42,11 +42,45 @@ def _torch_weights(layer: nn.RNNBase) -> Weights:
     return Weights(*found)
 
 
-class _Weights(nn.Module):
+class Cell(nn.Module):
+    """What the network asks of a layer, with the answers of a module it knows nothing about.
+
+    A cell of ours is a subclass, and changes the answers that are wrong for it.
+    """
+
+    #: First value of each gate's bias: one that makes a fresh cell remember.
+    gate_bias: tuple[float, ...] = (0.0,)
+    #: Whether the output at a step is the whole state there.
+    output_is_state = False
+    #: Whether one call computes all steps, those of padding too, so that a ragged batch is better
+    #: cut into segments.
+    runs_at_once = False
+    #: Whether a long step of training on a CPU is quicker in small parts, whose memory is reused;
+    #: what loops over time pays for each part.
+    trains_in_small_parts = False
+    #: Whether `forward` takes `lengths`, and goes on from a row's last step to nowhere.
+    takes_lengths = False
+    #: Whether the constructor takes a `nonlinearity`.
+    takes_nonlinearity = False
+    #: The axis of a state's tensors along which the rows of a batch stand.
+    rows_axis = 1
+
+    def compiled_form(self) -> Form | None:
+        """Return what the compiled kernels need to know; None if they don't know the cell."""
+        return None
+
+    def compiled(
+        self, x: Any, state: Any, lengths: Tensor | None = None, reverse: bool = False
+    ) -> tuple[Any, Any] | None:
+        """Run the layer compiled, or return None where torch has to; see :func:`recur`."""
+        form = self.compiled_form()
+        return None if form is None else recur(form, x, state, lengths, reverse)
+
+
+class GatedCell(Cell):
     """Weights of `gates` gates: weight_ih (gates * H, C), weight_hh (gates * H, H), bias."""
 
-    #: Value of each gate's bias that makes the fresh cell remember.
-    gate_bias: tuple[float, ...]
+    output_is_state = True
     #: Whether the gates read the state before, and so have weights for it.
     recurrent = True
 
@@ -74,7 +108,7 @@ class _Weights(nn.Module):
         return f"{self.input_size}, {self.hidden_size}"
 
 
-class LSTM(nn.LSTM):
+class LSTM(nn.LSTM, Cell):
     """Long short-term memory, on torch's own kernels.
 
     i, f, o = sigmoid(W x_t + U h_{t-1} + b), g = tanh(W x_t + U h_{t-1} + b) with weights of
@@ -86,20 +120,23 @@ class LSTM(nn.LSTM):
     input_size, hidden_size : int
     """
 
+    gate_bias = (0.0, 1.0, 0.0, 0.0)
+    runs_at_once = True
+    trains_in_small_parts = True
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
     def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
-        return Form("lstm", _torch_weights(self))
+        return Form("lstm", _torch_weights(self), n_states=2)
 
     def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
-        compiled = recur(self.compiled_form(), x, state)
-        if compiled is not None:
-            return compiled
-        if x.is_cuda:
-            result: tuple[Any, Pair] = super().forward(x, state)
+        result = self.compiled(x, state)
+        if result is not None:
             return result
+        if x.is_cuda:
+            by_torch: tuple[Any, Pair] = super().forward(x, state)
+            return by_torch
         if state is None:
             zero = x.new_zeros(1, x.shape[0], self.hidden_size)
             state = (zero, zero)
@@ -109,7 +146,7 @@ class LSTM(nn.LSTM):
         return output, (h, c)
 
 
-class GRU(nn.GRU):
+class GRU(nn.GRU, Cell):
     """Gated recurrent unit, reset after the product, on torch's own kernels.
 
     r, z = sigmoid(W x_t + U h_{t-1} + b), n = tanh(W x_t + b + r * (U h_{t-1} + b')),
@@ -120,17 +157,20 @@ class GRU(nn.GRU):
     input_size, hidden_size : int
     """
 
+    gate_bias = (0.0, 0.0, 0.0)
+    output_is_state = True
+    runs_at_once = True
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
 
     def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
         return Form("gru", _torch_weights(self))
 
     def forward(self, x: Any, state: Any = None) -> Any:
-        compiled = recur(self.compiled_form(), x, state)
-        if compiled is not None:
-            return compiled
+        result = self.compiled(x, state)
+        if result is not None:
+            return result
         if x.is_cuda or x.ndim != 3 or x.shape[2] != self.input_size:
             return super().forward(x, state)
         start = x.new_zeros(1, x.shape[0], self.hidden_size) if state is None else state
@@ -138,7 +178,7 @@ class GRU(nn.GRU):
         return torch.gru(x, start, weights, True, 1, 0.0, self.training, False, True)
 
 
-class RNN(nn.Module):
+class RNN(Cell):
     """The simple recurrence h_t = phi(W x_t + U h_{t-1} + b).
 
     Parameters
@@ -154,6 +194,10 @@ class RNN(nn.Module):
         ``core.bias_ih_l0`` and ``core.bias_hh_l0``.
     """
 
+    output_is_state = True
+    takes_lengths = True
+    takes_nonlinearity = True
+
     def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh") -> None:
         super().__init__()
         if nonlinearity not in ("tanh", "relu", "sigmoid"):
@@ -165,13 +209,12 @@ class RNN(nn.Module):
         self.core = nn.RNN(input_size, hidden_size, nonlinearity=kernel, batch_first=True)
 
     def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
         return Form(f"rnn_{self.nonlinearity}", _torch_weights(self.core))
 
     def forward(
         self, x: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> Pair:
-        result = recur(self.compiled_form(), x, state, lengths)
+        result = self.compiled(x, state, lengths)
         if result is not None:
             return result
         if self.nonlinearity == "sigmoid":
@@ -208,7 +251,7 @@ class RNN(nn.Module):
         return torch.stack(outputs, 1), h[None]
 
 
-class GRUResetBefore(_Weights):
+class GRUResetBefore(GatedCell):
     """Gated recurrent unit in its first form, reset before the product (Cho et al., 2014).
 
     r, z = sigmoid(W x_t + U h_{t-1} + b), candidate = tanh(W x_t + U (r * h_{t-1}) + b),
@@ -222,11 +265,10 @@ class GRUResetBefore(_Weights):
     gate_bias = (0.0, 0.0, 0.0)
 
     def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
         return Form("gru_reset_before", Weights(self.weight_ih, self.weight_hh, self.bias))
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
-        result = recur(self.compiled_form(), x, state)
+        result = self.compiled(x, state)
         if result is not None:
             return result
         size = self.hidden_size
@@ -242,7 +284,7 @@ class GRUResetBefore(_Weights):
         return torch.stack(outputs, 1), h[None]
 
 
-class CIFG(_Weights):
+class CIFG(GatedCell):
     """Long short-term memory with input and forget gate coupled.
 
     i, o = sigmoid(W x_t + U h_{t-1} + b), g = tanh(W x_t + U h_{t-1} + b),
@@ -258,13 +300,15 @@ class CIFG(_Weights):
     """
 
     gate_bias = (-1.0, 0.0, 0.0)
+    output_is_state = False
+    runs_at_once = True
+    trains_in_small_parts = True
 
     def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
-        return Form("cifg", Weights(self.weight_ih, self.weight_hh, self.bias))
+        return Form("cifg", Weights(self.weight_ih, self.weight_hh, self.bias), n_states=2)
 
     def forward(self, x: Tensor, state: Pair | None = None) -> tuple[Tensor, Pair]:
-        result = recur(self.compiled_form(), x, state)
+        result = self.compiled(x, state)
         if result is not None:
             return result
         if state is None:
@@ -281,7 +325,7 @@ class CIFG(_Weights):
         return output, (h, c)
 
 
-class MinGRU(_Weights):
+class MinGRU(GatedCell):
     """Minimal gated recurrent unit, whose gates see the input only (Feng et al., 2024).
 
     z = sigmoid(W x_t + b), candidate = p(W x_t + b), h_t = (1 - z) * h_{t-1} + z * candidate with
@@ -296,22 +340,22 @@ class MinGRU(_Weights):
     """
 
     recurrent = False
+    trains_in_small_parts = True
     gate_bias = (-1.0, 0.0)
 
     def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
         super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
-    def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
+    def compiled_form(self) -> Form | None:
         weight = self.weight_ih
-        return Form("mingru", Weights(weight, weight.new_empty(0, self.hidden_size), self.bias))
+        none = weight.new_empty(0, self.hidden_size)
+        return Form("mingru", Weights(weight, none, self.bias)) if self.parallel else None
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
-        if self.parallel:
-            result = recur(self.compiled_form(), x, state)
-            if result is not None:
-                return result
+        result = self.compiled(x, state)
+        if result is not None:
+            return result
         if self.parallel and suits(x):
             output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
             return output, output[None, :, -1]
@@ -322,7 +366,7 @@ class MinGRU(_Weights):
         return output, output[None, :, -1]
 
 
-class MinLSTM(_Weights):
+class MinLSTM(GatedCell):
     """Minimal LSTM, whose gates see the input only (Feng et al., 2024).
 
     f, i = sigmoid(W x_t + b), f' = f / (f + i), i' = i / (f + i), candidate = p(W x_t + b),
@@ -338,22 +382,22 @@ class MinLSTM(_Weights):
     """
 
     recurrent = False
+    trains_in_small_parts = True
     gate_bias = (1.0, 0.0, 0.0)
 
     def __init__(self, input_size: int, hidden_size: int, parallel: bool = True) -> None:
         super().__init__(input_size, hidden_size)
         self.parallel = parallel
 
-    def compiled_form(self) -> Form:
-        """Return what the compiled kernels need to know."""
+    def compiled_form(self) -> Form | None:
         weight = self.weight_ih
-        return Form("minlstm", Weights(weight, weight.new_empty(0, self.hidden_size), self.bias))
+        none = weight.new_empty(0, self.hidden_size)
+        return Form("minlstm", Weights(weight, none, self.bias)) if self.parallel else None
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Pair:
-        if self.parallel:
-            result = recur(self.compiled_form(), x, state)
-            if result is not None:
-                return result
+        result = self.compiled(x, state)
+        if result is not None:
+            return result
         if self.parallel and suits(x):
             output = gated_scan(x, self.weight_ih, self.bias, self.start(x, state)[0])
             return output, output[None, :, -1]

@@ -15,20 +15,13 @@ from torch import Tensor
 
 from ._networks import SequenceNetwork, averaged
 from ._ngrams import NGramPath
-from ._pooling import EachStep
+from ._pooling import ConcatPooling
 from ._random_convolutions import RandomConvolutions, widened
 from ._reservoir import Reservoir, ReservoirRun
 from ._reservoir_path import ReservoirPath, standardised_by
-from ._running import RunningPooling
 
 #: Steps of a piece.
 CHUNK = 4096
-
-
-def reach(network: SequenceNetwork) -> tuple[int, int]:
-    """Return how many steps before and after a step the recurrence's input at it depends on."""
-    stem: Any = network.stem
-    return (0, 0) if stem is None else stem.reach
 
 
 def joined(network: SequenceNetwork, pooled: Tensor, static: Tensor | None) -> Tensor:
@@ -40,11 +33,19 @@ def joined(network: SequenceNetwork, pooled: Tensor, static: Tensor | None) -> T
     return torch.cat((pooled, known.expand(pooled.shape[0], -1)), 1)
 
 
-def cloned(state: Any) -> Any:
-    """Return a state, or a tuple of such, with memory of its own."""
-    if isinstance(state, Tensor):
-        return state.clone()
-    return tuple(cloned(part) for part in state) if isinstance(state, tuple) else state
+class _Pooled:
+    """Poolings side by side, of steps that come in pieces."""
+
+    def __init__(self, poolings: list[Any]) -> None:
+        self.poolings = poolings
+        self.parts: dict[Any, Any] = {}
+
+    def add(self, output: Tensor) -> None:
+        """Add steps (1, t, D)."""
+        for pooling in self.poolings:
+            if pooling not in self.parts:
+                self.parts[pooling] = pooling.start(1, output.shape[2], output)
+            self.parts[pooling] = pooling.step(self.parts[pooling], output)
 
 
 class ChunkedRun:
@@ -81,13 +82,7 @@ class ChunkedRun:
 
     def _steps(self, piece: int) -> Tensor:
         """Return the recurrence's input (1, t, C) of a piece."""
-        start, stop = self.pieces[piece]
-        before, after = reach(self.network)
-        first = max(0, start - before)
-        steps: Tensor = self.network.input(self.read(first, min(self.n_steps, stop + after)))
-        if self.network.stem is not None:
-            steps = self.network.stem(steps)
-        return steps[:, start - first : stop - first]
+        return self.network.steps(self.read, *self.pieces[piece], self.n_steps)
 
     def _input(self, layer: int, piece: int) -> Tensor:
         """Return what a layer of a bidirectional recurrence reads in a piece."""
@@ -114,11 +109,18 @@ class ChunkedRun:
                 output, state = self._backward(layer, x, state)
             yield piece, before, output
 
-    def _borders(self, layer: int, direction: int) -> list[Any]:
-        """Return the states with which one direction of a layer enters the pieces."""
+    def _borders(
+        self, layer: int, direction: int, see: Callable[[Tensor], None] | None = None
+    ) -> list[Any]:
+        """Return the states with which one direction of a layer enters the pieces.
+
+        Each piece's output is shown to `see`.
+        """
         states: list[Any] = [None] * len(self.pieces)
         shelf: dict[tuple[int, ...], Tensor] = {}
-        for piece, before, _ in self._sweep(layer, direction):
+        for piece, before, output in self._sweep(layer, direction):
+            if see is not None:
+                see(output)
             # A state may be a view of a whole piece's output, which would be kept with it.
             states[piece] = self._shelved(shelf, piece, before)
         return states
@@ -153,13 +155,16 @@ class ChunkedRun:
 
     # ---------------------------------------------------------------- results
 
-    def outputs(self) -> Iterator[Tensor]:
-        """Give the recurrence's output (1, t, H) of one piece after the other."""
+    def outputs(self, see: Callable[[Tensor], None] | None = None) -> Iterator[Tensor]:
+        """Give the recurrence's output (1, t, H) of one piece after the other.
+
+        The backward direction's alone is shown to `see` before that, from the last piece on.
+        """
         if not self.recurrence.bidirectional:
             yield from self._forward_outputs()
             return
         last = self._prepare()
-        backward = self._borders(last, 1)
+        backward = self._borders(last, 1, see)
         state: Any = None
         for piece, entering in enumerate(backward):
             x = self._input(last, piece)
@@ -168,39 +173,36 @@ class ChunkedRun:
 
     def _forward_outputs(self) -> Iterator[Tensor]:
         """Give the output of a recurrence in one direction, all layers at once."""
-        states: list[Any] = [None] * self.recurrence.num_layers
+        states = self.recurrence.start()
         for piece in range(len(self.pieces)):
-            x = self._steps(piece)
-            for layer, state in enumerate(states):
-                x, states[layer] = self.recurrence.advance(layer, 0, x, state)
-            yield x
+            output, states = self.recurrence.step(self._steps(piece), states)
+            yield output
 
     def features(self) -> Tensor:
         """Return the features (1, F) that the head reads."""
-        network, recurrence = self.network, self.recurrence
-        running = RunningPooling(network.pooling)
-        if not recurrence.bidirectional:
-            sides = [self.outputs()]
-        elif running.separable:
+        pooling: Any = self.network.pooling
+        parts = list(pooling.poolings) if isinstance(pooling, ConcatPooling) else [pooling]
+        if not self.recurrence.bidirectional:
+            together, sides = _Pooled(parts), []
+            for output in self.outputs():
+                together.add(output)
+        elif pooling.separable:
+            together, sides = _Pooled([]), [_Pooled(parts), _Pooled(parts)]
             last = self._prepare()
-            sides = [self._one_way(last, direction) for direction in (0, 1)]
+            for direction, side in enumerate(sides):
+                for _, _, output in self._sweep(last, direction):
+                    side.add(output.flip(1) if direction else output)
         else:
-            running = RunningPooling(network.pooling, recurrence.hidden_size)
-            sides = [self.outputs()]
-        pooled = []
-        for side in sides:
-            state: Any = None
-            for output in side:
-                if state is None:
-                    state = running.start(1, output.shape[2], output)
-                state = running.add(state, output)
-            pooled.append(state)
-        return joined(network, running.result(*pooled), self.static)
-
-    def _one_way(self, layer: int, direction: int) -> Iterator[Tensor]:
-        """Give the outputs of one direction of a layer, in that direction's own order."""
-        for _, _, output in self._sweep(layer, direction):
-            yield output.flip(1) if direction else output
+            apart = [part for part in parts if part.separable]
+            together = _Pooled([part for part in parts if not part.separable])
+            ahead, back = sides = [_Pooled(apart), _Pooled(apart)]
+            for output in self.outputs(lambda output: back.add(output.flip(1))):
+                ahead.add(output[..., : self.recurrence.hidden_size])
+                together.add(output)
+        known = {part: part.end(state) for part, state in together.parts.items()}
+        if sides:
+            known |= {p: p.end_sides(*(side.parts[p] for side in sides)) for p in sides[0].parts}
+        return joined(self.network, torch.cat([known[part] for part in parts], 1), self.static)
 
     def members(self) -> list[ChunkedRun]:
         """Return this run, and one for each network whose answer is averaged with this one's."""
@@ -284,7 +286,7 @@ class ChunkedRun:
     def answer(self) -> Iterator[Tensor]:
         """Give raw outputs: one (1, K), or (t, K) a piece of a network that answers each step."""
         network = self.network
-        if isinstance(network.pooling, EachStep):
+        if network.pooling.each_step:
             runs = [run.outputs() for run in self.members()]
             for outputs in zip(*runs, strict=True):
                 pairs = zip(network.members(), outputs, strict=True)

@@ -218,6 +218,10 @@ class ForecastNetwork(nn.Module):
             self.future = nn.Linear(hidden + n_future, hidden)
             self.future_output = nn.Linear(hidden, n_raw)
 
+    def members(self) -> list[ForecastNetwork]:
+        """Return the networks that are trained side by side: this one."""
+        return [self]
+
     def start(self, generator: torch.Generator) -> None:
         """Draw the first weights; what leads to the forecasts is zero, the linear paths stay.
 
@@ -275,11 +279,10 @@ class ForecastNetwork(nn.Module):
 
     def _steps(self, inputs: ForecastInput) -> Tensor:
         """Lay the window out as steps (B, W, channels)."""
-        parts = [inputs.z.clamp(-_CLIP, _CLIP), inputs.mask]
+        recent = slice(self.skipped, self.config.window)
+        parts = [inputs.z[..., recent].clamp(-_CLIP, _CLIP), inputs.mask[..., recent]]
         steps = torch.cat(parts, 1).transpose(1, 2)
-        known = inputs.known[:, : self.config.window]
-        steps = torch.cat((steps, known, inputs.past), 2)
-        return steps[:, self.skipped :]
+        return torch.cat((steps, inputs.known[:, recent], inputs.past[:, recent]), 2)
 
     def _context(self, inputs: ForecastInput) -> Tensor:
         """Return what is known beside the window (B, context_size)."""
@@ -301,10 +304,11 @@ class ForecastNetwork(nn.Module):
         shape = (len(state), config.horizon, config.n_targets, self.head.n_raw)
         raw: Tensor = self.output(state).reshape(shape)
         if config.n_known:
-            future = inputs.known[:, config.window :]
-            hidden = state[:, None].expand(-1, config.horizon, -1)
-            hidden = F.relu(self.future(torch.cat((hidden, future), 2)))
-            raw = raw + self.future_output(hidden).reshape(shape)
+            # The state is the same at every step of the horizon: it is multiplied once.
+            of_state, of_future = self.future.weight.split((state.shape[1], config.n_known), 1)
+            hidden = F.linear(inputs.known[:, config.window :], of_future)
+            hidden = hidden + F.linear(state, of_state, self.future.bias)[:, None]
+            raw = raw + self.future_output(F.relu(hidden)).reshape(shape)
         return raw.transpose(1, 2)
 
     def _taught(self, inputs: ForecastInput, target: Tensor) -> Tensor:

@@ -1,17 +1,21 @@
-"""Heads: projection, loss and decoding of one kind of target each; imports torch only."""
+"""Heads: projection, loss and decoding of one kind of target each; imports torch only.
+
+At the end, what makes one number a sample of anything that a user calls a loss.
+"""
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._contracts import ContractError, broken, is_told, name_of
 from ._input import _as_statistics
-from ._losses import CONTINUOUS, Loss, element_wise, of_user, per_sample, weighted_mean
 
 
 class Head(nn.Module):
@@ -28,6 +32,13 @@ class Head(nn.Module):
         the head's own. One number for the batch is accepted where there are no weights.
     """
 
+    #: Whether the loss is of whole sequences, and called with their lengths.
+    reads_lengths = False
+    #: Whether a readout of random features can be solved to the same raw outputs.
+    takes_reservoir = True
+    #: Whether ``n_outputs`` may be a tuple.
+    takes_several = False
+
     def __init__(self, in_features: int, out_features: int, loss: Loss | None = None) -> None:
         super().__init__()
         self.projection = nn.Linear(max(in_features, 1), out_features)
@@ -36,6 +47,11 @@ class Head(nn.Module):
             self.projection.in_features = 0
             self.projection.weight = nn.Parameter(torch.empty(out_features, 0))
         self.custom_loss = None if loss is None else element_wise(loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        """Make the head that a :class:`NetworkConfig` describes."""
+        return cls(in_features, config.n_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         raw: Tensor = self.projection(features)
@@ -94,6 +110,16 @@ class Head(nn.Module):
         """
 
 
+def _label_loss(config: Any) -> Loss | None:
+    """Return the loss that replaces the log loss, if there is one."""
+    if config.loss == "log_loss":
+        return None
+    if isinstance(config.loss, str):
+        raise ValueError(f"loss must be 'log_loss' or a callable; got {config.loss!r}.")
+    own: Loss | None = config.loss
+    return own
+
+
 class BinaryHead(Head):
     """Two classes, one logit; log loss.
 
@@ -122,6 +148,13 @@ class BinaryHead(Head):
     ) -> None:
         super().__init__(in_features, 1, loss)
         self.label_smoothing = label_smoothing
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        loss, smoothing = _label_loss(config), config.label_smoothing
+        if loss is nn.CrossEntropyLoss or isinstance(loss, nn.CrossEntropyLoss):
+            return MulticlassHead(in_features, 2, loss, smoothing)
+        return cls(in_features, loss, smoothing)
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw.squeeze(1), target.to(raw.dtype)
@@ -159,6 +192,10 @@ class MulticlassHead(Head):
         super().__init__(in_features, n_classes, loss)
         self.label_smoothing = label_smoothing
 
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        return cls(in_features, config.n_outputs, _label_loss(config), config.label_smoothing)
+
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.long()
 
@@ -184,6 +221,10 @@ class MultilabelHead(Head):
 
     def __init__(self, in_features: int, n_labels: int, loss: Loss | None = None) -> None:
         super().__init__(in_features, n_labels, loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        return cls(in_features, config.n_outputs, _label_loss(config))
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.to(raw.dtype)
@@ -212,6 +253,9 @@ class JointHead(Head):
         Share of each target that is spread over its classes.
     """
 
+    takes_reservoir = False
+    takes_several = True
+
     def __init__(
         self,
         in_features: int,
@@ -223,6 +267,11 @@ class JointHead(Head):
         self.n_classes = tuple(n_classes)
         self.label_smoothing = label_smoothing
         self.target_loss = None if loss is None else element_wise(loss)
+
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        sizes = config.n_outputs if isinstance(config.n_outputs, tuple) else (config.n_outputs,)
+        return cls(in_features, sizes, _label_loss(config), config.label_smoothing)
 
     def _aligned(self, raw: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return raw, target.long()
@@ -301,6 +350,11 @@ default="squared_error"
         self.register_buffer("mean", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
 
+    @classmethod
+    def from_config(cls, config: Any, in_features: int) -> Head:
+        loss = config.loss or "squared_error"
+        return cls(in_features, config.n_outputs, loss, config.quantile)
+
     def set_statistics(
         self, mean: Tensor | Sequence[float], scale: Tensor | Sequence[float]
     ) -> None:
@@ -324,3 +378,115 @@ default="squared_error"
 
     def decode(self, raw: Tensor) -> Tensor:
         return raw * self.scale + self.mean
+
+
+Loss = str | Callable[..., Any]
+
+
+def _squared(raw: Tensor, target: Tensor, level: float) -> Tensor:
+    return F.mse_loss(raw, target, reduction="none")
+
+
+def _absolute(raw: Tensor, target: Tensor, level: float) -> Tensor:
+    return F.l1_loss(raw, target, reduction="none")
+
+
+def _huber(raw: Tensor, target: Tensor, level: float) -> Tensor:
+    return F.huber_loss(raw, target, reduction="none")
+
+
+def _quantile(raw: Tensor, target: Tensor, level: float) -> Tensor:
+    error = target - raw
+    return torch.maximum(level * error, (level - 1) * error)
+
+
+#: Element-wise losses of continuous targets, by name.
+CONTINUOUS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "squared_error": _squared,
+    "absolute_error": _absolute,
+    "huber": _huber,
+    "quantile": _quantile,
+}
+
+_CONTRACT = (
+    "A loss is called as loss(outputs, targets) with the raw outputs and the encoded targets of a "
+    "batch, and returns a tensor that depends on the outputs: a number for each sample, or one for "
+    "the batch."
+)
+
+_PROBABILITIES = {
+    nn.NLLLoss: "torch.nn.CrossEntropyLoss",
+    nn.BCELoss: "torch.nn.BCEWithLogitsLoss",
+}
+
+
+def element_wise(loss: Loss) -> Callable[..., Any]:
+    """Turn a loss class, module or function into one that does not average, if it has a say."""
+    for refused, instead in _PROBABILITIES.items():
+        if loss is refused or isinstance(loss, refused):
+            raise ValueError(
+                f"loss={refused.__name__} reads probabilities, and the network gives logits; "
+                f"use {instead}."
+            )
+    if isinstance(loss, type):
+        name = loss.__name__
+        try:
+            loss = loss()
+        except Exception as error:
+            raise ContractError(f"loss={name} cannot be made: {error}.") from error
+    if not callable(loss):
+        raise ValueError(f"loss must be a name, a torch loss or a callable; got {loss!r}.")
+    if hasattr(loss, "reduction"):
+        loss = copy.deepcopy(loss)
+        loss.reduction = "none"
+    return loss
+
+
+def of_user(loss: Callable[..., Any], raw: Tensor, target: Tensor) -> Any:
+    """Call a loss of the user's own, and say what it was given where it fails or learns nothing."""
+    name, given = f"loss={name_of(loss)}", {"outputs": raw, "targets": target}
+    try:
+        values = loss(raw, target)
+    except Exception as error:
+        if is_told(error):
+            raise
+        raise broken(name, given, error, _CONTRACT) from error
+    if not isinstance(values, Tensor):
+        raise ContractError(
+            f"{name} must return a tensor; got {type(values).__name__}. {_CONTRACT}"
+        )
+    if not values.is_floating_point():
+        raise ContractError(f"{name} must return floating numbers; got {values.dtype}. {_CONTRACT}")
+    if raw.requires_grad and not values.requires_grad:
+        raise ContractError(
+            f"{name} returned numbers that do not depend on the outputs, so that nothing can be "
+            f"learned from them. {_CONTRACT}"
+        )
+    if values.ndim and values.shape[0] != raw.shape[0]:
+        raise ContractError(
+            f"{name} must return one number for the batch or one for each of its {raw.shape[0]} "
+            f"samples; got shape {tuple(values.shape)}."
+        )
+    return values
+
+
+def per_sample(values: Any, n_samples: int) -> Tensor | None:
+    """Average each sample's elements; None if the loss is one number for the batch."""
+    if not isinstance(values, Tensor):
+        raise ValueError(f"loss must return a tensor; got {type(values).__name__}.")
+    if values.ndim == 0:
+        return None
+    if values.shape[0] != n_samples:
+        raise ValueError(
+            f"loss must return one number for the batch or one for each of its {n_samples} "
+            f"samples; got shape {tuple(values.shape)}."
+        )
+    return values.reshape(n_samples, -1).mean(1)
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Return sum(weight * values) / sum(weight), zero if all weights are."""
+    if weight is None:
+        return values.mean()
+    weight = weight.to(values.dtype)
+    return (weight * values).sum() / weight.sum().clamp_min(torch.finfo(values.dtype).tiny)

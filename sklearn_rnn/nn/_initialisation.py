@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._cells import _Weights
+from ._cells import GRU, LSTM, RNN, Cell
 
 _PACKAGE = __name__.rpartition(".")[0]
 _KNOWN = (
@@ -22,6 +22,12 @@ _KNOWN = (
     nn.ModuleList,
     nn.Identity,
 )
+#: The gates' first biases in torch's own layers, which a user may choose as cells.
+_TORCH_GATES: dict[type[nn.Module], tuple[float, ...]] = {
+    nn.LSTM: LSTM.gate_bias,
+    nn.GRU: GRU.gate_bias,
+    nn.RNN: RNN.gate_bias,
+}
 
 
 def is_builtin(module: nn.Module) -> bool:
@@ -84,13 +90,7 @@ def _set_gates(bias: Tensor, gates: tuple[float, ...]) -> None:
 
 def _recurrent(layer: nn.Module, generator: torch.Generator) -> None:
     """Fill a recurrent layer of torch's or ours."""
-    gates: tuple[float, ...] = (0.0,)
-    if isinstance(layer, _Weights):
-        gates = layer.gate_bias
-    elif isinstance(layer, nn.LSTM):
-        gates = (0.0, 1.0, 0.0, 0.0)
-    elif isinstance(layer, nn.GRU):
-        gates = (0.0, 0.0, 0.0)
+    gates = layer.gate_bias if isinstance(layer, Cell) else _TORCH_GATES[type(layer)]
     for name, parameter in layer.named_parameters(recurse=False):
         if name.startswith("weight_ih"):
             _glorot(parameter, len(gates), generator)
@@ -104,7 +104,7 @@ def _recurrent(layer: nn.Module, generator: torch.Generator) -> None:
 
 def _leaf(module: nn.Module, generator: torch.Generator) -> None:
     """Fill the parameters of one known module."""
-    if isinstance(module, _Weights | nn.RNNBase):
+    if isinstance(module, Cell | nn.RNNBase):
         _recurrent(module, generator)
     elif isinstance(module, nn.Linear):
         _glorot(module.weight, 1, generator)
@@ -160,7 +160,8 @@ def initialise(
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import LSTM, initialise
+    >>> from sklearn_rnn.nn import initialise
+    >>> from sklearn_rnn.nn._cells import LSTM
     >>> layer = LSTM(3, 2)
     >>> initialise(layer, torch.Generator().manual_seed(0))
     >>> layer.bias_ih_l0.tolist()

@@ -5,7 +5,7 @@ Imports torch only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from ._heads import Head
 from ._input import StaticInput
 from ._masking import ragged_lengths
 from ._ngrams import NGramPath
-from ._pooling import EachStep, Pooling
+from ._pooling import Pooling
 from ._recurrence import NoRecurrence, Recurrence, RecurrenceOutput
 from ._reservoir_path import ReservoirPath
 
@@ -105,6 +105,32 @@ class SequenceNetwork(nn.Module):
         lengths = ragged_lengths(lengths, x)
         return self._recur(x, lengths).output
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many steps before and after a step the recurrence's input at it depends on."""
+        stem: Any = self.stem
+        return (0, 0) if stem is None else stem.reach
+
+    def steps(
+        self,
+        read: Callable[[int, int], Tensor],
+        start: int,
+        stop: int,
+        end: int,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Return the recurrence's input from step `start` to before `stop`.
+
+        ``read(first, last)`` returns steps of x, all of which are `end`; rows have `lengths`.
+        """
+        before, after = self.reach
+        first, last = max(0, start - before), min(end, stop + after)
+        steps: Tensor = self.input(read(first, last))
+        if self.stem is not None:
+            here = None if lengths is None else (lengths - first).clamp(0, last - first)
+            steps = self.stem(steps, here)
+        return steps[:, start - first : stop - first]
+
     def _recur(self, x: Tensor, lengths: Tensor | None) -> RecurrenceOutput:
         """Run input, stem and recurrence."""
         steps = self.input(x)
@@ -151,7 +177,7 @@ class SequenceNetwork(nn.Module):
         if self.static is None:
             return pooled
         known = self.static(static)
-        if isinstance(self.pooling, EachStep):
+        if self.pooling.each_step:
             repeats = torch.full_like(known[:, 0], x.shape[1], dtype=torch.int64)
             known = known.repeat_interleave(repeats if lengths is None else lengths, 0)
         return torch.cat((pooled, known), 1)

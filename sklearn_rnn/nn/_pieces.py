@@ -17,14 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ._chunks import cloned, reach
-from ._custom_cells import StepLoop
+from ..kernels import import_whole
 from ._dropout import Dropout
-from ._imports import import_whole
 from ._initialisation import is_builtin
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
-from ._pooling import EachStep
-from ._running import RunningPooling
+from ._registry import traits
 
 
 @dataclass(frozen=True)
@@ -80,19 +77,16 @@ class _Walk:
 
     def __init__(self, network: Any, lengths: Tensor | None, pieces: Pieces) -> None:
         self.recurrence: Any = network.recurrence
-        self.pooling = network.pooling
+        self.pooling: Any = network.pooling
         self.lengths, self.pieces = lengths, pieces
-        each_step = isinstance(self.pooling, EachStep)
-        self.running = None if each_step else RunningPooling(self.pooling)
         self.call = _Checkpoint(self.recurrence) if pieces.checkpoint else _call
 
     def one_way(self, steps: Tensor) -> Tensor:
         """Return what the pooling gives: all layers go through a piece together."""
         layers = [(index, 0) for index in range(self.recurrence.num_layers)]
-        outputs, pooled = self._through(layers, steps, pool=self.running is not None)
-        if self.running is not None:
-            return self.running.result(pooled).to(steps.dtype)
-        return self._pool_whole(outputs)
+        pool = not self.pooling.each_step
+        outputs, pooled = self._through(layers, steps, pool=pool)
+        return self.pooling.end(pooled).to(steps.dtype) if pool else self._pool_whole(outputs)
 
     def both_ways(self, steps: Tensor) -> Tensor:
         """Return what the pooling gives: one layer and direction after the other."""
@@ -102,12 +96,11 @@ class _Walk:
             if index:
                 steps = self.recurrence.dropout(steps)
             reverse = reverse_within(steps, self.lengths, order)
-            apart = index == last and self.running is not None and self.running.separable
+            apart = index == last and self.pooling.separable
             forward = self._through([(index, 0)], steps, pool=apart)
             backward = self._through([(index, 1)], reverse, pool=apart)
             if apart:
-                assert self.running is not None, "there is a pooling"
-                return self.running.result(forward[1], backward[1]).to(steps.dtype)
+                return self.pooling.end_sides(forward[1], backward[1]).to(steps.dtype)
             ahead = forward[0], reverse_within(backward[0], self.lengths, order)
             steps = blank_padding(torch.cat(ahead, 2), self.lengths)
         return self._pool_whole(steps)
@@ -130,25 +123,17 @@ class _Walk:
         pooled: Any = None
         outputs = []
         if pool:
-            assert self.running is not None, "there is a pooling"
             units = self.recurrence.hidden_size
-            pooled = self.running.start(steps.shape[0], units, steps)
+            pooled = self.pooling.start(steps.shape[0], units, steps)
 
         def piece(
             x: Tensor, here: Tensor | None, states: list[Any], pooled: Any
         ) -> tuple[Tensor, list[Any], Any]:
-            after = []
-            for position, ((index, direction), state) in enumerate(
-                zip(layers, states, strict=True)
-            ):
-                if position:
-                    x = self.recurrence.dropout(x)
-                x, state = self.recurrence.advance(index, direction, x, state, here)
-                after.append(cloned(state))
+            x, after = self.recurrence.step(x, states, here, layers)
+            after = cloned(after)
             if not pool:
                 return x, after, None
-            assert self.running is not None, "there is a pooling"
-            return x.new_zeros(()), after, self.running.add(pooled, x, here)
+            return x.new_zeros(()), after, self.pooling.step(pooled, x, here)
 
         # One split, since the gradient of each slice would be as long as the whole.
         for number, x in enumerate(steps.split(self.pieces.steps, dim=1)):
@@ -195,27 +180,16 @@ def window_features(
     """
     recurrence = network.recurrence
     start, stop = window
-    before, after = reach(network)
-    first, end = max(0, start - before), min(x.shape[1], stop + after)
     rows = int((lengths > start).sum())
-    steps, lengths = x[:rows, first:end], lengths[:rows]
-    steps = network.input(steps)
-    if network.stem is not None:
-        steps = network.stem(steps, (lengths - first).clamp(0, end - first))
-    steps = steps[:, start - first : stop - first]
+    lengths = lengths[:rows]
+    steps = network.steps(lambda a, b: x[:rows, a:b], start, stop, x.shape[1], lengths)
     here = (lengths - start).clamp(max=stop - start)
     ragged = ragged_lengths(here, steps)
-    output = blank_padding(steps, ragged)
-    if states is None:
-        states = [None] * recurrence.num_layers
-    behind = []
-    for index, state in enumerate(states):
-        layer = recurrence.layers[index][0]
-        if index:
-            output = recurrence.dropout(output)
-        state = _first_rows(state, rows, 0 if isinstance(layer, StepLoop) else 1)
-        output, state = recurrence.advance(index, 0, output, state, ragged)
-        behind.append(state)
+    layers = [traits(directions[0]) for directions in recurrence.layers]
+    states = recurrence.start() if states is None else states
+    pairs = zip(states, layers, strict=True)
+    states = [_first_rows(state, rows, layer.rows_axis) for state, layer in pairs]
+    output, behind = recurrence.step(blank_padding(steps, ragged), states, ragged)
     features = network.pooling(output, output[:, -1], ragged)
     known = None if static is None else static[:rows]
     return network.beside_static(features, known, steps, ragged), detached(behind)
@@ -228,6 +202,15 @@ def _first_rows(state: Any, rows: int, dim: int) -> Any:
     if isinstance(state, Tensor):
         return state.narrow(dim, 0, rows)
     return tuple(_first_rows(part, rows, dim) for part in state)
+
+
+def cloned(state: Any) -> Any:
+    """Return a state, or a list or tuple of such, with memory of its own."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    if isinstance(state, (list, tuple)):
+        return type(state)(cloned(part) for part in state)
+    return state
 
 
 def detached(state: Any) -> Any:

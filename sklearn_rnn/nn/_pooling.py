@@ -1,16 +1,24 @@
-"""From a row's steps to one vector, padding left out; imports torch only."""
+"""From a row's steps to one vector, padding left out; imports torch only.
+
+A pooling is a part over time: it starts, takes some steps, then some more, and ends. What it knows
+of the steps so far is a tuple of tensors. Taking steps makes a new tuple and leaves the old one
+alone, and gradients flow through it: so the same lines serve prediction in chunks, live data and
+training with checkpoints. `_registry` gives poolings their names.
+"""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ._masking import blank_padding, length_mask, ragged_lengths
+from ._masking import blank_padding, last_step, length_mask, ragged_lengths
+
+#: What a pooling knows of the steps so far.
+Parts = tuple[Any, ...]
 
 # Below so many channels torch's maximum over steps is not vectorised; below so many numbers a
 # step that does not matter.
@@ -19,6 +27,9 @@ _FEW_UNITS, _FEW_NUMBERS = 32, 256
 
 class Pooling(nn.Module):
     """What makes features of a recurrence's output: the base of all poolings.
+
+    A subclass writes `start`, `step` and `end`. All steps at once are one `step`; where another way
+    is faster or more exact, it overrides `forward` too.
 
     Parameters
     ----------
@@ -29,15 +40,41 @@ class Pooling(nn.Module):
     ----------
     in_double : bool
         Whether sums over steps that come in single precision are taken in double, False at first.
+    separable : bool
+        Whether each unit is pooled by itself, and the units of a backward recurrence may be taken
+        in its own order, from the last step to the first.
+    each_step : bool
+        Whether there is a vector for every step, and no `start`, `step` and `end`.
     """
 
     in_double = False
+    separable = False
+    each_step = False
 
     def __init__(self, output_size: int) -> None:
         super().__init__()
         self.output_size = output_size
 
-    @abstractmethod
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        """Return what is known before the first step of `rows` rows of `size` units."""
+        raise NotImplementedError
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        """Return what is known after more steps (B, T, D).
+
+        `lengths` says how many of them each row has, and may be zero, negative or beyond T. What
+        stands at the others is finite, and has no say.
+        """
+        raise NotImplementedError
+
+    def end(self, parts: Parts) -> Tensor:
+        """Return the features (B, F) of the steps so far."""
+        raise NotImplementedError
+
+    def end_sides(self, *sides: Parts) -> Tensor:
+        """Return the features of the directions of a recurrence, each of which was pooled apart."""
+        return torch.cat([self.end(side) for side in sides], 1)
+
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the features.
 
@@ -53,6 +90,14 @@ class Pooling(nn.Module):
         -------
         Tensor of shape (B, output_size)
         """
+        before = self.start(len(output), output.shape[2], output)
+        after = self.step(before, output, ragged_lengths(lengths, output))
+        return self.end(after).to(output.dtype)
+
+
+def _wide(like: Tensor) -> torch.dtype:
+    """Return the precision of sums over steps: there may be millions."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 class LastPooling(Pooling):
@@ -63,6 +108,21 @@ class LastPooling(Pooling):
     output_size : int
         Units of the recurrence's output.
     """
+
+    separable = True
+
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        return (like.new_zeros(rows, size),)
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        if lengths is None:
+            return (output[:, -1],)
+        last = last_step(output, lengths.clamp(max=output.shape[1]))
+        return (torch.where((lengths > 0)[:, None], last, parts[0]),)
+
+    def end(self, parts: Parts) -> Tensor:
+        last: Tensor = parts[0]
+        return last
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         return final
@@ -76,6 +136,26 @@ class MeanPooling(Pooling):
     output_size : int
         Units of the recurrence's output.
     """
+
+    separable = True
+
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        """Return the sum and the number of the steps so far."""
+        wide = _wide(like)
+        return like.new_zeros(rows, size, dtype=wide), like.new_zeros(rows, 1, dtype=wide)
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        total, count = parts
+        if lengths is None:
+            return total + output.sum(1), count + output.shape[1]
+        here = lengths.clamp(0, output.shape[1])
+        total = total + blank_padding(output, lengths).sum(1)
+        return total, count + here[:, None].to(count)
+
+    def end(self, parts: Parts) -> Tensor:
+        total, count = parts
+        mean: Tensor = total / count.clamp_min(1)
+        return mean
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
@@ -128,6 +208,25 @@ def _largest(x: Tensor) -> Tensor:
     return x[:, 0]
 
 
+class _Larger(torch.autograd.Function):
+    """The larger of two maxima, each with the number of steps that share it.
+
+    Those steps share the gradient, as they do in :class:`MaxPooling`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, ties_a: Tensor, b: Tensor, ties_b: Tensor) -> Tensor:
+        larger = torch.maximum(a, b)
+        share_a, share_b = (a == larger) * ties_a, (b == larger) * ties_b
+        ctx.save_for_backward(share_a / (share_a + share_b).clamp_min(1))
+        return larger
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, Tensor, None]:
+        (share,) = ctx.saved_tensors
+        return grads[0] * share, None, grads[0] * (1 - share), None
+
+
 class MaxPooling(Pooling):
     """Take each unit's maximum over the true steps.
 
@@ -136,6 +235,28 @@ class MaxPooling(Pooling):
     output_size : int
         Units of the recurrence's output.
     """
+
+    separable = True
+
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        """Return the maximum so far and, for gradients, how many steps share it."""
+        return like.new_full((rows, size), -math.inf), like.new_zeros(rows, size)
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        largest, ties = parts
+        if not torch.is_grad_enabled():
+            new = blank_padding(output, lengths, -math.inf).amax(1)
+            return torch.maximum(largest, new), ties
+        new = _Largest.apply(output, lengths)
+        with torch.no_grad():
+            equal = blank_padding(output == new[:, None], lengths, False)
+            new_ties = equal.sum(1).to(ties)
+            both = torch.where(new > largest, 0.0, ties) + torch.where(new < largest, 0.0, new_ties)
+        return _Larger.apply(largest, ties, new, new_ties), both
+
+    def end(self, parts: Parts) -> Tensor:
+        largest: Tensor = parts[0]
+        return largest
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
@@ -192,6 +313,31 @@ class AttentionPooling(Pooling):
         scores: Tensor = self.score(torch.tanh(self.project(output))).squeeze(2)
         return scores
 
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        """Return the largest score so far, and relative to it the weights' sum and the steps'."""
+        wide = _wide(like)
+        return (
+            like.new_full((rows, 1), -math.inf, dtype=wide),
+            like.new_zeros(rows, 1, dtype=wide),
+            like.new_zeros(rows, size, dtype=wide),
+        )
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        largest, mass, total = parts
+        scores = self.scores(output)
+        scores = blank_padding(scores, lengths, -math.inf).to(largest.dtype)
+        # The shift cancels in the result, so no gradient has to flow through it.
+        new = torch.maximum(largest, scores.detach().amax(1, keepdim=True))
+        safe = torch.where(torch.isfinite(new), new, 0.0)
+        weights, kept = torch.exp(scores - safe), torch.exp(largest - safe)
+        summed = torch.bmm(weights[:, None], output.to(weights.dtype)).squeeze(1)
+        return new, mass * kept + weights.sum(1, keepdim=True), total * kept + summed
+
+    def end(self, parts: Parts) -> Tensor:
+        _, mass, total = parts
+        mean: Tensor = total / mass
+        return mean
+
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         weights = self.weights(output, lengths)
         return torch.bmm(weights[:, None], output.to(weights.dtype)).squeeze(1)
@@ -208,6 +354,25 @@ class ConcatPooling(Pooling):
     def __init__(self, poolings: Sequence[Pooling]) -> None:
         super().__init__(sum(pooling.output_size for pooling in poolings))
         self.poolings = nn.ModuleList(poolings)
+        self.separable = all(pooling.separable for pooling in poolings)
+
+    def start(self, rows: int, size: int, like: Tensor) -> Parts:
+        return tuple(pooling.start(rows, size, like) for pooling in self._each())
+
+    def step(self, parts: Parts, output: Tensor, lengths: Tensor | None = None) -> Parts:
+        pairs = zip(self._each(), parts, strict=True)
+        return tuple(pooling.step(part, output, lengths) for pooling, part in pairs)
+
+    def end(self, parts: Parts) -> Tensor:
+        return self.end_sides(parts)
+
+    def end_sides(self, *sides: Parts) -> Tensor:
+        groups = zip(self._each(), *sides, strict=True)
+        return torch.cat([pooling.end_sides(*parts) for pooling, *parts in groups], 1)
+
+    def _each(self) -> Iterator[Any]:
+        """Give the poolings."""
+        return iter(self.poolings)
 
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         return torch.cat([pooling(output, final, lengths) for pooling in self.poolings], 1)
@@ -222,56 +387,10 @@ class EachStep(Pooling):
         Units of the recurrence's output.
     """
 
+    each_step = True
+
     def forward(self, output: Tensor, final: Tensor, lengths: Tensor | None = None) -> Tensor:
         lengths = ragged_lengths(lengths, output)
         if lengths is None:
             return output.flatten(0, 1)
         return output[length_mask(lengths, output.shape[1])]
-
-
-POOLINGS: dict[str, Callable[[int], Pooling]] = {
-    "last": LastPooling,
-    "mean": MeanPooling,
-    "max": MaxPooling,
-    "attention": AttentionPooling,
-}
-
-
-def make_pooling(spec: str | Sequence[str], size: int) -> Pooling:
-    """Make the named pooling, or several side by side.
-
-    Parameters
-    ----------
-    spec : str or sequence of str
-        ``"last"``, ``"mean"``, ``"max"``, ``"attention"``; several of them as a sequence or joined
-        by ``+``; or ``"none"``, which keeps every step.
-    size : int
-        Units of the recurrence's output.
-
-    Returns
-    -------
-    Pooling
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or given twice.
-
-    Examples
-    --------
-    >>> from sklearn_rnn.nn import make_pooling
-    >>> make_pooling("mean+max", 8).output_size
-    16
-    """
-    names = spec.split("+") if isinstance(spec, str) else list(spec)
-    names = [name.strip() if isinstance(name, str) else name for name in names]
-    if names == ["none"]:
-        return EachStep(size)
-    known = all(isinstance(name, str) and name in POOLINGS for name in names)
-    if not names or not known or len(set(names)) < len(names):
-        raise ValueError(
-            f"pooling must be 'none', or made of {', '.join(map(repr, POOLINGS))}, each at most "
-            f"once; got {spec!r}."
-        )
-    poolings = [POOLINGS[name](size) for name in names]
-    return poolings[0] if len(poolings) == 1 else ConcatPooling(poolings)

@@ -53,7 +53,7 @@ class RandomConvolutions(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import RandomConvolutions
+    >>> from sklearn_rnn.nn._random_convolutions import RandomConvolutions
     >>> convolutions = RandomConvolutions(2)
     >>> convolutions.draw(torch.Generator().manual_seed(0))
     >>> x, lengths = torch.randn(3, 20, 2), torch.tensor([20, 7, 12])

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
-from ._compiled import recur
 from ._contracts import ContractError, broken, is_told
-from ._custom_cells import CELLS, FORMS, CellLike, StepLoop, make_layer
-from ._dropout import Dropout
+from ._dropout import Dropout, recurrent_weights
 from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+from ._registry import FORMS, CellLike, is_registered, make_layer, traits
 from ._segments import Segment, plan_segments, run_segments
-from ._weight_dropout import recurrent_weights
-
-# Layers that compute padding as well, unless they run in segments.
-_AT_ONCE = (LSTM, GRU, CIFG)
-
-_COMPILED = (LSTM, GRU, RNN, GRUResetBefore, CIFG, MinGRU, MinLSTM)
 
 
 class RecurrenceOutput(NamedTuple):
@@ -82,15 +75,13 @@ def _put(state: Any, part: Any, rows: Tensor) -> Any:
 
 
 def _run_compiled(
-    layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, reverse: bool
+    layer: Any, x: Tensor, state: Any, lengths: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Any] | None:
     """Run a layer compiled, or return None. Whoever hooks into the layer wants it called."""
-    if type(layer) not in _COMPILED or layer._forward_hooks or layer._forward_pre_hooks:
+    if not is_registered(layer) or layer._forward_hooks or layer._forward_pre_hooks:
         return None
-    if getattr(layer, "parallel", True) is False:
-        return None
-    form: Any = layer.compiled_form
-    return recur(form(), x, state, lengths, reverse)
+    result: tuple[Tensor, Any] | None = layer.compiled(x, state, lengths, reverse)
+    return result
 
 
 class _Padding:
@@ -116,8 +107,9 @@ class _Padding:
 
     def can_be_cut(self, layer: nn.Module, x: Tensor) -> bool:
         """Tell whether a layer may run in segments, and computes padding where it does not."""
-        hooked = layer._forward_hooks or layer._forward_pre_hooks
-        return self.lengths is not None and type(layer) in _AT_ONCE and not (x.is_cuda or hooked)
+        if self.lengths is None or x.is_cuda or layer._forward_hooks or layer._forward_pre_hooks:
+            return False
+        return is_registered(layer) and traits(layer).runs_at_once
 
     def run_segments(self, layer: nn.Module, x: Tensor) -> Tensor:
         """Run a layer without the rows that have ended; its output is zero at padding."""
@@ -212,6 +204,12 @@ class Recurrence(nn.Module):
                 f"cell={cell!r} has none (parameters named weight_hh...); set it to 0."
             )
 
+    @property
+    def trains_in_small_parts(self) -> bool:
+        """Whether a long step of training is quicker in small parts; see :class:`Cell`."""
+        layers: Any = self.layers[0]
+        return traits(layers[0]).trains_in_small_parts
+
     def forward(
         self,
         x: Tensor,
@@ -291,6 +289,31 @@ class Recurrence(nn.Module):
         final = finals[0] if len(finals) == 1 else torch.cat(finals, 1)
         return RecurrenceOutput(output, final, tuple(states) if return_state else None)
 
+    def start(self) -> list[Any]:
+        """Return the states of all layers before the first step."""
+        return [None] * self.num_layers
+
+    def step(
+        self,
+        x: Tensor,
+        states: list[Any],
+        lengths: Tensor | None = None,
+        layers: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[Tensor, list[Any]]:
+        """Run layers over some steps, on from their states; return output and states.
+
+        `layers` are given with their direction; None is all of a recurrence in one direction.
+        """
+        if layers is None:
+            layers = [(index, 0) for index in range(self.num_layers)]
+        after = []
+        for position, (layer, state) in enumerate(zip(layers, states, strict=True)):
+            if position:
+                x = self.dropout(x)
+            x, state = self.advance(*layer, x, state, lengths)
+            after.append(state)
+        return x, after
+
     def advance(
         self, index: int, direction: int, x: Tensor, state: Any, lengths: Tensor | None = None
     ) -> tuple[Tensor, Any]:
@@ -316,23 +339,18 @@ class Recurrence(nn.Module):
         self, layer: nn.Module, x: Tensor, state: Any, lengths: Tensor | None, return_state: bool
     ) -> tuple[Tensor, Any]:
         """Run one layer in one direction; the output after a row's end is arbitrary but finite."""
-        if lengths is not None and isinstance(layer, StepLoop):
-            return self._checked(layer, x, layer(x, state, lengths))
-        if lengths is not None and isinstance(layer, RNN):
-            output, after = layer(x, state, lengths)
-        elif lengths is not None and return_state and not self._outputs_its_state(layer):
+        known = traits(layer)
+        if lengths is None:
+            return self._checked(layer, x, _called(layer, x, state))
+        if known.takes_lengths:
+            output, after = self._checked(layer, x, layer(x, state, lengths))
+        elif return_state and not known.output_is_state:
             return _run_by_length(layer, x, state, lengths)
         else:
             output, after = self._checked(layer, x, _called(layer, x, state))
-        if lengths is not None and return_state:
+        if return_state and known.output_is_state:
             after = last_step(output, lengths)[None]
         return output, after
-
-    @staticmethod
-    def _outputs_its_state(layer: nn.Module) -> bool:
-        """Tell whether the output at a step is the whole state there."""
-        ours = tuple(kind for kind in CELLS.values() if isinstance(kind, type))
-        return isinstance(layer, ours) and not isinstance(layer, (LSTM, CIFG))
 
     def _checked(self, layer: nn.Module, x: Tensor, result: Any) -> tuple[Tensor, Any]:
         """Refuse what a user's whole-sequence class must not return."""
@@ -367,6 +385,10 @@ class NoRecurrence(nn.Module):
     def __init__(self, input_size: int, bidirectional: bool) -> None:
         super().__init__()
         self.input_size, self.bidirectional = input_size, bidirectional
+
+    def start(self) -> list[Any]:
+        """Return the states before the first step: there are none."""
+        return []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> RecurrenceOutput:
         """Return no units for every step."""

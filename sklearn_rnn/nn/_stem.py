@@ -66,7 +66,7 @@ class ConvStem(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_rnn.nn import ConvStem
+    >>> from sklearn_rnn.nn._stem import ConvStem
     >>> stem = ConvStem(3, 16)
     >>> stem(torch.zeros(2, 20, 3), torch.tensor([4, 20])).shape
     torch.Size([2, 20, 19])

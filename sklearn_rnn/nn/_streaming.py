@@ -12,15 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._chunks import joined, reach
+from ._chunks import joined
 from ._input import tokens_in
 from ._networks import SequenceNetwork, averaged
-from ._ngram_run import NGramRun
-from ._ngrams import NGramPath
-from ._pooling import EachStep
+from ._ngrams import NGramPath, NGramRun
 from ._reservoir import ReservoirRun
 from ._reservoir_path import ReservoirPath
-from ._running import RunningPooling
 
 
 class NetworkStream:
@@ -62,12 +59,10 @@ class NetworkStream:
         if recurrence.bidirectional:
             raise ValueError("A bidirectional network starts at the end, and cannot be streamed.")
         self.network, self.static = network, static
-        self._each_step = isinstance(network.pooling, EachStep)
-        self._running = None if self._each_step else RunningPooling(network.pooling)
-        self._reach = reach(network)
+        self._each_step = network.pooling.each_step
         share = 1.0 if network.path is None else float(network.recurrence_share)
         self._share = share
-        self._states: list[Any] = [None] * recurrence.num_layers
+        self._states: list[Any] = recurrence.start()
         self._pooled: Any = None
         self._current: Any = None
         self._outputs: Tensor | None = None
@@ -102,7 +97,8 @@ class NetworkStream:
         if self.network.stem is not None:
             self._convolve(steps)
             return
-        self._outputs, self._states = self._advance(steps, self._states)
+        recurrence: Any = self.network.recurrence
+        self._outputs, self._states = recurrence.step(steps, self._states)
         self._pooled = self._current = self._pool(self._outputs, self._pooled)
 
     def answer(self) -> Tensor:
@@ -116,8 +112,7 @@ class NetworkStream:
             return self._averaged(network.head(joined(network, self._outputs[0], self.static)))
         total: Any = 0.0
         if self._share > 0:
-            assert self._running is not None, "there is a pooling"
-            features = joined(network, self._running.result(self._current), self.static)
+            features = joined(network, network.pooling.end(self._current), self.static)
             total = self._share * self._averaged(network.head(features))
         known = None
         if network.static is not None and self.static is not None:
@@ -173,22 +168,14 @@ class NetworkStream:
 
     # ---------------------------------------------------------------- parts
 
-    def _advance(self, x: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
-        """Run all layers over some steps; return the output and the states after."""
-        recurrence: Any = self.network.recurrence
-        after = []
-        for layer, state in enumerate(states):
-            x, state = recurrence.advance(layer, 0, x, state)
-            after.append(state)
-        return x, after
-
     def _pool(self, output: Tensor, pooled: Any) -> Any:
         """Return the poolings with some steps added."""
-        if self._running is None:
+        pooling = self.network.pooling
+        if self._each_step:
             return None
         if pooled is None:
-            pooled = self._running.start(1, output.shape[2], output)
-        return self._running.add(pooled, output)
+            pooled = pooling.start(1, output.shape[2], output)
+        return pooling.step(pooled, output)
 
     def _drive(self, steps: Tensor) -> None:
         """Let the reservoir go on."""
@@ -205,21 +192,22 @@ class NetworkStream:
         The recurrence's state stands after the last step whose result is settled; from there it
         is run anew over the few that are not.
         """
-        before, after = self._reach
+        before, after = self.network.reach
         window = steps if self._window is None else torch.cat((self._window, steps), 1)
         first = self.n_steps - window.shape[1]
         stem: Any = self.network.stem
+        recurrence: Any = self.network.recurrence
         read = stem(window)[:, self._settled - first :]
         settled = max(0, self.n_steps - after - self._settled)
         outputs = []
         if settled:
-            output, self._states = self._advance(read[:, :settled], self._states)
+            output, self._states = recurrence.step(read[:, :settled], self._states)
             self._pooled = self._pool(output, self._pooled)
             self._settled += settled
             outputs.append(output)
         self._current = self._pooled
         if settled < read.shape[1]:
-            output, _ = self._advance(read[:, settled:], self._states)
+            output, _ = recurrence.step(read[:, settled:], self._states)
             self._current = self._pool(output, self._pooled)
             outputs.append(output)
         self._outputs = torch.cat(outputs, 1)[:, -steps.shape[1] :]

@@ -1,5 +1,7 @@
 """What the transformers share: the form of X in, the same form out; imports `sequences` only."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +14,6 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from ..sequences import (
-    DOC_LINK_TEMPLATE,
     Array,
     InputSchema,
     Sequences,
@@ -25,28 +26,10 @@ from ..sequences import (
     describe_kind,
     kept_if_interrupted,
     names_sizes,
-    public_module,
     require_in_step,
 )
 
 FLAT_KINDS = ("array_2d", "scalar_frame")
-
-
-class Documented(Versioned):
-    """Link the HTML representation of a transformer to its page in our reference.
-
-    What is saved of it names our version.
-    """
-
-    _doc_link_module = "sklearn_rnn"
-    _doc_link_template = DOC_LINK_TEMPLATE
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Name the page of this class."""
-        return {
-            "estimator_module": public_module(type(self)),
-            "estimator_name": type(self).__name__,
-        }
 
 
 def with_fit_task(fit: Callable) -> Callable:
@@ -81,7 +64,7 @@ def with_fit_task(fit: Callable) -> Callable:
 
 
 class SequenceTransformer(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
@@ -94,7 +77,7 @@ class SequenceTransformer(
     `_width` and `_channel_names_out`; it overrides nothing else.
     """
 
-    _form_in: "Form"
+    _form_in: Form
     _input_schema_: InputSchema
     _columns_in: tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -158,7 +141,7 @@ class SequenceTransformer(
         Returns
         -------
         ndarray of str objects
-            One name a column of what `transform` returns as a frame.
+            One name for each column of what `transform` returns as a frame.
         """
         check_is_fitted(self, "_input_schema_")
         names = _check_feature_names_in(self, input_features, generate_names=False)
@@ -199,7 +182,7 @@ class SequenceTransformer(
         return names
 
     def _step_names_out(self, names: list[str]) -> list[str]:
-        """Return the names of the output columns when X has one column a step."""
+        """Return the names of the output columns when X has one column for each step."""
         width = self._width(len(names))
         if width == len(names):
             return names
@@ -241,7 +224,7 @@ class SequenceTransformer(
         return self._flat_frame(back, X, library)
 
     def _flat_frame(self, array: Array, X: Any, library: str) -> Any:
-        """Build a frame with one column a step."""
+        """Build a frame with one column for each step."""
         names = [str(name) for name in self.get_feature_names_out()]
         if len(names) != array.shape[1]:
             names = [f"x{step}" for step in range(array.shape[1])]
@@ -268,7 +251,7 @@ class Form(NamedTuple):
     n_steps: int | None = None
 
     @classmethod
-    def of(cls, X: Any) -> "Form":
+    def of(cls, X: Any) -> Form:
         """Describe an input that has been read before."""
         kind = describe_kind(X)
         if kind not in (*FLAT_KINDS, "array_3d"):
@@ -305,3 +288,23 @@ def _with_index(frame: Any, X: Any) -> Any:
     if pandas(frame) and labelled and len(frame) == len(X):
         frame.index = X.index
     return frame
+
+
+class Stepwise:
+    """What does to each step the same, whatever came before it.
+
+    Parameters
+    ----------
+    transform : callable
+        Maps `Sequences` to `Sequences`, one for one.
+    schema : InputSchema
+        What it was fitted on.
+    """
+
+    def __init__(self, transform: Callable[[Sequences], Sequences], schema: InputSchema) -> None:
+        self.transform = transform
+        self.n_channels, self.vocabulary_size = schema.n_channels, schema.vocabulary_size
+
+    def push(self, steps: Sequences) -> Sequences:
+        """Return what the steps, one sequence, become behind all those pushed before."""
+        return self.transform(steps)

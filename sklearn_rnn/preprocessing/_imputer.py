@@ -1,5 +1,7 @@
 """SequenceImputer: fill missing values along time; imports `sequences` and its neighbours."""
 
+from __future__ import annotations
+
 import copy
 from numbers import Real
 from typing import Any, Self
@@ -8,17 +10,56 @@ import numpy as np
 
 from ..sequences import Array, Interval, Sequences, StrOptions, _fit_context, release_pages, warn
 from ._base import SequenceTransformer, with_fit_task
-from ._following import FillingForward
-from ._gaps import fill_forward, fill_linear, next_observed, previous_observed
 from ._statistics import Moments, channel_quantiles, row_blocks
+
+
+def previous_observed(seen: Array, starts: Array) -> Array:
+    """Return the latest observed step up to each step of its row, or -1; (n_steps, n_channels).
+
+    `starts` gives for every step the first step of its row.
+    """
+    steps = np.arange(len(seen))[:, None]
+    found = np.maximum.accumulate(np.where(seen, steps, -1), axis=0)
+    return np.where(found < starts[:, None], -1, found)
+
+
+def next_observed(seen: Array, stops: Array) -> Array:
+    """Return the first observed step from each step of its row on, or -1; (n_steps, n_channels).
+
+    `stops` gives for every step the end of its row.
+    """
+    steps = np.arange(len(seen))[:, None]
+    marked = np.where(seen, steps, len(seen))[::-1]
+    found = np.minimum.accumulate(marked, axis=0)[::-1]
+    return np.where(found >= stops[:, None], -1, found)
+
+
+def fill_forward(values: Array, previous: Array, otherwise: Array) -> Array:
+    """Repeat the last observed value; `otherwise` (n_channels,) stands before the first."""
+    channels = np.arange(values.shape[1])
+    return np.where(previous >= 0, values[previous, channels], otherwise)
+
+
+def fill_linear(
+    values: Array, times: Array, previous: Array, following: Array, otherwise: Array
+) -> Array:
+    """Interpolate over time between observed values, and repeat the nearest one at the ends."""
+    channels = np.arange(values.shape[1])
+    left = np.where(previous >= 0, previous, following)
+    right = np.where(following >= 0, following, previous)
+    span = times[right] - times[left]
+    share = np.where(span > 0, (times[:, None] - times[left]) / np.where(span > 0, span, 1), 0.0)
+    low, high = values[left, channels], values[right, channels]
+    filled = np.where(share > 0, low + share * (high - low), low)
+    return np.where(left >= 0, filled, otherwise)
 
 
 class SequenceImputer(SequenceTransformer):
     """Fill missing values (NaN) inside sequences, and say where they were.
 
-    Use it before estimators that refuse NaN, or to choose how gaps are filled. Missingness often
-    carries information of its own (a test that was not ordered): `add_indicator` and
-    `add_time_since` keep it, as extra channels.
+    Use it before estimators that refuse NaN, or to choose how gaps are filled. That a value is
+    missing often means something: a test was not ordered, for instance. `add_indicator` and
+    `add_time_since` keep this information, as extra channels.
 
     Parameters
     ----------
@@ -28,9 +69,9 @@ class SequenceImputer(SequenceTransformer):
         and repeats the nearest one at the ends; "mean" and "median" put the channel's mean or
         median over all training steps; "constant" puts `fill_value`.
     fill_value : float, default=None
-        The value of "constant" (None means 0). For "forward" and "linear", what stands where a
-        sequence offers nothing to repeat: before the first observation, or in a channel that it
-        never observed; None takes the channel's training mean. Ignored otherwise.
+        The value of "constant" (None means 0). "forward" and "linear" use it where a sequence has
+        nothing to repeat: before the first observation, or in a channel without any. None takes the
+        channel's training mean. Ignored otherwise.
     add_indicator : bool, default=False
         Add for every channel one that is 1 where a value was missing, else 0, named
         ``"missingindicator_"`` and the channel's name.
@@ -42,7 +83,7 @@ class SequenceImputer(SequenceTransformer):
     Attributes
     ----------
     statistics_ : ndarray of shape (n_channels,)
-        The value put where a sequence offers none.
+        The value that is put where a sequence has none.
     n_features_in_ : int
         Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
@@ -51,8 +92,8 @@ class SequenceImputer(SequenceTransformer):
     Warns
     -----
     UserWarning
-        When a channel was never observed in training and its mean or median is needed; 0 takes
-        its place.
+        When a channel was never observed in training and its mean or median is needed; it is taken
+        as 0.
 
     See Also
     --------
@@ -196,3 +237,52 @@ class SequenceImputer(SequenceTransformer):
         if self.add_time_since:
             out += [f"timesince_{name}" for name in names]
         return out
+
+
+class FillingForward:
+    """A `SequenceImputer` that remembers what each channel showed last, and when.
+
+    Parameters
+    ----------
+    imputer : SequenceImputer
+        Fitted, and looking back alone.
+    """
+
+    def __init__(self, imputer: Any) -> None:
+        self.imputer = imputer
+        self.vocabulary_size = None
+        self.n_channels: int = len(imputer.statistics_)
+        self.n_steps = 0
+        # Of each channel: the last value seen, NaN before the first, and its time or the start's.
+        self.last: Array | None = None
+        self.when: Array | None = None
+
+    def push(self, steps: Sequences) -> Sequences:
+        """Return what the steps, one sequence, become behind all those pushed before."""
+        imputer = self.imputer
+        clock = steps.times
+        if clock is None:
+            clock = self.n_steps + np.arange(len(steps.values), dtype=np.float64)
+        last = np.full(self.n_channels, np.nan) if self.last is None else self.last
+        when = np.full(self.n_channels, clock[0]) if self.when is None else self.when
+        # The memory stands as a step before the first.
+        values = np.vstack([last, steps.values.astype(np.float64)])
+        times = np.vstack([when, np.broadcast_to(clock[:, None], steps.values.shape)])
+        seen = ~np.isnan(values)
+        previous = previous_observed(seen, np.zeros(len(values), dtype=np.int64))
+        if imputer.strategy == "forward":
+            filled = fill_forward(values, previous, imputer.statistics_)
+        else:
+            filled = np.where(seen, values, imputer.statistics_)
+        latest = np.take_along_axis(times, np.maximum(previous, 0), axis=0)
+        parts = [filled[1:]]
+        if imputer.add_indicator:
+            parts.append(1.0 - seen[1:])
+        if imputer.add_time_since:
+            parts.append((times - latest)[1:])
+        result = np.concatenate(parts, axis=1).astype(steps.dtype)
+        self.n_steps += len(clock)
+        unseen = np.full(self.n_channels, np.nan)
+        self.last, self.when = fill_forward(values, previous, unseen)[-1], latest[-1]
+        names = imputer._channel_names_out(list(steps.channel_names or ()))
+        return steps.with_values(result, channel_names=names or None)

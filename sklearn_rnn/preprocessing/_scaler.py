@@ -16,8 +16,7 @@ from ..sequences import (
     read_sequences,
     release_pages,
 )
-from ._base import Form, SequenceTransformer, with_fit_task
-from ._following import Stepwise
+from ._base import Form, SequenceTransformer, Stepwise, with_fit_task
 from ._statistics import (
     Extremes,
     Moments,
@@ -49,8 +48,8 @@ class SequenceScaler(SequenceTransformer):
         "standard" gives mean 0 and standard deviation 1, "minmax" the range `feature_range`,
         "robust" median 0 and a range of 1 between the quantiles `quantile_range`.
     per : {"channel", "sequence"}, default="channel"
-        "channel" learns one center and scale a channel from all training steps. "sequence" scales
-        each sequence by its own statistics, and learns nothing.
+        "channel" learns one center and scale for each channel from all training steps. "sequence"
+        scales each sequence by its own statistics, and learns nothing.
     feature_range : tuple (low, high), default=(0.0, 1.0)
         Range for `method="minmax"`. New data may fall outside it.
     quantile_range : tuple (low, high), default=(25.0, 75.0)
@@ -76,8 +75,8 @@ class SequenceScaler(SequenceTransformer):
 
     Notes
     -----
-    Missing values stay missing, static features and times pass through unchanged. Statistics of
-    memory-mapped `Sequences` are computed in chunks; quantiles, too, are exact and never sort the
+    Missing values stay missing. Static features and times pass through unchanged. Statistics of
+    memory-mapped `Sequences` are computed in chunks. Quantiles are exact, too, and never sort the
     whole data.
 
     Examples

@@ -130,7 +130,7 @@ def _select(values: Array, channels: Array, ranks: Array) -> Array:
 
 
 def _count_digits(keys: Array, shift: int, bits: int, prefixes: Array, counts: Array) -> None:
-    """Count the 16 bits at `shift` of the keys that begin with each prefix, one row a prefix."""
+    """Count the 16 bits at `shift` of the keys that begin with each prefix, row by row."""
     digits = (keys >> keys.dtype.type(shift)) & keys.dtype.type(0xFFFF)
     first = shift == bits - 16
     known: dict[int, Array] = {}

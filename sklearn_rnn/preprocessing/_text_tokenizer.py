@@ -19,26 +19,24 @@ from ..sequences import (
     Lexicon,
     Sequences,
     StrOptions,
+    Versioned,
     _fit_context,
     all_or_nothing,
     labels_as_parts,
     warn,
 )
-from ._base import Documented, with_fit_task
-from ._cutting import cut_rows
-from ._following import FollowingText
+from ._base import with_fit_task
 from ._subwords import Subwords, train_subwords
-from ._texts import Row, Texts, cut_times, join_rows, read_texts
-from ._vocabulary import PAD, UNKNOWN, Vocabulary
-from ._word_vectors import find_vectors
-from ._words import CAPITALISED, CAPITALS, Normalization, join_words, make_cleaner
+from ._texts import FollowingText, Row, Texts, cut_times, join_rows, read_texts
+from ._vocabulary import PAD, UNKNOWN, Vocabulary, find_vectors
+from ._words import CAPITALISED, CAPITALS, Normalization, cut_rows, join_words, make_cleaner
 
 # Subwords learned where max_vocabulary says nothing.
 _SUBWORDS = 8000
 
 
 class TextTokenizer(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,
@@ -46,40 +44,42 @@ class TextTokenizer(
 ):
     """Turn texts into `Sequences` of tokens.
 
-    Use it in front of an estimator when X holds strings, in any language. Words of scripts that
-    write spaces are kept whole, with their marks, their inner apostrophes and a hash or an at
-    before them; Chinese characters, kana, and the characters of Thai, Lao, Khmer, Burmese and
-    Tibetan stand alone; so do punctuation and emoji. No row is lost: a text without a token becomes
-    one unknown token.
+    Use it in front of an estimator when X holds strings, in any language. In scripts that write
+    spaces a token is a word, with its marks, its inner apostrophes and a hash or an at before it.
+    Chinese characters, kana, and the characters of Thai, Lao, Khmer, Burmese and Tibetan are tokens
+    by themselves, and so are punctuation marks and emoji. No row is lost: a text without a token
+    becomes one unknown token.
 
     Parameters
     ----------
     analyzer : {"word", "char", "subword"} or callable, default="word"
         What a token is. A callable takes a text, as it is, and returns a list of strings.
     lowercase : bool or "mark", default="mark"
-        Whether capitals count as small letters. ``"mark"``: they do, and tokens of their own say
-        where they were: ``"<Xx>"`` before one or more words that begin with a capital, unless they
-        begin a sentence, and ``"<XX>"`` before words in capitals throughout. Only words that are
-        cut from strings are marked, and not with ``characters=True``; else it is as True.
+        Whether capitals count as small letters. With ``"mark"`` they do, and further tokens say
+        where they were: ``"<Xx>"`` stands before one or more words that begin with a capital,
+        unless they begin a sentence, and ``"<XX>"`` before words in capitals throughout. Only words
+        that are cut from strings get such marks, and none do with ``characters=True``; then it is
+        as True.
     normalization : {"NFC", "NFD", "NFKC", "NFKD"} or None, default="NFKC"
         Unicode normal form into which texts are brought first. NFKC writes full-width letters,
-        ligatures and the like as ordinary ones; with it, and NFKD, a typographic apostrophe
-        between letters becomes the plain one. Marks of direction, soft hyphens and other
-        invisible marks are left out in any case.
+        ligatures and the like as ordinary letters. With NFKC and NFKD a typographic apostrophe
+        between letters becomes the plain one. Invisible marks, such as marks of direction and soft
+        hyphens, are removed in any case.
     max_vocabulary : int, default=None
-        Most tokens, the reserved ones counted; the most frequent are kept. None keeps all, and
-        learns 8,000 subwords.
+        Largest number of tokens, with the reserved ones. The most frequent are kept. None keeps
+        all; of subwords it learns 8,000.
     min_count : int, default=1
-        Tokens that are rarer in the training texts are not known.
+        Tokens that occur less often in the training texts are unknown.
     unknown : {"alike", "token"}, default="alike"
-        What words that are not known become. ``"alike"``: the known word that begins like them,
-        if one shares four letters and three fifths of the longer word, as ``"clears"`` and
-        ``"clear"``, else the unknown token. ``"token"``: always that, as with other analyzers.
+        What an unknown word becomes. ``"alike"``: a known word that begins like it, if both have at
+        least four letters and three fifths of the longer word in common, as ``"clears"`` and
+        ``"clear"``; otherwise the unknown token. ``"token"``: always the unknown token, as with
+        other analyzers.
     special_tokens : sequence of str, default=()
         Reserved tokens of your own, numbered from 2 on. They are found in texts as they are
         written, and never cut.
     max_length : int, default=None
-        Longer sequences are cut to so many tokens, with one warning that says how many were. None
+        Longest sequence, in tokens. Longer ones are cut, with one warning that counts them. None
         cuts nothing.
     truncate : {"end", "start"}, default="end"
         The side that is cut off.
@@ -90,8 +90,8 @@ class TextTokenizer(
         Whether to learn the characters of words too, for `transform_characters`.
     vectors : path or mapping, default=None
         Pretrained word vectors: a text file of word2vec's or GloVe's form, or a mapping from words
-        to arrays. Those of words in the vocabulary are kept in `vectors_`, go along with the
-        sequences, and are where the embeddings of an estimator start.
+        to arrays. The vectors of known words are in `vectors_`. They go along with the sequences,
+        and the embeddings of an estimator start from them.
     column : column name, default=None
         The column of a data frame that holds the texts. None takes the only column of strings.
         The other columns become static features.
@@ -120,9 +120,8 @@ class TextTokenizer(
 
     Notes
     -----
-    A list of lists of words is taken as cut already: the words are cleaned, and stay as many as
-    they are. `set_output` has no effect: the result is always `Sequences`, which alone can say
-    that integers are tokens.
+    In a list of lists of words every word is one token, after it was cleaned. `set_output` has no
+    effect: the result is always `Sequences`, which alone can say that integers are tokens.
 
     References
     ----------
@@ -208,7 +207,7 @@ empty.
         Parameters
         ----------
         X : list of str, list of lists of str, array, column or data frame
-            The training texts, one a row.
+            The training texts, one for each row.
         y : ignored
             Present so that the transformer fits into a pipeline.
 
@@ -348,7 +347,7 @@ empty.
         Parameters
         ----------
         X : list of str, list of lists of str, array, column or data frame
-            The training texts, one a row; an iterator is read once.
+            The training texts, one for each row; an iterator is read once.
         y : ignored
             Present so that the transformer fits into a pipeline.
 
@@ -366,13 +365,13 @@ empty.
         Parameters
         ----------
         X : list of str, list of lists of str, array, column or data frame
-            Texts, one a row; a frame with the columns seen in `fit`.
+            Texts, one for each row; a frame with the columns seen in `fit`.
 
         Returns
         -------
         Sequences
-            One sequence a row, with `vocabulary_size` set, and the other columns of a frame as
-            static features.
+            One sequence for each row, with `vocabulary_size` set, and the other columns of a frame
+            as static features.
 
         Raises
         ------
@@ -384,7 +383,7 @@ empty.
         return self._sequences(self._encoded(texts.rows), texts)._with(**labels_as_parts(X))
 
     def transform_characters(self, X: Any) -> Sequences:
-        """Return the characters of every word, one sequence a word, row after row.
+        """Return the characters of every word, one sequence for each word, row after row.
 
         Parameters
         ----------
@@ -394,8 +393,8 @@ empty.
         Returns
         -------
         Sequences
-            As many sequences as `transform` gives tokens, in their order. The tokens are numbers
-            of `characters_`.
+            One sequence for each token that `transform` gives, in their order. Its tokens are
+            numbers of `characters_`.
         """
         check_is_fitted(self, "vocabulary_")
         vocabulary = self._character_vocabulary

@@ -1,7 +1,9 @@
-"""Reading texts in any form, row by row, and naming the row that is none; imports `sequences`."""
+"""Texts in any form, row by row, whole or while they come in; imports `sequences`."""
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, NamedTuple
@@ -10,6 +12,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from ..sequences import (
+    Array,
     Sequences,
     as_series,
     as_table,
@@ -20,8 +23,8 @@ from ..sequences import (
     is_series,
     read_static,
 )
-
-Row = str | list[str]
+from ._vocabulary import UNKNOWN
+from ._words import Row, make_cleaner
 
 
 class Texts(NamedTuple):
@@ -71,8 +74,8 @@ def read_texts(X: Any, column: Any = None, times: Any = None) -> Texts:
             X = X[:, 0]
         if X.ndim != 1:
             raise ValueError(
-                f"X must have one text a row; got an array of shape {X.shape}. For texts beside "
-                "other features pass a data frame; for lists of words a list."
+                f"X must have one text for each row; got an array of shape {X.shape}. For texts "
+                "beside other features pass a data frame; for lists of words a list."
             )
         return Texts(check_rows(X.tolist()))
     if not isinstance(X, Iterable) or isinstance(X, (dict, set, frozenset)):
@@ -230,3 +233,102 @@ def join_rows(rows: list[list[int]], vocabulary_size: int, **parts: Any) -> Sequ
     np.cumsum(list(map(len, rows)), out=offsets[1:])
     values = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(offsets[-1]))
     return Sequences(values, offsets, vocabulary_size=vocabulary_size, **parts)
+
+
+class FollowingText:
+    """A `TextTokenizer` on a text that still comes in, or on a row of words that does.
+
+    Its tokens are those of the whole text so far: a piece that goes on with a word, or with a
+    sentence, changes what stands at the end.
+
+    Parameters
+    ----------
+    tokenizer : TextTokenizer
+        Fitted.
+    """
+
+    # Tokens at the end that may still change, as a rule.
+    open_end = 8
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = copy.copy(tokenizer)
+        # Learning on, with partial_fit, adds to it in place.
+        self.tokenizer._vocabulary = tokenizer._vocabulary.as_it_is()
+        self.words: bool = tokenizer._pretokenized
+        if self.words:
+            self.open_end = 0
+        cuts = tokenizer.analyzer in ("word", "char") and not tokenizer.special_tokens
+        self.settles = tokenizer.max_length is None and (self.words or cuts)
+        # Numbers of what is settled, then the text that is not. That text begins with a settled
+        # chunk of `context` tokens, since the mark of a word depends on the word before.
+        self.ids: Array = np.empty(0, dtype=np.int64)
+        self.rest: Any = [] if self.words else ""
+        self.context = 0
+        self.text = ""
+
+    def push(self, piece: Any) -> Sequences:
+        """Return the tokens of everything pushed so far, as one sequence."""
+        if self.words:
+            self.rest = [*self.rest, *_as_words(piece)]
+        elif isinstance(piece, str):
+            self.rest, self.text = self.rest + piece, self.text + piece
+        else:
+            raise TypeError(
+                "TextTokenizer was fitted on strings; push the next piece of the text, a string, "
+                f"not {piece!r}."
+            )
+        if self.settles and not self.words and self._unmarked():
+            # Then no word of the text is marked, whatever was settled.
+            self.settles, self.ids, self.rest, self.context = False, self.ids[:0], self.text, 0
+        found = self._encoded(self.rest)
+        row = np.concatenate([self.ids, found[self.context :]])
+        if self.settles and self.words:
+            self.ids, self.rest = row, []
+        elif self.settles and len(self.rest) > _LONG:
+            self._settle(found)
+        size = self.tokenizer._sequences([[]], Texts([""])).vocabulary_size
+        row = row if len(row) else np.array([UNKNOWN])
+        return Sequences(row, [0, len(row)], vocabulary_size=size)
+
+    def _unmarked(self) -> bool:
+        """Tell whether small letters are more than the capitals were, as of a dotted I."""
+        clean = make_cleaner(self.tokenizer.normalization, False)(self.rest)
+        return len(clean.lower()) != len(clean)
+
+    def _encoded(self, rest: Any) -> Array:
+        """Return the numbers of the tokens of one row."""
+        return np.asarray(self.tokenizer._encoded([rest])[0], dtype=np.int64)
+
+    def _settle(self, found: Array) -> None:
+        """Put away what no further piece can change: up to the end of a word or a sentence."""
+        ends = [end for end in _CHUNK.finditer(self.rest[:-_LONGEST_OPEN]) if _is_end(end)]
+        if not ends:
+            return
+        last = ends[-1]
+        before = self._encoded(self.rest[: last.end()])
+        if np.array_equal(before, found[: len(before)]):
+            self.ids = np.concatenate([self.ids, before[self.context :]])
+            self.rest = self.rest[last.start() :]
+            self.context = len(self._encoded(last.group()))
+
+
+# Longer texts are settled in part, up to a place this many characters before their end (letters).
+_LONG, _LONGEST_OPEN = 400, 120
+_CHUNK = re.compile("[^\\s\u3002\uff01\uff1f]*(?:[\u3002\uff01\uff1f](?=\\w)|[ \n\t])")
+
+
+def _is_end(chunk: re.Match[str]) -> bool:
+    """Tell whether what follows a chunk is read alike whatever stood before the chunk."""
+    text = chunk.group().rstrip()
+    return text.isalpha() and text.islower() or text[-1:] in (*".!?\u3002\uff01\uff1f",)
+
+
+def _as_words(piece: Any) -> list[str]:
+    """Return the pushed words."""
+    words = [piece] if isinstance(piece, str) else piece
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise TypeError(
+            "TextTokenizer was fitted on lists of words; push a word, or a list of words, not "
+            f"{piece!r}."
+        )
+    return list(words)

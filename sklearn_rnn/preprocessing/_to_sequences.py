@@ -15,6 +15,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Versioned,
     _check_feature_names_in,
     _fit_context,
     check_X,
@@ -22,12 +23,11 @@ from ..sequences import (
     labels_as_parts,
     row_of,
 )
-from ._base import Documented, Form, with_fit_task
-from ._following import Stepwise
+from ._base import Form, Stepwise, with_fit_task
 
 
 class ToSequences(
-    Documented,
+    Versioned,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,
@@ -36,13 +36,13 @@ class ToSequences(
     """Turn any accepted form of X into `Sequences`.
 
     Use it at the head of a pipeline for data that the other steps cannot read on their own: long
-    data frames with one row a step, channels-first arrays, integers that are tokens, list columns
-    that hold times.
+    data frames with one row for each step, channels-first arrays, integers that are tokens, list
+    columns that hold times.
 
     Parameters
     ----------
     id : column name, default=None
-        Set for a long frame (one row a step): the column that says whose step it is.
+        Set for a long frame (one row for each step): the column that says whose step it is.
     time : column name, default=None
         With `id`, the column of times; without, the list column of times of a frame with one row
         a sequence. None takes the steps as evenly spaced.
@@ -66,7 +66,7 @@ class ToSequences(
     n_features_in_ : int
         Number of steps of a 2-D array, of columns of a frame; not set for X of another form.
     feature_names_in_ : ndarray of str
-        Names of the columns, where X was a frame with one row a sequence.
+        Names of the columns, where X was a frame with one row for each sequence.
 
     See Also
     --------
@@ -163,7 +163,7 @@ tokenizer.
         Returns
         -------
         Sequences
-            One sequence a row, or an id of a long frame.
+            One sequence for each row, or an id of a long frame.
 
         Raises
         ------
@@ -199,7 +199,7 @@ tokenizer.
         Returns
         -------
         ndarray of str objects
-            One name a channel; "x0", "x1", ... where they have none.
+            One name for each channel; "x0", "x1", ... where they have none.
         """
         check_is_fitted(self, "_input_schema_")
         _check_feature_names_in(self, input_features, generate_names=False)

@@ -3,6 +3,7 @@
 from numbers import Integral
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +19,7 @@ from ..sequences import (
     warn_of_long_table,
 )
 from ._base import FLAT_KINDS, Form, SequenceTransformer, with_fit_task
-from ._series import average, cut_windows, flat_targets, label_each, read_series
+from ._statistics import row_blocks
 
 
 class SlidingWindows(SequenceTransformer):
@@ -60,9 +61,9 @@ class SlidingWindows(SequenceTransformer):
     the windows to the pipeline. Overlapping windows share steps: cross-validate with
     `GroupKFold` and the rows of `positions` as groups, or in the order of time, with a gap.
 
-    A 2-D array is read as one series a row, as everywhere in this package. One series of several
-    channels is `[X]`, with X an array of shape (n_steps, n_channels) or, in `split`, a data frame
-    with one row a step, whose columns name the channels.
+    A 2-D array is read as one series for each row, as everywhere in this package. One series of
+    several channels is `[X]`, with X an array of shape (n_steps, n_channels) or, in `split`, a data
+    frame with one row for each step, whose columns name the channels.
 
     Targets taken from a series with missing values can be NaN; drop their windows,
     `keep = ~np.isnan(y)`, or fill the series first.
@@ -147,10 +148,10 @@ class SlidingWindows(SequenceTransformer):
             One series as a 1-D array, list or pandas Series; or several.
         y : array-like, default=None
             None predicts the series itself: the target is the `horizon` steps after the window.
-            One value a step (shaped like the series: 1-D for one series, a list of arrays or a 2-D
-            array for several): the target is its `horizon` values after the window, or its value
-            at the last step of the window when `horizon=0`. One value a series (1-D, for several
-            series): every window gets its series' value; needs `horizon=0`.
+            One value for each step (shaped like the series: 1-D for one series, a list of arrays or
+            a 2-D array for several): the target is its `horizon` values after the window, or its
+            value at the last step of the window when `horizon=0`. One value for each series (1-D,
+            for several series): every window gets its series' value; needs `horizon=0`.
 
         Returns
         -------
@@ -185,7 +186,7 @@ class SlidingWindows(SequenceTransformer):
             if labels is not None:
                 if self.horizon:
                     raise ValueError(
-                        "y holds one value a series, but horizon="
+                        "y holds one value for each series, but horizon="
                         f"{self.horizon} asks for steps after the window; set horizon=0."
                     )
                 return self._give_windows(windows, form), labels[rows]
@@ -237,8 +238,8 @@ class SlidingWindows(SequenceTransformer):
         -------
         array or Sequences
             The mean of all predictions for each step, NaN where there is none: (n_steps,) or
-            (n_steps, n_outputs) for 1-D input; with 2-D and 3-D arrays an array with a row a
-            series; otherwise `Sequences`.
+            (n_steps, n_outputs) for 1-D input; with 2-D and 3-D arrays an array with one row for
+            each series; otherwise `Sequences`.
 
         Raises
         ------
@@ -278,7 +279,7 @@ class SlidingWindows(SequenceTransformer):
         Parameters
         ----------
         X : windows in any accepted form
-            As many as `transform` makes of the series seen in `fit`, in the same order.
+            The windows that `transform` makes of the series seen in `fit`, in the same order.
 
         Returns
         -------
@@ -379,3 +380,99 @@ def _give_series(merged: Sequences, form: Form) -> Any:
     if form.kind != "one_series":
         return form.give_back(merged)
     return merged.values[:, 0] if merged.n_channels == 1 else merged.values
+
+
+def read_series(X: Any) -> tuple[Sequences, Form]:
+    """Read X, taking one-dimensional numbers for a single series (kind "one_series").
+
+    A list of frames of scalars gives its columns' names to the channels.
+    """
+    flat = X
+    if nw.dependencies.is_into_series(X):
+        flat = nw.from_native(X, series_only=True).to_numpy()
+    elif isinstance(X, (list, tuple)) and X and all(np.ndim(item) == 0 for item in X[:2]):
+        flat = np.asarray(X)
+    if isinstance(flat, np.ndarray) and flat.ndim == 1 and flat.dtype.kind in "biuf":
+        return read_sequences([flat]), Form("one_series")
+    if isinstance(X, (list, tuple)) and X and all(map(nw.dependencies.is_into_dataframe, X)):
+        frames = [nw.from_native(frame, eager_only=True) for frame in X]
+        names = frames[0].columns
+        for row, frame in enumerate(frames):
+            if frame.columns != names:
+                raise ValueError(f"Row {row} has the columns {frame.columns}, but row 0 {names}.")
+        rows = read_sequences([frame.to_numpy() for frame in frames])
+        return rows.with_values(rows.values, channel_names=names), Form("list")
+    return read_sequences(X), Form.of(X)
+
+
+def cut_windows(series: Sequences, rows: Array, starts: Array, sizes: Array) -> Sequences:
+    """Copy windows out of the series; window k is `sizes[k]` steps of row `rows[k]`."""
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    begin = series.offsets[rows] + starts
+    values = np.empty((offsets[-1], series.n_channels), dtype=series.dtype)
+    times = None if series.times is None else np.empty(offsets[-1], dtype=series.times.dtype)
+    for first, last in row_blocks(offsets, series.n_channels):
+        steps = window_steps(begin[first:last], sizes[first:last])
+        values[offsets[first] : offsets[last]] = series.values[steps]
+        if times is not None and series.times is not None:
+            times[offsets[first] : offsets[last]] = series.times[steps]
+    return Sequences(
+        values,
+        offsets,
+        vocabulary_size=series.vocabulary_size,
+        times=times,
+        static=None if series.static is None else series.static[rows],
+        channel_names=series.channel_names,
+        static_names=series.static_names,
+        static_categories=series.static_categories,
+        lexicon=series.lexicon,
+    )
+
+
+def window_steps(begin: Array, sizes: Array) -> Array:
+    """Return the flat steps of the windows that begin at `begin`, window after window."""
+    return np.repeat(begin - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+
+
+def average(
+    series: Sequences, rows: Array, starts: Array, sizes: Array, values: Array
+) -> Sequences:
+    """Average what the windows say about each step of the series, leaving NaN out."""
+    steps = window_steps(series.offsets[rows] + starts, sizes)
+    total = int(series.offsets[-1])
+    result = np.full((total, values.shape[1]), np.nan)
+    for column in range(values.shape[1]):
+        said = ~np.isnan(values[:, column])
+        counts = np.bincount(steps[said], minlength=total)
+        sums = np.bincount(steps[said], weights=values[said, column], minlength=total)
+        result[counts > 0, column] = sums[counts > 0] / counts[counts > 0]
+    return series.with_values(result)
+
+
+def label_each(y: Any, series: Sequences, form: Form) -> Array | None:
+    """Return y as an array if it holds one value for each series, not for each step."""
+    if form.kind == "one_series" or len(y) != len(series):
+        return None
+    items = list(y)
+    if any(np.ndim(item) > 0 for item in items):
+        return None
+    if len(series) == 1 and series.lengths[0] == 1:
+        return None
+    return np.asarray(y)
+
+
+def flat_targets(y: Any, series: Sequences, form: Form) -> Array:
+    """Return one row of targets for each flat step, (n_steps,) or (n_steps, n_outputs)."""
+    whole = len(series) == 1 and len(y) != 1
+    pieces = [np.asarray(y)] if whole or form.kind == "one_series" else [np.asarray(p) for p in y]
+    if len(pieces) != len(series):
+        raise ValueError(f"y has {len(pieces)} entries, but X has {len(series)} series.")
+    for row, (piece, length) in enumerate(zip(pieces, series.lengths, strict=True)):
+        if form.n_steps is not None and len(piece) == form.n_steps:
+            pieces[row] = piece = piece[:length]  # X was padded, and so is y
+        if piece.ndim not in (1, 2) or len(piece) != length:
+            raise ValueError(
+                f"Row {row} of y has shape {piece.shape}, but its series has {length} steps; give "
+                "one value for each step, or for each series."
+            )
+    return np.concatenate(pieces)

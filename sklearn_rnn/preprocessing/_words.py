@@ -1,24 +1,26 @@
-"""Cleaning one text and cutting it into words, in any script and in linear time; imports re alone.
+"""Cleaning texts and cutting them into words or other tokens, in linear time; imports re alone.
 
-Nothing here knows of rows or vocabularies. Every pattern is free of backtracking over the same
-characters, so that a hostile text costs what its length costs.
+Nothing here knows of vocabularies. Every pattern is free of backtracking over the same characters,
+so that a hostile text costs what its length costs.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
+#: A text, or the list of its words.
+Row = str | list[str]
 #: Tokens before a run of words that begin with a capital, and of words in capitals throughout.
 CAPITALISED, CAPITALS = "<Xx>", "<XX>"
 # What a capital after it says nothing of: it begins a sentence, or a part of one.
 _ENDS_OF_SENTENCES = frozenset(".!?:\u2026\u3002\uff01\uff1f")
 #: No word is longer: what is, a megabyte without a space, comes in pieces.
 LONGEST_WORD = 100
-# As many combining marks in a row as Unicode's stream-safe form has (UAX 15).
+# Combining marks in a row at most: the limit of Unicode's stream-safe form (UAX 15).
 _MARKS_IN_A_ROW = 30
 
 # Scripts that write no spaces between words: their characters stand alone, with their marks.
@@ -183,3 +185,72 @@ def join_words(words: list[str]) -> str:
         parts.append(word)
         bare_before = bare
     return "".join(parts)
+
+
+_CUTS: dict[str, Callable[[str], list[str]]] = {
+    "char": list,
+    "word": split_words,
+    "marked words": split_marked,
+    "subword": split_chunks,
+}
+
+
+def cut_rows(
+    rows: list[Row],
+    analyzer: str | Callable[[str], Any],
+    clean: Callable[[str], str],
+    special: list[str],
+) -> Iterator[list[str]]:
+    """Yield the tokens of each row; the words of a row of words are cleaned, one by one.
+
+    Parameters
+    ----------
+    rows : list of str, or list of lists of str
+    analyzer : {"word", "marked words", "char", "subword"} or callable
+        What a token is; of subwords, the words with their marks of spaces. Words are marked where
+        they have capitals, and then in small letters.
+    clean : callable
+        What is done to each text first; a callable `analyzer` sees texts as they are.
+    special : list of str
+        Tokens that are found as they are written.
+
+    Raises
+    ------
+    TypeError
+        When a callable `analyzer` returns anything but strings; the row is named.
+    """
+    if rows and not isinstance(rows[0], str):
+        known = set(special)
+        for row in rows:
+            yield [word if word in known else clean(word) for word in row]
+    elif callable(analyzer):
+        for number, row in enumerate(rows):
+            found = analyzer(str(row))
+            tokens = list(found) if isinstance(found, Iterable) else [found]
+            if not all(isinstance(token, str) for token in tokens):
+                raise TypeError(
+                    f"analyzer must return a list of strings; for row {number} it returned "
+                    f"{found!r:.60}."
+                )
+            yield tokens
+    else:
+        if analyzer not in _CUTS:
+            raise ValueError(f"analyzer={analyzer!r} is neither a name that is known nor callable.")
+        cut = _CUTS[analyzer]
+        yield from _cut_around(special, rows, lambda text: cut(clean(text)))
+
+
+def _cut_around(
+    special: list[str], rows: list[Row], cut: Callable[[str], list[str]]
+) -> Iterator[list[str]]:
+    """Cut texts, keeping special tokens whole."""
+    if not special:
+        yield from (cut(str(row)) for row in rows)
+        return
+    ordered = sorted(special, key=len, reverse=True)
+    pattern = re.compile("(" + "|".join(map(re.escape, ordered)) + ")")
+    for row in rows:
+        tokens: list[str] = []
+        for place, part in enumerate(pattern.split(str(row))):
+            tokens += [part] if place % 2 else cut(part)
+        yield tokens

@@ -1,11 +1,22 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
 from ._alignment import align, labels_as_parts, require_in_step
-from ._all_or_nothing import all_or_nothing, kept_if_interrupted
+from ._arrays import RowReader, counted, origin_of
+from ._conduct import (
+    DOC_LINK_TEMPLATE,
+    Versioned,
+    all_or_nothing,
+    is_out_of_memory,
+    kept_if_interrupted,
+    names_sizes,
+    not_enough,
+    public_module,
+    require_memory,
+    warn,
+)
 from ._container import Sequences
-from ._dates import refuse_dates
-from ._documentation import DOC_LINK_TEMPLATE, public_module
 from ._door import InputSchema, align_targets, check_missing, check_X
+from ._flat import Lexicon
 from ._frames import (
     as_series,
     as_table,
@@ -17,12 +28,7 @@ from ._frames import (
     read_static,
     refuse_mixed,
 )
-from ._lexicon import Lexicon
-from ._long_tables import refuse_long_table, warn_of_long_table
-from ._memory import is_out_of_memory, names_sizes, not_enough, require_memory
-from ._origin import counted, origin_of
-from ._reading import describe_kind, read_sequences
-from ._rows import RowReader
+from ._reading import WordRows, describe_kind, read_sequences, read_words
 from ._sklearn import (
     HasMethods,
     Interval,
@@ -33,7 +39,15 @@ from ._sklearn import (
     _get_output_config,
     _safe_indexing,
 )
-from ._step_table import StepTable, is_time_index, read_step_table, rows_of_targets, split_targets
+from ._tables import (
+    StepTable,
+    is_time_index,
+    read_step_table,
+    refuse_long_table,
+    rows_of_targets,
+    split_targets,
+    warn_of_long_table,
+)
 from ._targets import (
     bounded_weights,
     check_classes,
@@ -57,13 +71,11 @@ from ._values import (
     excess,
     is_missing,
     iter_chunks,
+    refuse_dates,
     release_pages,
     row_of,
     unmasked,
 )
-from ._versions import Versioned
-from ._warnings import warn
-from ._word_rows import WordRows, read_words
 
 __all__ = [
     "Array",

@@ -1,4 +1,4 @@
-"""Lists and dense arrays to flat values and offsets, and back; imports numpy and _values."""
+"""Lists and dense arrays to flat values and offsets, back, and row by row; imports _values."""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._values import Array, as_numbers, empty_row, is_missing, iter_chunks
+from ._values import Array, as_numbers, empty_row, is_mapped, is_missing, iter_chunks, release_pages
 
 CHANNELS_FIRST_HINT = (
     "If the arrays are channels first, (n_channels, n_steps), convert them with "
@@ -134,7 +134,7 @@ def check_lengths(lengths: Any, n: int, n_steps: int) -> Array:
     checked = np.asarray(lengths)
     if checked.shape != (n,) or checked.dtype.kind not in "iu":
         raise ValueError(
-            f"lengths must be {n} integers, one a row; got shape {checked.shape} and dtype "
+            f"lengths must be {n} integers, one for each row; got shape {checked.shape} and dtype "
             f"{checked.dtype}."
         )
     checked = checked.astype(np.int64)
@@ -173,3 +173,91 @@ def step_index(rows: Array, offsets: Array, new: Array) -> slice | Array:
     if (np.diff(rows) == 1).all():
         return slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1]))
     return np.repeat(offsets[rows] - new[:-1], np.diff(new)) + np.arange(new[-1])
+
+
+# A mean of at most 64 scales loses nothing that counts: 24 bits hold both.
+_FAR = 64.0
+# An origin is a multiple of 8 scales: it has few bits, so taking it off rounds nothing.
+_GRAIN = 8.0
+
+
+def origin_of(mean: Array, scale: Array) -> Array:
+    """Return what to subtract, in double precision, before numbers are cast to single.
+
+    It lies within about eight scales of the mean where that is far from zero (a clock, a counter,
+    a serial number), and is zero elsewhere. Whatever an estimator casts is counted from it.
+
+    Parameters
+    ----------
+    mean, scale : ndarray
+        Of the numbers; a scale of zero counts as one.
+    """
+    scale = np.where(scale > 0, scale, 1.0)
+    grain = _GRAIN * 2.0 ** np.ceil(np.log2(scale))
+    return np.where(np.abs(mean) > _FAR * scale, np.round(mean / grain) * grain, 0.0)
+
+
+def counted(values: Array, origin: Array | None) -> Array:
+    """Return numbers counted from an origin, in double precision; as they are without one."""
+    return values if origin is None else values - origin
+
+
+# Pages of a mapped file are given back when about this much may have become resident.
+_RELEASE_BYTES = 128 * 2**20
+# With a page that is read the system maps its surroundings, up to a huge page at each row.
+_AROUND_BYTES = 2 * 2**20
+
+
+class RowReader:
+    """Read rows of flat values one by one, with no index of their steps.
+
+    While rows are read from a memory-mapped file, its pages are handed back to the system as they
+    add up, so that the resident set stays small however many rows are read.
+
+    Parameters
+    ----------
+    values : ndarray of shape (total_steps, ...)
+        Flat values.
+    origin : ndarray, default=None
+        What each step is counted from: taken off in double precision, before any cast.
+    """
+
+    def __init__(self, values: Array, origin: Array | None = None) -> None:
+        self.mapped = is_mapped(values)
+        self._values: Array = np.asarray(values)
+        self._origin = origin
+        self._row_bytes = self._values[:1].nbytes
+        self._touched = 0
+
+    def read(self, starts: Array, lengths: Array, out: Array, at: Array) -> None:
+        """Copy rows into ``out``, converting to its type.
+
+        Parameters
+        ----------
+        starts, lengths : ndarray of int
+            Where each row starts in the values, and its number of steps.
+        out : ndarray of shape (n_steps, ...)
+            Written to.
+        at : ndarray of int
+            Where each row starts in ``out``.
+        """
+        if not self.mapped and len(starts) and _join(starts, lengths) and _join(at, lengths):
+            first, here, n = int(starts[0]), int(at[0]), int(lengths.sum())
+            out[here : here + n] = counted(self._values[first : first + n], self._origin)
+            return
+        for start, length, here in zip(starts.tolist(), lengths.tolist(), at.tolist(), strict=True):
+            out[here : here + length] = self.row(start, start + length)
+
+    def row(self, start: int, stop: int) -> Array:
+        """Return the steps from ``start`` to ``stop``, for use before the next call."""
+        if self.mapped:
+            if self._touched > _RELEASE_BYTES:
+                self._touched = 0
+                release_pages(self._values)
+            self._touched += (stop - start) * self._row_bytes + _AROUND_BYTES
+        return counted(self._values[start:stop], self._origin)
+
+
+def _join(starts: Array, lengths: Array) -> bool:
+    """Tell whether each row begins where the one before it ends."""
+    return bool((starts[1:] == starts[:-1] + lengths[:-1]).all())

@@ -14,9 +14,7 @@ from ._arrays import (
     join_plain,
     pad,
 )
-from ._concatenate import concatenate_parts
-from ._export import arrow_table, labelled, pandas_frame, polars_frame
-from ._flat import FlatSequences, Labels
+from ._flat import FlatSequences, Labels, concatenate_parts
 from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
 from ._values import Array, as_numbers, as_times
 
@@ -24,9 +22,9 @@ from ._values import Array, as_numbers, as_times
 class Sequences(FlatSequences):
     """Hold sequences of unequal length as two flat arrays.
 
-    Use it wherever a list of arrays gets awkward: it indexes like an array of samples (so
-    scikit-learn's splitters, searches and pipelines take it as `X`), carries times and static
-    features along, and needs no copy from a memory-mapped file or an Arrow column.
+    Use it where a list of arrays is not enough. It is indexed like an array of samples, so
+    scikit-learn's splitters, searches and pipelines take it as `X`. It has times and static
+    features, and needs no copy of a memory-mapped file or an Arrow column.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ class Sequences(FlatSequences):
         How the tokens are spelled, and pretrained vectors of them, as a tokenizer knows it.
     ids : array-like of shape (n_sequences,), default=None
         Labels of the sequences, numbers or strings. Estimators align a pandas `y` and
-        `sample_weight` by them, and refuse such as have other labels.
+        `sample_weight` by them, and refuse a `y` with other labels.
     id_name : str, default=None
         What the ids are called: the column that holds them, where y is a frame.
 
@@ -101,18 +99,18 @@ from X and y.
         Parameters
         ----------
         sequences : list of array-like
-            One entry a sequence; all with the same number of channels.
+            One entry for each sequence; all with the same number of channels.
         vocabulary_size : int, default=None
             Set for tokens: the entries are then integers in [0, vocabulary_size).
         times : list of array-like of shape (n_steps,), default=None
-            Times of the steps, one entry a sequence. Dates become seconds since 1970, in UTC where
-            they have a zone, and durations seconds.
+            Times of the steps, one entry for each sequence. Dates become seconds since 1970, in UTC
+            where they have a zone, and durations seconds.
         static : array or frame of shape (n_sequences, n_static), default=None
             Features of each sequence as a whole. With `ids`, a frame that has these as its index,
             or in a column named `id_name`, is aligned by them.
         channel_names : sequence of str, default=None
             Names of the channels. None takes the columns' where the entries are data frames, with
-            one row a step.
+            one row for each step.
         ids : array-like of shape (n_sequences,), default=None
             Labels of the sequences, by which y and weights are aligned.
         id_name : str, default=None
@@ -164,7 +162,7 @@ from X and y.
         Parameters
         ----------
         X : array of shape (n, n_steps, n_channels) or (n, n_steps)
-            Padded sequences; what lies beyond a length is never looked at.
+            Padded sequences; steps beyond a length are never read.
         lengths : array of int of shape (n,), default=None
             Steps that count, at least 1 each. None takes all steps.
         vocabulary_size : int, default=None
@@ -220,7 +218,7 @@ from X and y.
         times: Any = None,
         vocabulary_size: int | None = None,
     ) -> Self:
-        """Read a data frame with one row a sequence and one list column a channel.
+        """Read a data frame with one row for each sequence and one list column for each channel.
 
         Parameters
         ----------
@@ -251,7 +249,7 @@ from X and y.
         static: Any = None,
         target: Any = None,
     ) -> Any:
-        """Read a long data frame: one row a step, with a column that says whose step it is.
+        """Read a long data frame: one row for each step, with a column that says whose step it is.
 
         Sequences come in the order in which their ids first appear (in pandas,
         `frame[id].unique()`), and remember them as `ids`.
@@ -269,14 +267,14 @@ from X and y.
             None takes all other columns.
         static : list of column names, or data frame, default=None
             Columns that are constant within each id, read as static features; or a table of them
-            with one row an id, which is its index or its column `id`.
+            with one row for each id, which is its index or its column `id`.
         target : column name, or list of them, default=None
             Column that is constant within each id, returned as y.
 
         Returns
         -------
         X : Sequences
-            One sequence an id.
+            One sequence for each id.
         y : ndarray of shape (n_sequences,) or (n_sequences, n_targets)
             Only with `target`: its values, in the order of X.
 
@@ -376,3 +374,83 @@ from X and y.
                 'of their own, other than "times" where the steps have times.'
             )
         return lists, self.offsets, scalars
+
+
+def arrow_table(
+    columns: dict[str, Array], offsets: Array, static: dict[str, tuple[Array, Any]]
+) -> Any:
+    """Build a table with one list column per entry of `columns` and one scalar per static."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError("to_arrow needs pyarrow; install it with: pip install pyarrow") from error
+    boundaries = pa.array(offsets)
+    data = {}
+    for name, values in columns.items():
+        flat = pa.array(np.ascontiguousarray(values))
+        data[name] = pa.LargeListArray.from_arrays(boundaries, flat)
+    for name, (values, labels) in static.items():
+        data[name] = pa.array(values) if labels is None else _categorical(values, labels)
+    return pa.table(data)
+
+
+def _categorical(codes: Array, labels: tuple[Any, ...]) -> Any:
+    """Build an Arrow column of labels; a dictionary column when the labels are strings."""
+    import pyarrow as pa
+
+    missing = np.isnan(codes)
+    if all(isinstance(label, str) for label in labels):
+        indices = pa.array(np.where(missing, 0, codes).astype(np.int32), mask=missing)
+        return pa.DictionaryArray.from_arrays(indices, pa.array(list(labels), type=pa.string()))
+    return pa.array(
+        [None if gone else labels[int(code)] for code, gone in zip(codes, missing, strict=True)]
+    )
+
+
+def pandas_frame(
+    columns: dict[str, Array], offsets: Array, static: dict[str, tuple[Array, Any]]
+) -> Any:
+    """Build a pandas frame: list columns Arrow-backed, or of arrays where pyarrow is missing."""
+    import pandas as pd
+
+    data: dict[str, Any] = {}
+    try:
+        table = arrow_table(columns, offsets, {})
+    except ImportError:
+        for name, values in columns.items():
+            cells = np.empty(len(offsets) - 1, dtype=object)
+            cells[:] = np.split(values, offsets[1:-1]) if len(cells) else []
+            data[name] = cells
+    else:
+        data = {name: pd.Series(pd.arrays.ArrowExtensionArray(table[name])) for name in columns}
+    for name, (values, labels) in static.items():
+        if labels is None:
+            data[name] = values
+        else:
+            codes = np.where(np.isnan(values), -1, values).astype(np.int64)
+            data[name] = pd.Categorical.from_codes(codes, categories=pd.Index(labels))
+    return pd.DataFrame(data)
+
+
+def labelled(frame: Any, ids: Array | None, name: Any) -> Any:
+    """Give a pandas frame the labels of the rows as its index, if there are any."""
+    import pandas as pd
+
+    if ids is not None and isinstance(name, tuple) and all(isinstance(i, tuple) for i in ids):
+        frame.index = pd.MultiIndex.from_tuples(list(ids), names=name)
+    elif ids is not None:
+        frame.index = pd.Index(list(ids), name=name, tupleize_cols=False)
+    return frame
+
+
+def polars_frame(
+    columns: dict[str, Array], offsets: Array, static: dict[str, tuple[Array, Any]]
+) -> Any:
+    """Build a polars frame from the Arrow table."""
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise ImportError(
+            'to_frame("polars") needs polars; install it with: pip install polars'
+        ) from error
+    return pl.from_arrow(arrow_table(columns, offsets, static))

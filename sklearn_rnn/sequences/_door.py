@@ -8,10 +8,9 @@ from sklearn.utils.validation import validate_data
 
 from ._alignment import align
 from ._arrays import CHANNELS_FIRST_HINT
-from ._concatenate import recode_static
 from ._container import Sequences
+from ._flat import recode_static
 from ._frames import frame_roles
-from ._long_tables import long_table_advice, refuse_long_table, warn_of_long_table
 from ._reading import (
     DENSE,
     check_dense,
@@ -26,6 +25,7 @@ from ._reading import (
     with_labels,
 )
 from ._sklearn import _check_feature_names
+from ._tables import long_table_advice, refuse_long_table, warn_of_long_table
 from ._values import Array, iter_chunks, row_of
 
 
@@ -160,8 +160,8 @@ def align_targets(
     Raises
     ------
     ValueError
-        When their labels are not those of X, or X is a long table, with one row a step, and there
-        is one target for each of its series.
+        When their labels are not those of X, or X is a long table, with one row for each step, and
+        there is one target for each of its series.
     """
     refuse_long_table(X, y)  # a fit has asked before, so that it warns of nothing that it refuses
     return align(X, y, names[0]), align(X, sample_weight, names[1])
@@ -257,8 +257,8 @@ def _check_channels(name: str, data: Any, read: Sequences, kind: str, fitted: In
             hint = " " + CHANNELS_FIRST_HINT
         elif kind in DENSE and np.shape(data)[1] == expected:
             hint = (
-                " A 2-D array is read as univariate sequences, one a row; for one sequence of "
-                "shape (n_steps, n_channels) pass [X]."
+                " A 2-D array is read as univariate sequences, one for each row; for one sequence "
+                "of shape (n_steps, n_channels) pass [X]."
             )
         raise ValueError(
             f"X has {read.n_channels} channels, but {name} is expecting {expected} channels as "

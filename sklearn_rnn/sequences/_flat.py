@@ -1,4 +1,6 @@
-"""The parts of Sequences, how they are checked and selected; imports _arrays and _values."""
+"""The parts of Sequences: how they are checked, selected and stacked; imports _arrays."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
@@ -6,9 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._alignment import RowLabels, align, as_ids
-from ._arrays import row_offsets, step_index
-from ._lexicon import Lexicon
-from ._rows import RowReader
+from ._arrays import RowReader, row_offsets, step_index
 from ._values import (
     FLOAT32_MAX,
     Array,
@@ -22,6 +22,51 @@ from ._values import (
     is_mapped,
     is_missing,
 )
+
+
+class Lexicon:
+    """Say how the tokens of a vocabulary are spelled, and what vectors are known of them.
+
+    Parameters
+    ----------
+    tokens : iterable of str
+        The spelling of token 0, 1, ...
+    vectors : array of shape (n_tokens, size), default=None
+        Pretrained vectors; NaN in the rows of tokens that have none.
+
+    Raises
+    ------
+    ValueError
+        When the vectors do not fit the tokens.
+    """
+
+    def __init__(self, tokens: Iterable[str], vectors: Any = None) -> None:
+        self.tokens: tuple[str, ...] = tuple(tokens)
+        self.vectors: Array | None = None
+        if vectors is None:
+            return
+        self.vectors = np.asarray(vectors, dtype=np.float32)
+        if self.vectors.ndim != 2 or len(self.vectors) != len(self.tokens):
+            raise ValueError(
+                f"vectors must have shape ({len(self.tokens)}, size); got {self.vectors.shape}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Lexicon) or self.tokens != other.tokens:
+            return False
+        if self.vectors is None or other.vectors is None:
+            return self.vectors is other.vectors
+        return np.array_equal(self.vectors, other.vectors, equal_nan=True)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        size = "" if self.vectors is None else f", vectors of {self.vectors.shape[1]}"
+        return f"Lexicon({len(self)} tokens{size})"
+
 
 Labels = tuple[Any, ...] | None
 
@@ -381,3 +426,88 @@ def _same(left: Any, right: Any) -> bool:
             left, right, equal_nan=left.dtype.kind == "f"
         )
     return bool(left is right or (type(left) is type(right) and left == right))
+
+
+def concatenate_parts(containers: list[FlatSequences]) -> dict[str, Any]:
+    """Return the parts of one container that holds the sequences of all, in order."""
+    if not containers:
+        raise ValueError("There is nothing to concatenate: give at least one Sequences.")
+    first = containers[0]
+    for position, other in enumerate(containers):
+        if not isinstance(other, FlatSequences):
+            raise TypeError(
+                f"Item {position} is a {type(other).__name__}, not Sequences; build it with "
+                "Sequences.from_list first."
+            )
+    for position, other in enumerate(containers):
+        for name in ("n_channels", "vocabulary_size", "static_names"):
+            mine, theirs = getattr(first, name), getattr(other, name)
+            if mine != theirs:
+                raise ValueError(
+                    f"Sequences {position} has {name}={theirs}, but sequences 0 has {mine}."
+                )
+        for name in ("times", "static"):
+            if (getattr(first, name) is None) != (getattr(other, name) is None):
+                raise ValueError(
+                    f"Either all containers have {name} or none; 0 and {position} differ."
+                )
+    lengths = np.concatenate([container.lengths for container in containers])
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    static, categories = _merge_static(containers)
+    times = [container.times for container in containers if container.times is not None]
+    ids = [container.ids for container in containers if container.ids is not None]
+    named = len(ids) == len(containers) and len({c.id_name for c in containers}) == 1
+    return {
+        "values": np.concatenate([container.values for container in containers]),
+        "offsets": offsets,
+        "vocabulary_size": first.vocabulary_size,
+        "times": np.concatenate(times) if times else None,
+        "static": static,
+        "channel_names": first.channel_names,
+        "static_names": first.static_names,
+        "static_categories": categories,
+        "lexicon": first.lexicon,
+        "ids": as_ids([label for part in ids for label in part.tolist()]) if named else None,
+        "id_name": first.id_name if named else None,
+    }
+
+
+def _merge_static(
+    containers: list[FlatSequences],
+) -> tuple[Array | None, tuple[Any, ...] | None]:
+    """Stack static matrices under the union of each column's labels."""
+    if containers[0].static is None:
+        return None, None
+    given = [container.static_categories for container in containers]
+    matrices = [c.static for c in containers if c.static is not None]
+    width = {matrix.shape[1] for matrix in matrices}
+    if len(width) > 1:
+        raise ValueError(f"The containers differ in their number of static features: {width}.")
+    if all(categories is None for categories in given):
+        return np.concatenate(matrices), None
+    known = [categories or (None,) * matrices[0].shape[1] for categories in given]
+    merged: list[Any] = []
+    for column, labels in enumerate(zip(*known, strict=True)):
+        if any((one is None) != (labels[0] is None) for one in labels):
+            raise ValueError(f"Static feature {column} is a number here and a category there.")
+        merged.append(None if labels[0] is None else tuple(dict.fromkeys(sum(labels, ()))))
+    target = tuple(merged)
+    recoded = [
+        recode_static(matrix, categories, target)
+        for matrix, categories in zip(matrices, known, strict=True)
+    ]
+    return np.concatenate(recoded), target
+
+
+def recode_static(static: Array, categories: tuple[Any, ...], target: tuple[Any, ...]) -> Array:
+    """Express codes in terms of other labels; labels that `target` lacks become NaN."""
+    recoded = static.astype(np.float64)
+    for column, (labels, wanted) in enumerate(zip(categories, target, strict=True)):
+        if labels is None or wanted is None or labels == wanted:
+            continue
+        index = {label: code for code, label in enumerate(wanted)}
+        table = np.array([index.get(label, np.nan) for label in labels] + [np.nan])
+        codes = static[:, column]
+        recoded[:, column] = table[np.where(np.isnan(codes), -1, codes).astype(np.int64)]
+    return recoded

@@ -11,16 +11,19 @@ from narwhals.exceptions import DuplicateError
 
 from ._alignment import as_ids, row_labels
 from ._arrays import flatten_list
-from ._dates import REMEDY, is_date, no_number, refuse_dates
 from ._values import (
     FLOAT32_MAX,
+    REMEDY,
     TOKENIZER_HINT,
     Array,
     as_numbers,
     as_times,
     empty_row,
     excess,
+    is_date,
     is_missing,
+    no_number,
+    refuse_dates,
 )
 
 Parts = dict[str, Any]
@@ -58,7 +61,7 @@ def as_names(names: Any) -> list[Any] | None:
 
 
 def shared_columns(items: list[Any]) -> list[str] | None:
-    """Name the columns of a list of frames, one row a step; None where they are no frames."""
+    """Name the columns of a list of frames with one row for each step; None for other lists."""
     first = None
     for row, item in enumerate(items):
         if isinstance(item, np.ndarray) or not is_frame(item):
@@ -430,7 +433,7 @@ def _static_parts(wrapped: "nw.DataFrame[Any]", names: list[Any]) -> Parts:
 
 
 def static_table(frame: Any, ids: Array, id_name: Any) -> Parts:
-    """Read a table with one row an id, its index or a column of it, in the order of `ids`."""
+    """Read a table with one row for each id, its index or a column of it, in the order of `ids`."""
     wrapped = _open_frame(frame)
     names = list(wrapped.columns)
     labels = row_labels(frame)
@@ -514,7 +517,7 @@ def long_parts(
 def _long_target(
     series: "nw.Series[Any]", order: Array, offsets: Array, labels: list[Any]
 ) -> Array:
-    """Return a column that is constant within each id, one value an id, as it would be in y."""
+    """Return a column that is constant within each id: one value for each id, as in y."""
     seen: dict[Any, int] = {}
     codes = np.array([seen.setdefault(cell, len(seen)) for cell in series.to_list()])[order]
     values = list(seen)
@@ -533,8 +536,8 @@ def _long_target(
         before, after = (values[codes[at]] for at in (offsets[row], place))
         raise ValueError(
             f"Target column {series.name!r} changes within id {labels[row]!r}, from {before!r} to "
-            f"{after!r}; y has one value a sequence. For one target a step, build y by a from_long "
-            f"of its own, with channels=[{series.name!r}]."
+            f"{after!r}; y has one value for each sequence. For a target at each step, make y by a "
+            f"from_long of its own, with channels=[{series.name!r}]."
         )
     return np.asarray([values[code] for code in codes[offsets[:-1]].tolist()])
 
@@ -579,7 +582,7 @@ def _long_static(
     offsets: Array,
     labels: list[Any],
 ) -> Parts:
-    """Read columns that are constant within each id, one value an id."""
+    """Read columns that are constant within each id, one value for each id."""
     parts = _static_parts(wrapped, names)
     matrix = parts["static"][order]
     first = matrix[offsets[:-1]]
@@ -590,7 +593,7 @@ def _long_static(
         label = labels[int(np.searchsorted(offsets, step, side="right")) - 1]
         raise ValueError(
             f"Static column {names[column]!r} changes within id {label!r}; a static feature has "
-            "one value a sequence. Read it as a channel instead."
+            "one value for each sequence. Read it as a channel instead."
         )
     parts["static"] = first
     return parts

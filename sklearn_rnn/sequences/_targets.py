@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_consistent_length
 from ._alignment import open_distinct
 from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
-from ._dates import no_number, refuse_dates
 from ._flat import FlatSequences
 from ._frames import (
     as_series,
@@ -22,21 +21,21 @@ from ._frames import (
 )
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
-from ._values import Array, is_missing, unmasked
+from ._values import Array, is_missing, no_number, refuse_dates, unmasked
 
 _DATED_Y = (
     "a target is a number: subtract a date and divide by a duration, as in "
     "(y - y.min()) / numpy.timedelta64(1, 's')"
 )
 
-# The largest weight lies between these; what weighs less than such a share of it counts as none.
+# The largest weight lies between these. A weight below 1e-30 of it counts as zero.
 _LIGHTEST, _HEAVIEST = 1e-30, 1e30
 
 
 _ONE_HOT = (
-    "y should be a 1d array, or 2d with one column an output; it has several numbers at every step "
-    "of a sequence. If they are one-hot, or probabilities, take the labels: y.argmax(axis=-1). For "
-    "one label a step use SequenceTagger."
+    "y should be a 1d array, or 2d with one column for each output; it has several numbers at "
+    "every step of a sequence. If they are one-hot, or probabilities, take the labels: "
+    "y.argmax(axis=-1). For a label at each step use SequenceTagger."
 )
 
 
@@ -286,9 +285,9 @@ def _refuse_odd_labels(y: Any) -> None:
     if any(sets) or (all(rows) and len({len(label) for label in labels}) > 1):
         raise ValueError(
             "y holds sets of labels, rows of inhomogeneous length. Turn them into columns of 0 and "
-            "1 first: y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For one "
-            "label a step use SequenceTagger (ReservoirClassifier takes as many labels in each row "
-            "of y as its sequence has steps)."
+            "1 first: y = sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y). For a "
+            "label at each step use SequenceTagger, or ReservoirClassifier with one label for each "
+            "step in every row of y."
         )
     for row, label in enumerate(labels):
         if is_missing(label):
@@ -304,7 +303,7 @@ def _flatten_column(y: Any) -> Any:
         return column_or_1d(y, warn=True)
     if y.ndim not in (1, 2) or 0 in y.shape[1:]:
         raise ValueError(
-            f"y should be a 1d array, or 2d with one column an output; got shape {y.shape}."
+            f"y should be a 1d array, or 2d with one column for each output; got shape {y.shape}."
         )
     return y
 
@@ -422,8 +421,8 @@ def _checked(y: Any, **options: Any) -> Any:
         shapes = [np.shape(row) if _is_even(row) else None for row in y]
         odd = next((i for i, shape in enumerate(shapes) if shape is None or shape != shapes[0]), 0)
         raise ValueError(
-            f"Row {odd} of y is not like row 0: every sequence needs as many targets as all "
-            "others. One target for each step of ragged sequences is learned by RNNRegressor, "
+            f"Row {odd} of y is not like row 0: every sequence needs the same number of "
+            "targets. One target for each step of ragged sequences is learned by RNNRegressor, "
             "ReservoirRegressor, ReservoirClassifier and SequenceTagger, as a list with one array "
             "or list a row, as long as the row of X."
         ) from error
@@ -471,7 +470,7 @@ def check_weights(sample_weight: Any, n: int) -> Array | None:
         if "sample_weight" in str(error).lower() or "Sample weights" in str(error):
             raise
         raise ValueError(
-            f"sample_weight must hold one number a sample; got {str(sample_weight)[:60]}."
+            f"sample_weight must hold one number for each sample; got {str(sample_weight)[:60]}."
         ) from error
     if not np.isfinite(checked).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..exceptions import UnusedParameterWarning
-from ._warnings import warn
+from ._conduct import warn
 
 
 class Unused(NamedTuple):

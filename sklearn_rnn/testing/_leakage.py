@@ -43,12 +43,12 @@ def check_no_leakage(
         A forecaster, alone or in a pipeline or `TransformedTargetRegressor`, with a fixed
         ``random_state``.
     X : frame, pandas index or array of shape (n_rows, n_features), or None
-        One row a (series, time) step, in order of time. None where y bears the times, or its rows
-        follow on.
+        One row for each (series, time) step, in order of time. None where y bears the times, or its
+        rows follow on.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
         The targets.
     cutoff : float, default=0.67
-        Share of the time that is training.
+        Fraction of the time that is training.
     tol : float, default=1e-6
         How far forecasts may move, in units of the standard deviation of y.
     random_state : int, default=0

@@ -16,13 +16,9 @@ from sklearn.base import clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.validation import has_fit_parameter
 
-from . import _checks_names as names
-from . import _checks_refusals as refusals
-from . import _checks_repeatable as repeatable
-from . import _checks_rows as rows
-from . import _checks_training as training
-from ._models import name_of
-from ._problems import Form, MakeY, Problem, choose_forms, default_y, make_problem
+from . import _checks_of_fits as fits
+from . import _checks_of_inputs as inputs
+from ._problems import Form, MakeY, Problem, choose_forms, default_y, make_problem, name_of
 
 CheckFunction = Callable[[Any, Problem], None]
 Condition = Callable[[Any], bool]
@@ -55,42 +51,42 @@ def _learns_step_by_step(estimator: Any) -> bool:
 
 # Checks that run on every form of X.
 _ON_EVERY_FORM: list[tuple[CheckFunction, Condition]] = [
-    (rows.check_fit_returns_self_and_predicts_every_row, _always),
-    (rows.check_rows_do_not_depend_on_their_batch, _always),
-    (rows.check_rows_do_not_depend_on_extreme_mates, _always),
-    (repeatable.check_same_seed_same_bits, _always),
-    (repeatable.check_input_is_not_changed, _always),
-    (repeatable.check_pickle_and_joblib, _always),
-    (names.check_feature_names_in, _always),
-    (names.check_feature_names_out_fit, _names_its_output),
-    (names.check_set_output, lambda e: _transforms(e) and hasattr(e, "set_output")),
+    (inputs.check_fit_returns_self_and_predicts_every_row, _always),
+    (inputs.check_rows_do_not_depend_on_their_batch, _always),
+    (inputs.check_rows_do_not_depend_on_extreme_mates, _always),
+    (fits.check_same_seed_same_bits, _always),
+    (fits.check_input_is_not_changed, _always),
+    (fits.check_pickle_and_joblib, _always),
+    (inputs.check_feature_names_in, _always),
+    (inputs.check_feature_names_out_fit, _names_its_output),
+    (inputs.check_set_output, lambda e: _transforms(e) and hasattr(e, "set_output")),
 ]
 # Checks for which one form tells as much as another.
 _ON_ONE_FORM: list[tuple[CheckFunction, Condition]] = [
-    (rows.check_refit_forgets, _always),
-    (repeatable.check_process_is_left_as_found, _always),
-    (repeatable.check_silent, _always),
-    (repeatable.check_parameters_are_not_changed, _always),
-    (repeatable.check_clone_is_unfitted_and_equal, _always),
-    (repeatable.check_n_jobs_changes_no_bit, lambda e: "n_jobs" in e.get_params()),
-    (repeatable.check_new_process_predicts_the_same_bits, _always),
-    (refusals.check_not_fitted_is_said, _always),
-    (training.check_divergence_is_said, _learns_step_by_step),
-    (training.check_interrupt_leaves_a_fitted_model, lambda e: hasattr(e, "set_callbacks")),
-    (names.check_html, _always),
+    (inputs.check_refit_forgets, _always),
+    (fits.check_process_is_left_as_found, _always),
+    (fits.check_silent, _always),
+    (fits.check_parameters_are_not_changed, _always),
+    (fits.check_clone_is_unfitted_and_equal, _always),
+    (fits.check_n_jobs_changes_no_bit, lambda e: "n_jobs" in e.get_params()),
+    (fits.check_new_process_predicts_the_same_bits, _always),
+    (inputs.check_not_fitted_is_said, _always),
+    (fits.check_divergence_is_said, _learns_step_by_step),
+    (fits.check_interrupt_leaves_a_fitted_model, lambda e: hasattr(e, "set_callbacks")),
+    (inputs.check_html, _always),
 ]
 # Checks that put bad rows into a list of arrays.
 _ON_LISTS: list[tuple[CheckFunction, Condition]] = [
-    (refusals.check_bad_rows_are_named, _always),
-    (refusals.check_bad_X_is_refused, _always),
-    (refusals.check_other_channels_are_refused, _always),
-    (training.check_failed_fit_leaves_the_model, _always),
+    (inputs.check_bad_rows_are_named, _always),
+    (inputs.check_bad_X_is_refused, _always),
+    (inputs.check_other_channels_are_refused, _always),
+    (fits.check_failed_fit_leaves_the_model, _always),
 ]
 # Checks of targets and weights of our own making.
 _ON_LISTS_WITH_Y: list[tuple[CheckFunction, Condition]] = [
-    (refusals.check_bad_y_is_refused, _learns_from_y),
-    (training.check_rows_of_weight_zero_teach_nothing, _takes_weights),
-    (training.check_weights_count, _takes_weights),
+    (inputs.check_bad_y_is_refused, _learns_from_y),
+    (fits.check_rows_of_weight_zero_teach_nothing, _takes_weights),
+    (fits.check_weights_count, _takes_weights),
 ]
 
 
@@ -176,7 +172,7 @@ def sequence_checks(
         if make_y is None:
             plan += [(check, when, some) for check, when in _ON_LISTS_WITH_Y]
     if {"list", "padded_3d"} <= set(by_name):
-        plan.append((rows.check_padding_is_not_read, _always, some))
+        plan.append((inputs.check_padding_is_not_read, _always, some))
     alike = [
         form
         for form in chosen
@@ -184,7 +180,7 @@ def sequence_checks(
     ]
     if len(alike) > 1 and some in alike:
         others = [form for form in alike if form is not some]
-        plan.append((partial(rows.check_forms_agree, others=others), _always, some))
+        plan.append((partial(inputs.check_forms_agree, others=others), _always, some))
     for check, applies, form in plan:
         if applies(estimator):
             function = check.func if isinstance(check, partial) else check
@@ -231,7 +227,7 @@ def check_sequence_estimator(
     Returns
     -------
     results : list of dict
-        One entry a check with "check_name", "form", "status" ("passed", "failed", "xfail",
+        One entry for each check with "check_name", "form", "status" ("passed", "failed", "xfail",
         "skipped") and "exception".
 
     Raises

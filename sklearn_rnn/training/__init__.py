@@ -5,22 +5,28 @@ from ._batches import (
     BatchPlan,
     FlatStorage,
     Origins,
-    TrainingBatches,
+    SequenceDataset,
+    StepDataset,
+    flat_places,
+    pick,
     prediction_batches,
     time_deltas,
 )
 from ._best import BestWeights
+from ._blas import one_blas_thread
 from ._budget import LARGEST_RATE, MOST_EPOCHS, MOST_LAYERS, auto_batch_size, auto_epochs
 from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
 from ._failures import NetworkError, explained, names_parameters
 from ._inference import recurrence_bounds, run_rows, run_steps
 from ._long import long_rows, run_with_long
-from ._loop import (
+from ._net import (
     DivergenceError,
     EpochRecord,
     Recipe,
-    TrainingNet,
+    SequenceNet,
+    as_callbacks,
     configure,
+    copied_history,
     copied_net,
     make_net,
     train,
@@ -29,7 +35,7 @@ from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
-from ._statistics import StepStatistics, step_statistics, width_statistics
+from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 from ._weights import load_weights
 
 __all__ = [
@@ -54,13 +60,16 @@ __all__ = [
     "RidgeProblem",
     "RidgeSolution",
     "Schedule",
+    "StepDataset",
     "StepStatistics",
-    "TrainingBatches",
-    "TrainingNet",
+    "SequenceDataset",
+    "SequenceNet",
+    "as_callbacks",
     "at_level_of_all",
     "auto_batch_size",
     "auto_epochs",
     "configure",
+    "copied_history",
     "copied_net",
     "cpu_threads",
     "explained",
@@ -68,6 +77,9 @@ __all__ = [
     "long_rows",
     "make_net",
     "names_parameters",
+    "flat_places",
+    "one_blas_thread",
+    "pick",
     "prediction_batches",
     "recurrence_bounds",
     "resolve_compute",
@@ -78,6 +90,7 @@ __all__ = [
     "run_with_long",
     "seeded_globals",
     "solve_ridge",
+    "static_statistics",
     "step_statistics",
     "time_deltas",
     "train",

@@ -1,27 +1,35 @@
-"""Batches cut from flat storage: where ragged sequences get, and lose, their padding.
+"""Datasets and batches cut from flat storage: where ragged sequences get, and lose, their padding.
 
-Imports torch, NumPy and the container of layer 0.
+Imports skorch's dataset, torch, NumPy, the container of layer 0 and layer 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from skorch.dataset import Dataset
 
+from ..nn import features_in_pieces
 from ..sequences import RowReader, Sequences, counted
+from ._long_training import PiecePolicy, Windows, memory_budget
+from ._threads import ThreadTrial
 
 # A shuffled pool of half of all batches, 4 to 32, is sorted by length and cut into batches, by a
 # length that is off at random by up to a twentieth of itself and 3 % of the mean: batch mates
 # change, and there is little padding. Few batches would hardly change, and cost accuracy: they are
-# shuffled plainly (docs/performance.md).
+# shuffled plainly (benchmarks/laboratory).
 _FEWEST_BATCHES = 8
 _SMALLEST_POOL, _LARGEST_POOL = 4, 32
 _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03
 # A step that is done in parts does at least so many rows at once, however long they are.
 _FEWEST_ROWS = 4
+# On a CPU a step whose activations would take more than this is done in parts. What runs as one
+# kernel over time is the quicker for it, up to twice: its memory is reused, not asked for anew.
+# What loops over time pays for each part, and takes about half of what is reckoned here.
+_PART_BYTES, _PART_BYTES_OF_LOOPS = 64 * 2**20, 256 * 2**20
 # Rows and padded steps predicted at once: what a CPU's caches hold, what keeps a GPU busy.
 _CPU_PREDICTION, _ACCELERATOR_PREDICTION = (256, 16384), (1024, 131072)
 # What steps and static features are counted from; None where that is zero.
@@ -48,24 +56,35 @@ class Batch(NamedTuple):
     rows: np.ndarray
     #: Which steps have a target; None where all have.
     seen: torch.Tensor | None = None
+    #: How many targets each row has, where that is its own affair; on the CPU, as lengths.
+    counts: torch.Tensor | None = None
+
+    def outputs(self, network: Any) -> torch.Tensor:
+        """Return a network's raw outputs, one a row or one a valid step."""
+        found: torch.Tensor = network.answer(self.x, self.lengths, self.static)
+        return found
 
 
-def mean_loss(
-    head: Any,
-    raw: torch.Tensor,
-    target: torch.Tensor | None,
-    weight: torch.Tensor | None,
-    seen: torch.Tensor | None,
-    *lengths: torch.Tensor,
-) -> torch.Tensor:
-    """Return a head's loss of the targets that there are, zero where there are none."""
-    if seen is not None and target is not None:
-        raw, target = raw[seen], target[seen]
-        weight = None if weight is None else weight[seen]
-        if not len(raw):
-            return raw.sum()
-    loss: torch.Tensor = head.loss(raw, target, weight, *lengths)
-    return loss
+class HeadLoss(torch.nn.Module):
+    """The criterion of a net: the loss of a network's head over the targets that there are."""
+
+    def forward(
+        self,
+        head: Any,
+        raw: torch.Tensor,
+        target: torch.Tensor | None,
+        weight: torch.Tensor | None,
+        seen: torch.Tensor | None,
+        *lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the mean loss, zero where there are no targets."""
+        if seen is not None and target is not None:
+            raw, target = raw[seen], target[seen]
+            weight = None if weight is None else weight[seen]
+            if not len(raw):
+                return raw.sum()
+        loss: torch.Tensor = head.loss(raw, target, weight, *lengths)
+        return loss
 
 
 class FlatStorage:
@@ -223,10 +242,15 @@ def padded_length(longest: int) -> int:
 
 def flat_steps(storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
     """Return the flat positions of the valid steps of the given rows, row after row."""
-    lengths = storage.lengths[rows]
-    ends = np.cumsum(lengths)
-    within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    return np.repeat(storage.offsets[rows], lengths) + within
+    return flat_places(storage.offsets, rows)
+
+
+def flat_places(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the flat positions of what the given rows hold, row after row."""
+    counts = offsets[rows + 1] - offsets[rows]
+    ends = np.cumsum(counts)
+    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    return np.repeat(offsets[rows], counts) + within
 
 
 def time_deltas(sequences: Sequences) -> np.ndarray | None:
@@ -287,8 +311,41 @@ class BatchPlan:
         return [batches[i] for i in self.generator.permutation(len(batches))]
 
 
-class TrainingBatches:
-    """Iterate over the optimizer steps of an epoch: shuffled inputs, targets and weights.
+def pick(y: Any, rows: np.ndarray) -> Any:
+    """Select rows of y, whatever holds it."""
+    if hasattr(y, "pick"):
+        return y.pick(rows)
+    return [y[i] for i in rows] if isinstance(y, list) else y[rows]
+
+
+class StepDataset(Dataset):
+    """What a `SequenceNet` trains on: a dataset of skorch's that makes its steps itself."""
+
+    X: Any = None
+    y: Any = None
+    #: A dataset that is judged after every epoch, or None.
+    held_out: Any = None
+    #: Batches of an epoch: the schedule moves on with each.
+    steps_an_epoch: int
+
+    def begin(self, net: Any, n_steps: int) -> None:
+        """Decide, before so many steps, what depends on the network."""
+
+    def training_steps(self, recipe: Any) -> Any:
+        """Return what to iterate over in each epoch.
+
+        A step has a length, a number of steps in time (``n_steps``) that says how much work it is,
+        and adds its gradients: ``backward(net, member, index)`` returns loss and raw outputs.
+        """
+        raise NotImplementedError
+
+    def batches(self) -> Iterator[Any]:
+        """Yield all rows once, in their order, as batches with ``outputs(network)``."""
+        raise NotImplementedError
+
+
+class SequenceDataset(StepDataset):
+    """The rows that a net trains on, with targets and weights: a dataset of skorch's.
 
     Parameters
     ----------
@@ -297,15 +354,29 @@ class TrainingBatches:
     rows : ndarray of int
         Rows of the storage to train on.
     target : torch.Tensor
-        Targets by row of the storage, or by flat step with ``per_step=True``.
+        Targets by row of the storage, or flat, row after row, with ``offsets``.
     weight : torch.Tensor or None
         Weights by row of the storage.
     batch_size : int
         Rows a batch.
     generator : numpy.random.Generator
         Source of the shuffling.
+    offsets : ndarray of int of shape (n_rows + 1,), default=None
+        Where the targets of each row begin, and the end: those of the storage for one target a
+        step, others for rows that have as many targets as they like. None for one a row.
+    labels : callable, default=None
+        Returns ``y`` of these rows as the user gave it; without one there is none.
+    given : callable, default=None
+        Returns ``X`` for sequences, where that is of another form.
+    held_out : dataset, default=None
+        What is judged after every epoch.
+    whole_steps : bool, default=False
+        Whether the rows of a step are always computed together.
+
+    Attributes
+    ----------
     per_step : bool
-        Whether there is one target for every step.
+        Whether there is one target for every step; weights are then repeated with them.
     """
 
     def __init__(
@@ -317,18 +388,25 @@ class TrainingBatches:
         *,
         batch_size: int,
         generator: np.random.Generator,
-        per_step: bool = False,
+        offsets: np.ndarray | None = None,
+        labels: Callable[[], Any] | None = None,
+        given: Callable[[Sequences], Any] | None = None,
+        held_out: Any = None,
+        whole_steps: bool = False,
     ) -> None:
         self.storage = storage
         self.rows = np.asarray(rows)
         self.target = target.to(storage.device)
         self.weight = None if weight is None else weight.to(storage.device)
         self._weights = None if weight is None else weight.cpu().numpy()
-        self.per_step = per_step
+        self.offsets = offsets
+        self.per_step = offsets is not None and np.array_equal(offsets, storage.offsets)
+        self._labels, self._given = labels, given or (lambda sequences: sequences)
+        self.held_out, self._whole_steps = held_out, whole_steps
         # Numbers that are missing leave their steps out; missing labels are the head's affair.
         self.seen: torch.Tensor | None = None
         self._counts = storage.lengths
-        if per_step:
+        if self.per_step:
             first = target.reshape(len(target), -1)
             seen = ~first.isnan().any(1) if target.is_floating_point() else first[:, 0] >= 0
             if not bool(seen.all()):
@@ -336,26 +414,69 @@ class TrainingBatches:
                 self._counts = np.diff(sums[storage.offsets])
                 self.seen = seen.to(storage.device) if target.is_floating_point() else None
         self.plan = BatchPlan(storage.lengths[self.rows], batch_size, generator)
+        self.steps_an_epoch = len(self.plan)
         static = storage.sequences.static
         self.static = None if static is None else _static_tensor(static, storage)
 
-    def __len__(self) -> int:
-        return len(self.plan)
+    @property
+    def X(self) -> Any:
+        """The sequences, in a form that the estimator takes."""
+        return self._given(self.storage.sequences[self.rows])
 
-    def __iter__(self) -> Iterator[Step]:
-        for positions in self.plan.epoch():
-            yield Step(self, _longest_first(self.storage, self.rows[positions]))
+    @property
+    def y(self) -> Any:
+        """Their targets as the user gave them, or None."""
+        return None if self._labels is None else self._labels()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.__getitems__([i])
+
+    def __getitems__(self, positions: Any) -> Batch:
+        """Return some of the rows as one batch."""
+        return self.batch(self.rows[np.asarray(positions)])
+
+    def begin(self, net: Any, n_steps: int) -> None:
+        """Decide what depends on the network: threads, and how much is computed at once."""
+        run = net.run_
+        module, recipe, device = net.module_, run.recipe, run.compute.device
+        size = _step_bytes(module)
+        run.pieces = PiecePolicy(
+            recipe.tbptt_steps, recipe.gradient_checkpointing, size, memory_budget(device)
+        )
+        threads = run.n_threads if device.type == "cpu" else 1
+        run.threads = ThreadTrial(threads, module.recurrence.output_size, n_steps)
+        run.part_steps = None
+        # What the user brings may depend on the whole batch, so it gets the whole batch.
+        if device.type == "cpu" and not self._whole_steps:
+            small = module.recurrence.trains_in_small_parts
+            run.part_steps = (_PART_BYTES if small else _PART_BYTES_OF_LOOPS) // size
+
+    def training_steps(self, recipe: Any) -> Any:
+        """Return what to iterate over in each epoch: optimizer steps, shuffled anew."""
+        if recipe.tbptt_steps is not None and self.per_step:
+            return Windows(self, recipe.tbptt_steps)
+        return _Steps(self)
+
+    def batches(self, size: int = 256) -> Iterator[Batch]:
+        """Yield the rows in their order."""
+        for start in range(0, len(self.rows), size):
+            yield self.batch(self.rows[start : start + size])
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """Assemble the batch of the given rows."""
+        """Assemble the batch of the given rows of the storage."""
         x, lengths = self.storage.gather(rows)
         device = self.storage.device
         # Nothing here makes the host wait for an accelerator.
         where = torch.from_numpy(rows).to(device, non_blocking=True)
-        picked = where
-        if self.per_step:
-            flat = flat_steps(self.storage, rows)
+        picked, own = where, None
+        if self.offsets is not None:
+            flat = flat_places(self.offsets, rows)
             picked = torch.from_numpy(flat).to(device, non_blocking=True)
+            if not self.per_step:
+                own = torch.from_numpy(self.offsets[rows + 1] - self.offsets[rows])
         weight = None if self.weight is None else self.weight[where]
         if weight is not None and self.per_step:
             counts = lengths.to(device, non_blocking=True)
@@ -363,7 +484,7 @@ class TrainingBatches:
             weight = torch.repeat_interleave(weight, counts, output_size=total)
         static = None if self.static is None else self.static[where]
         seen = None if self.seen is None else self.seen[picked]
-        return Batch(x, lengths, static, self.target[picked], weight, rows, seen)
+        return Batch(x, lengths, static, self.target[picked], weight, rows, seen, own)
 
     def share(self, part: np.ndarray, rows: np.ndarray) -> float:
         """Return how much of the loss of some rows falls to a part of them."""
@@ -375,19 +496,38 @@ class TrainingBatches:
         return float(np.sum(weights * self._counts[rows] if self.per_step else weights))
 
 
+class _Steps:
+    """The optimizer steps of each epoch of a dataset."""
+
+    def __init__(self, dataset: SequenceDataset) -> None:
+        self.dataset = dataset
+
+    def __iter__(self) -> Iterator[Step]:
+        dataset = self.dataset
+        for positions in dataset.plan.epoch():
+            yield Step(dataset, _longest_first(dataset.storage, dataset.rows[positions]))
+
+
+def _step_bytes(network: Any) -> int:
+    """Return the memory of a step of a row in training, as measured of an LSTM with gradients."""
+    recurrence = network.recurrence
+    floats = 18 * recurrence.output_size * recurrence.num_layers + 8 * recurrence.input_size
+    return 4 * int(floats)
+
+
 class Step:
     """The rows of one optimizer step, as one batch or, where that would take much memory, parts.
 
     Parameters
     ----------
-    batches : TrainingBatches
+    dataset : SequenceDataset
         Assembles the parts.
     rows : ndarray of int
         Rows of the storage.
     """
 
-    def __init__(self, batches: TrainingBatches, rows: np.ndarray) -> None:
-        self.batches = batches
+    def __init__(self, dataset: SequenceDataset, rows: np.ndarray) -> None:
+        self.dataset = dataset
         self.rows = rows
 
     def __len__(self) -> int:
@@ -396,14 +536,51 @@ class Step:
     @property
     def n_steps(self) -> int:
         """Steps of all rows together."""
-        return int(self.batches.storage.lengths[self.rows].sum())
+        return int(self.dataset.storage.lengths[self.rows].sum())
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the sequences and their targets: what skorch takes a batch for."""
+        place = np.searchsorted(self.dataset.rows, self.rows)
+        yield self.dataset._given(self.dataset.storage.sequences[self.rows])
+        labels = self.dataset.y
+        yield None if labels is None else pick(labels, place)
+
+    def outputs(self, network: Any) -> torch.Tensor:
+        """Return a network's raw outputs."""
+        return self.dataset.batch(self.rows).outputs(network)
+
+    def backward(self, net: Any, member: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add the gradients of these rows to a member's; return the loss and the raw outputs.
+
+        Where the rows take much memory they come in parts, whose gradients add up to the same.
+        """
+        run, head = net.run_, member.head
+        reads_lengths = getattr(head, "reads_lengths", False)
+        total: torch.Tensor | None = None
+        raws = []
+        for part, share in self.parts(run.part_steps):
+            with run.compute.autocast_context():
+                raw = _forward(part, member, run.pieces)
+                # Most losses are a sum over steps or rows; that of tags is of sequences.
+                lengths = [part.lengths] if reads_lengths else []
+                lengths += [] if part.counts is None else [part.counts]
+                loss = net.criterion_(
+                    head, raw.float(), part.target, part.weight, part.seen, *lengths
+                )
+            if share < 1.0:
+                loss = loss * share
+            loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+            raws.append(raw.detach())
+        assert total is not None, "a step has rows"
+        return total, raws[0] if len(raws) == 1 else torch.cat(raws)
 
     def parts(self, max_steps: int | None = None) -> Iterator[tuple[Batch, float]]:
         """Yield batches of at most ``max_steps`` padded steps, or of few rows, with their shares.
 
         The shares are what each part counts in the loss of the whole; they sum to 1.
         """
-        rows, lengths = self.rows, self.batches.storage.lengths[self.rows]
+        rows, lengths = self.rows, self.dataset.storage.lengths[self.rows]
         start = 0
         while start < len(rows):
             size, longest = len(rows) - start, int(lengths[start:].max())
@@ -415,8 +592,19 @@ class Step:
                 alike = lengths[start : start + size] * 2 > longest
                 size = max(1, int(alike.cumprod().sum()))
             part = rows[start : start + size]
-            yield self.batches.batch(part), self.batches.share(part, rows)
+            yield self.dataset.batch(part), self.dataset.share(part, rows)
             start += size
+
+
+def _forward(part: Batch, network: Any, policy: PiecePolicy | None) -> torch.Tensor:
+    """Return a member's raw outputs for a batch, in pieces where its sequences are long."""
+    pieces = None if policy is None else policy(*part.x.shape[:2])
+    if pieces is None:
+        raw: torch.Tensor = network.alone(part.x, part.lengths, part.static)
+        return raw
+    features = features_in_pieces(network, part.x, part.lengths, part.static, pieces)
+    raw = network.head(network.dropout(features))
+    return raw
 
 
 def _static_tensor(static: np.ndarray, storage: FlatStorage) -> torch.Tensor:

@@ -31,6 +31,7 @@ def names_parameters(method: Method) -> Method:
                 return method(self, *args, **kwargs)
         except Exception as error:
             torchs = isinstance(error, RuntimeError) and not isinstance(error, ValueError)
+            torchs &= not getattr(error, "of_callback", False)
             if not torchs and not is_out_of_memory(error):
                 raise
             raise explained(self, error) from error

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from ..nn import Pieces, window_features
-from ._batches import Batch, TrainingBatches, mean_loss
 
 # With "auto", checkpoints begin where the activations of a batch would take so much.
 _CPU_BYTES = 256 * 2**20
@@ -71,24 +70,22 @@ class Windows:
 
     Parameters
     ----------
-    batches : TrainingBatches
+    dataset : SequenceDataset
         With one target a step.
     steps : int
         Steps of a window.
     """
 
-    def __init__(self, batches: TrainingBatches, steps: int) -> None:
-        self.batches, self.steps = batches, steps
-
-    def __len__(self) -> int:
-        """Return the number of batches: the schedule moves on with each, and not with windows."""
-        return len(self.batches)
+    def __init__(self, dataset: Any, steps: int) -> None:
+        self.dataset, self.steps = dataset, steps
 
     def __iter__(self) -> Iterator[Window]:
-        lengths = self.batches.storage.lengths
-        for step in self.batches:
-            rows = step.rows[np.argsort(-lengths[step.rows], kind="stable")]
-            batch = self.batches.batch(rows)
+        dataset = self.dataset
+        lengths = dataset.storage.lengths
+        for positions in dataset.plan.epoch():
+            rows = dataset.rows[positions]
+            rows = rows[np.argsort(-lengths[rows], kind="stable")]
+            batch = dataset.batch(rows)
             states: dict[int, list[Any]] = {}
             longest = int(lengths[rows[0]])
             for start in range(0, longest, self.steps):
@@ -102,7 +99,7 @@ class Window:
     """
 
     def __init__(
-        self, batch: Batch, start: int, stop: int, longest: int, states: dict[int, list[Any]]
+        self, batch: Any, start: int, stop: int, longest: int, states: dict[int, list[Any]]
     ) -> None:
         self.batch, self.start, self.stop = batch, start, stop
         self.is_last = stop == longest
@@ -120,18 +117,28 @@ class Window:
         """Padded steps that are computed."""
         return len(self._here) * (self.stop - self.start)
 
-    def loss(self, network: Any, member: int = 0) -> torch.Tensor:
-        """Return the mean loss of the window's targets, and hand a member's states on."""
+    def backward(self, net: Any, member: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add the gradients of the window's targets to a member's, and hand its states on.
+
+        Return the mean loss and the raw outputs.
+        """
+        with net.run_.compute.autocast_context():
+            loss, raw = self._loss(net.criterion_, member, index)
+        loss.backward()
+        return loss.detach(), raw.detach()
+
+    def _loss(self, criterion: Any, member: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean loss of the window's targets and the raw outputs."""
         batch = self.batch
-        features, self._carried[member] = window_features(
-            network,
+        features, self._carried[index] = window_features(
+            member,
             batch.x,
             batch.lengths,
             batch.static,
             (self.start, self.stop),
-            self._before.get(member),
+            self._before.get(index),
         )
-        raw = network.head(network.dropout(features))
+        raw = member.head(member.dropout(features))
         lengths = batch.lengths.numpy()
         firsts = self._ends - lengths + self.start
         within = np.arange(len(self)) - np.repeat(np.cumsum(self._here) - self._here, self._here)
@@ -140,4 +147,4 @@ class Window:
         where = where.to(batch.target.device)
         weight = None if batch.weight is None else batch.weight[where]
         seen = None if batch.seen is None else batch.seen[where]
-        return mean_loss(network.head, raw.float(), batch.target[where], weight, seen)
+        return criterion(member.head, raw.float(), batch.target[where], weight, seen), raw

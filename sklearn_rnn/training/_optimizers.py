@@ -33,3 +33,4 @@ PLAIN: dict[Any, type[torch.optim.Optimizer]] = {
     for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop)
 }
 OPTIMIZERS = {kind.__name__.lower(): plain for kind, plain in PLAIN.items()}
+globals().update({kind.__name__: plain for kind, plain in PLAIN.items()})  # where pickle looks

@@ -9,6 +9,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_rnn import RNNClassifier, Sequences
+from sklearn_rnn.nn import CELLS
 
 TINY = {"hidden_size": 8, "max_epochs": 30, "learning_rate": 0.02, "random_state": 0}
 
@@ -166,9 +167,7 @@ def test_irregular_times_are_read():
     assert RNNClassifier(**TINY).fit(X, y).score(X, y) > 0.95
 
 
-@pytest.mark.parametrize(
-    "cell", ["rnn", "gru", "gru_reset_before", "cifg", "mingru", "minlstm", torch.nn.GRUCell]
-)
+@pytest.mark.parametrize("cell", [*CELLS, torch.nn.GRUCell])
 def test_every_cell_learns(data, cell):
     X, y = data
     assert RNNClassifier(cell=cell, **TINY).fit(X, y).score(X, y) > 0.9

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, SequenceTagger
-from sklearn_rnn.nn import NetworkConfig, _weight_dropout, build_network, dropped_weights
+from sklearn_rnn.nn import NetworkConfig, _dropout, build_network, dropped_weights
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_an_interrupt_leaves_the_weights_as_they_were(cell, monkeypatch):
     config = NetworkConfig(hidden_size=4, cell=cell, bidirectional=True, weight_dropout=0.5)
     network = build_network(config, torch.Generator().manual_seed(0)).train()
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    put_back, calls = _weight_dropout._put_back, []
+    put_back, calls = _dropout._put_back, []
 
     def interrupted(weights):
         """Be interrupted after the first of the weights."""
@@ -223,7 +223,7 @@ def test_an_interrupt_leaves_the_weights_as_they_were(cell, monkeypatch):
             raise KeyboardInterrupt
         put_back(weights)
 
-    monkeypatch.setattr(_weight_dropout, "_put_back", interrupted)
+    monkeypatch.setattr(_dropout, "_put_back", interrupted)
     for _ in range(2):
         calls.clear()
         with pytest.raises(KeyboardInterrupt), dropped_weights(network):

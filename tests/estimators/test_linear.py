@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_rnn.estimators._linear import solve_labels
+from sklearn_rnn.estimators._ngrams import solve_labels
 
 RNG = np.random.default_rng(0)
 FEATURES = sparse.csr_array((RNG.random((80, 12)) < 0.3) * RNG.random((80, 12)))

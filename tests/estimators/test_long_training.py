@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_rnn import RNNClassifier, RNNRegressor
-from sklearn_rnn.training import _loop
+from sklearn_rnn.training import _batches
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(n, 2)).astype(np.float32) for n in (90, 14, 200, 131, 7, 64)]
@@ -29,16 +29,16 @@ def test_checkpoints_train_the_same_model(options):
 
 def test_auto_begins_where_memory_would_not_do(monkeypatch):
     seen = []
-    features = _loop.features_in_pieces
+    features = _batches.features_in_pieces
 
     def watched(network, x, lengths, static, pieces):
         seen.append((x.shape[1], pieces))
         return features(network, x, lengths, static, pieces)
 
-    monkeypatch.setattr(_loop, "features_in_pieces", watched)
+    monkeypatch.setattr(_batches, "features_in_pieces", watched)
     RNNClassifier(**SMALL).fit(X, LABELS)
     assert not seen
-    monkeypatch.setattr(_loop, "memory_budget", lambda device: 100_000)
+    monkeypatch.setattr(_batches, "memory_budget", lambda device: 100_000)
     RNNClassifier(**SMALL).fit(X, LABELS)
     assert seen and all(pieces.checkpoint and not pieces.detach for _, pieces in seen)
     assert all(pieces.steps == 64 for _, pieces in seen)

@@ -11,6 +11,10 @@ import torch
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
 from sklearn_rnn.estimators._closed_form import _GAINS, ClosedForm
+from sklearn_rnn.estimators._labels import LabelTarget
+from sklearn_rnn.estimators._numbers import ContinuousTarget
+
+LABELS, NUMBERS = LabelTarget(np.arange(3)), ContinuousTarget(np.arange(5.0))
 
 
 @pytest.fixture(scope="module")
@@ -149,24 +153,24 @@ def test_only_a_loss_within_its_own_error_leaves_nothing():
     closed.weights, closed.encoded, closed.left_out = None, np.zeros(100), {}
     closed._left_out_rows = lambda rows: rows
 
-    def leaves_nothing(losses, head="multiclass"):
-        closed.target = SimpleNamespace(head=head)
+    def leaves_nothing(losses, target=LABELS):
+        closed.target = target
         closed._losses = lambda *_: np.asarray(losses)
         return closed.leaves_nothing(np.arange(len(losses)))
 
     one = np.where(np.arange(100) == 7, 2.0, 0.0)
-    assert leaves_nothing(one) and leaves_nothing(one, "continuous")
+    assert leaves_nothing(one) and leaves_nothing(one, NUMBERS)
     assert not leaves_nothing(one + 0.05)
     # Of fewer sequences more is asked.
     assert leaves_nothing([2.0, 0.1, 0.5, 0.2, 0.1]) and not leaves_nothing([2.0, 0.1, 0.5] * 20)
     assert leaves_nothing(np.full(100, 0.004)) and not leaves_nothing(np.full(100, 0.006))
-    assert not leaves_nothing(np.full(100, 0.004), "continuous")
+    assert not leaves_nothing(np.full(100, 0.004), NUMBERS)
 
 
 def test_how_the_closed_form_does_on_a_few_is_luck():
     """All sequences tell what it leaves: three of a hundred are wrong, and none of those kept."""
     closed = ClosedForm.__new__(ClosedForm)
-    closed.target, closed.weights = SimpleNamespace(head="multiclass"), None
+    closed.target, closed.weights = SimpleNamespace(negligible_loss=0.005), None
     closed.encoded, closed.left_out = np.zeros(100), dict.fromkeys(range(100))
     closed._left_out_rows = lambda rows: rows
     losses = np.full(100, 0.05)
@@ -204,7 +208,8 @@ def test_of_many_labels_some_rows_choose_the_penalty(monkeypatch):
 def test_the_best_gain_is_found_from_wherever_the_search_begins(start):
     rng = np.random.default_rng(0)
     closed = ClosedForm.__new__(ClosedForm)
-    closed.target, closed.weights = SimpleNamespace(head="multiclass", n_outputs=3), None
+    closed.target, closed.weights = LABELS, None
+    closed.network = SimpleNamespace(head=None)
     closed.encoded = rng.integers(0, 3, 60)
     for scale in (1e-3, 0.05, 1.0, 50.0):
         raw = scale * (np.eye(3)[closed.encoded] + 0.7 * rng.normal(size=(60, 3)))
@@ -284,9 +289,8 @@ def test_reading_forward_alone_leaves_the_features_that_can_be_followed(data):
 
 
 def test_the_readouts_are_mixed_equally_unless_another_mix_is_clearly_better():
-    target = SimpleNamespace(head="continuous")
     closed = ClosedForm.__new__(ClosedForm)
-    closed.target, closed.weights = target, None
+    closed.target, closed.weights = NUMBERS, None
     closed.encoded = truth = np.random.default_rng(0).normal(size=200)[:, None]
     closed.network = SimpleNamespace(
         path=SimpleNamespace(blocks={"convolutions": 1}, static_size=0),

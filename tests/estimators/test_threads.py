@@ -32,7 +32,7 @@ from sklearn_rnn.preprocessing import (
     TextTokenizer,
     ToSequences,
 )
-from sklearn_rnn.testing._process import unchanged_globals
+from sklearn_rnn.testing._checks_of_fits import unchanged_globals
 
 N = 40
 RNG = np.random.default_rng(0)

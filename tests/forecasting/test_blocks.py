@@ -50,14 +50,16 @@ def test_no_target_that_is_tried_was_solved_from(n_targets):
         lanes, Design(panel)(panel), panel.offsets, 15, 10, mixed=False, until=until
     )
     seen = set()
-    parts = list(left_out(data, 15, 15, 3))
+    units, cuts = data.windows(15, full=True, most=10**9, seed=0)
+    parts = left_out(data, units, cuts, 15, 3)
     assert len(parts) == 4
-    for (units, cuts), (tried_units, tried_cuts) in parts:
+    for apart, (tried_units, tried_cuts) in parts:
+        assert apart.any()
         assert len(set(tried_units.tolist())) == 2 * n_targets
         for unit, cut in zip(tried_units.tolist(), tried_cuts.tolist(), strict=True):
             assert 15 <= cut <= until[unit % 2] - 10
             # All targets of a series share its time.
-            same = cuts[units % 2 == unit % 2]
+            same = cuts[apart & (units % 2 == unit % 2).numpy()]
             assert ((same + 10 <= cut) | (same >= cut + 10)).all()
             seen.add((unit, cut))
     assert len(seen) == sum(len(tried[0]) for _, tried in parts), "no window is tried twice"
@@ -70,7 +72,8 @@ def test_a_history_of_less_than_two_horizons_has_no_blocks():
     data = ForecastData(
         lanes, Design(panel)(panel), panel.offsets, 15, 10, mixed=False, until=until
     )
-    assert list(left_out(data, 15, 15, 3)) == []
+    windows = data.windows(15, full=True, most=10**9, seed=0)
+    assert left_out(data, *windows, 15, 3) == []
 
 
 def test_of_random_walks_most_weight_goes_to_the_last_value():

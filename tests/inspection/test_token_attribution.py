@@ -26,7 +26,7 @@ def fitted(share=None, **parameters):
     model.fit(TEXTS, LABELS)
     if share is not None:
         model[-1].net_.module_.recurrence_share.fill_(share)
-        model[-1].net_.run.converted = None
+        model[-1].net_.run_.converted = None
     return model
 
 

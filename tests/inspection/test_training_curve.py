@@ -126,7 +126,7 @@ def test_log_scale_and_keywords_reach_the_lines():
     ("arguments", "match"),
     [
         ({"loss": []}, "no epochs"),
-        ({"loss": [[1.0, 2.0]]}, "loss must hold one number an epoch"),
+        ({"loss": [[1.0, 2.0]]}, "loss must hold one number for each epoch"),
         ({"loss": LOSS, "validation_score": [1.0]}, "validation_score has 1 epochs"),
         ({"loss": LOSS, "learning_rate": [1.0]}, "learning_rate has 1 epochs"),
         ({"loss": LOSS, "epochs": [1]}, "epochs has 1 epochs"),

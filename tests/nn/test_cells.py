@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from sklearn_rnn.nn._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
 
 B, T, C, H = 3, 6, 4, 5
 

@@ -6,15 +6,13 @@ import pytest
 import torch
 
 from sklearn_rnn.nn import (
+    CELLS,
     ChunkedRun,
     NetworkConfig,
     NetworkStream,
-    RunningPooling,
     build_network,
-    make_pooling,
 )
-
-POOLINGS = ("mean", "max", "last", "attention")
+from sklearn_rnn.nn._registry import POOLINGS
 
 
 class OwnCell(torch.nn.Module):
@@ -51,15 +49,15 @@ def chunked(network, x, static=None, chunk=7):
 
 
 CASES = [
-    *({"cell": c} for c in ("lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm")),
+    *({"cell": cell} for cell in CELLS),
     {"cell": "rnn", "nonlinearity": "relu"},
     {"cell": OwnCell},
     {"cell": torch.nn.GRU},
-    {"pooling": POOLINGS},
+    {"pooling": tuple(POOLINGS)},
     {"pooling": "last"},
     {"num_layers": 3, "layer_norm": True},
     {"stem": "conv", "stem_filters": 4},
-    {"stem": "conv", "stem_filters": 4, "stem_kernel_sizes": (4, 1, 6), "pooling": POOLINGS},
+    {"stem": "conv", "stem_filters": 4, "stem_kernel_sizes": (4, 1, 6), "pooling": tuple(POOLINGS)},
     {"stem": "conv", "stem_filters": 4, "stem_norm": "batch", "stem_concatenate": False},
     {"reservoir_units": 6},
     {"per_step": True, "head": "continuous"},
@@ -121,31 +119,6 @@ def test_states_at_borders_hold_no_more_than_themselves(cell):
     for state in kept:
         for tensor in state if isinstance(state, tuple) else (state,):
             assert tensor.untyped_storage().nbytes() == 3 * tensor.nbytes  # one a piece
-
-
-@pytest.mark.parametrize("spec", [*POOLINGS, POOLINGS])
-def test_running_pooling_of_ragged_rows_and_its_gradient(spec):
-    generator = torch.Generator().manual_seed(0)
-    pooling = make_pooling(spec, 3).double()
-    output = torch.randn(4, 20, 3, generator=generator, dtype=torch.float64)
-    # Ties, within a piece and across pieces, share the gradient.
-    output = output.round().requires_grad_()
-    lengths = torch.tensor([1, 20, 7, 13])
-    output_blank = torch.where((torch.arange(20) < lengths[:, None])[:, :, None], output, 0.0)
-    final = output[torch.arange(4), lengths - 1]
-    expected = pooling(output_blank, final, lengths)
-    weight = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-    (wanted,) = torch.autograd.grad((expected * weight).sum(), output)
-
-    running = RunningPooling(pooling)
-    state = running.start(4, 3, output)
-    for start in range(0, 20, 6):
-        piece = output[:, start : start + 6]
-        state = running.add(state, piece, lengths - start)
-    found = running.result(state)
-    torch.testing.assert_close(found, expected)
-    (gradient,) = torch.autograd.grad((found * weight).sum(), output)
-    torch.testing.assert_close(gradient, wanted)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

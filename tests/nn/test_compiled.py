@@ -1,33 +1,28 @@
 """The compiled recurrences give the numbers of torch's, forward and back, and know when not to."""
 
 import copy
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM, Recurrence
-from sklearn_rnn.nn._compiled import _choice, is_available, recur
+from sklearn_rnn.kernels import _loading, is_available
+from sklearn_rnn.nn import CELLS as NAMED
+from sklearn_rnn.nn import Recurrence, _compiled
+from sklearn_rnn.nn._cells import RNN
+from sklearn_rnn.nn._compiled import recur
 
-_call = pytest.importorskip("sklearn_rnn.nn._compiled._call", exc_type=ImportError)
-_plan = pytest.importorskip("sklearn_rnn.nn._compiled._plan", exc_type=ImportError)
+_call = pytest.importorskip("sklearn_rnn.kernels._call", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
 
 CELLS = {
+    **{
+        name: kind for name, kind in NAMED.items() if kind(1, 1).compiled_form() and kind is not RNN
+    },
     "rnn_tanh": lambda c, h: RNN(c, h),
     "rnn_relu": lambda c, h: RNN(c, h, "relu"),
     "rnn_sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
-    "gru": GRU,
-    "gru_reset_before": GRUResetBefore,
-    "lstm": LSTM,
-    "cifg": CIFG,
-    "mingru": MinGRU,
-    "minlstm": MinLSTM,
 }
 TOLERANCE = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},
@@ -38,7 +33,7 @@ TOLERANCE = {
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
     """Take the compiled path wherever it can be taken, not only where it is the faster one."""
-    monkeypatch.setattr(_choice, "is_faster", lambda *_: True)
+    monkeypatch.setattr(_compiled, "is_faster", lambda *_: True)
     monkeypatch.setattr(_call, "_WORTH_A_SHARD", 1)
 
 
@@ -61,7 +56,7 @@ def make(name, channels, units, dtype=torch.float64):
 
 
 def is_pair(name):
-    return name in ("lstm", "cifg")
+    return make(name, 1, 1).compiled_form().n_states == 2
 
 
 def states(name, batch, units, dtype):
@@ -339,8 +334,8 @@ def test_torch_is_left_what_is_torchs(monkeypatch):
     monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")
     assert recur(form, x, None) is None
     monkeypatch.delenv("SKLEARN_RNN_COMPILED")
-    monkeypatch.setattr(_choice, "_usable", None)
-    monkeypatch.setattr(_choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(_loading, "_usable", None)
+    monkeypatch.setattr(_loading, "find_spec", lambda name: None)
     assert recur(form, x, None) is None
     assert layer(x)[0].grad_fn is not None
 
@@ -387,13 +382,6 @@ def test_nothing_is_left_in_memory_that_is_kept():
         assert torch.equal(weight.grad, grad)
 
 
-def test_small_work_stays_together():
-    n_shards = _plan.n_shards
-    assert n_shards(32, 32 * 5, 192, 80, 2_000_000) == 1
-    assert n_shards(32, 32 * 100, 192, 80, 2_000_000) == 2
-    assert n_shards(500, 500 * 100, 192, 80, 2_000_000) == 8
-
-
 def test_hooks_are_called():
     recurrence = Recurrence(2, 3, cell="gru")
     seen = []
@@ -427,101 +415,3 @@ def test_threads_may_call_at_once(threads):
     for worker in workers:
         worker.join()
     assert found == [True] * 20
-
-
-def run_python(code, **environment):
-    """Run code in a fresh process and return what it printed, on either stream."""
-    root = Path(_choice.__file__).parents[3]
-    paths = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": paths} | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout + done.stderr
-
-
-USE = """
-import torch
-from sklearn_rnn.nn import GRU
-from sklearn_rnn.nn._compiled import _choice
-_choice.is_faster = lambda *_: True
-layer = GRU(2, 3)
-assert type(layer(torch.zeros(2, 4, 2))[0].grad_fn).__name__ == "CompiledBackward"
-"""
-
-
-def test_machine_code_is_kept_and_checked(tmp_path):
-    folder = tmp_path / "cache"
-    refuse = USE.replace(
-        "layer = ",
-        "from sklearn_rnn.nn._compiled import _library\n"
-        "def refuse(*_): raise AssertionError\n"
-        "_library.compile_cell = refuse\nlayer = ",
-    )
-    assert run_python(USE, SKLEARN_RNN_CACHE=str(folder)) == ""
-    (file,) = folder.iterdir()
-    assert file.name.startswith("gru-float-")
-    run_python(refuse, SKLEARN_RNN_CACHE=str(folder))
-    content = file.read_bytes()
-    file.write_bytes(content[:-100])
-    assert run_python(USE, SKLEARN_RNN_CACHE=str(folder)) == ""
-    assert file.read_bytes()[:32] == content[:32]
-
-
-def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way")
-    assert run_python(USE, SKLEARN_RNN_CACHE=str(blocked / "cache")) == ""
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners and modes here")
-def test_a_folder_that_others_can_write_is_left_alone(tmp_path):
-    tmp_path.chmod(0o777)
-    assert run_python(USE, SKLEARN_RNN_CACHE=str(tmp_path)) == ""
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_compiler_that_fails_leaves_it_to_torch():
-    broken = USE.partition("layer =")[0] + (
-        "from sklearn_rnn.nn._compiled import _library\n"
-        "def fail(*_): raise RuntimeError('no such processor')\n"
-        "_library.load_kernels = fail\n"
-        "layer = GRU(2, 3)\n"
-        "name = type(layer(torch.zeros(2, 4, 2))[0].grad_fn).__name__\n"
-        "assert name != 'CompiledBackward', name\n"
-        "assert not _choice.is_available()\n"
-    )
-    assert run_python(broken) == ""
-
-
-def test_llvmlite_is_imported_when_it_is_used_and_not_before():
-    code = (
-        "import sys, sklearn_rnn, sklearn_rnn.nn, torch\n"
-        "assert 'llvmlite' not in sys.modules\n"
-        "sklearn_rnn.nn.GRU(2, 3).to('meta')(torch.empty(2, 4, 2, device='meta'))\n"
-        "assert 'llvmlite' not in sys.modules\n"
-    )
-    assert run_python(code) == ""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_has_threads_of_its_own():
-    code = USE + (
-        "import os, warnings\n"
-        "warnings.simplefilter('ignore')\n"
-        "from sklearn_rnn.nn._compiled import _call\n_call._WORTH_A_SHARD = 1\n"
-        "torch.set_num_threads(2)\n"
-        "x = torch.zeros(4, 6, 2)\n"
-        "with torch.no_grad():\n"
-        "    layer(x)\n"
-        "    child = os.fork()\n"
-        "    if child == 0:\n"
-        "        layer(x)\n"
-        "        os._exit(0)\n"
-        "    assert os.waitpid(child, 0)[1] == 0\n"
-    )
-    assert run_python(code, OMP_NUM_THREADS="1") == ""

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_rnn.nn import Dropout, set_generator
+from sklearn_rnn.nn import set_generator
+from sklearn_rnn.nn._dropout import Dropout
 
 
 def test_rate_and_scale():

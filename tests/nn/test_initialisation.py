@@ -6,22 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_rnn.nn import (
-    CIFG,
-    GRU,
-    LSTM,
-    RNN,
-    ConvStem,
-    GRUResetBefore,
-    MinGRU,
-    MinLSTM,
-    NetworkConfig,
-    StepLoop,
-    TokenInput,
-    build_network,
-    initialise,
-    is_builtin,
-)
+from sklearn_rnn.nn import NetworkConfig, TokenInput, build_network, initialise
+from sklearn_rnn.nn._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from sklearn_rnn.nn._initialisation import is_builtin
+from sklearn_rnn.nn._registry import StepLoop
+from sklearn_rnn.nn._stem import ConvStem
 
 C, H = 7, 6
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sklearn_rnn.nn import length_mask, reverse_within
-from sklearn_rnn.nn._masking import blank_padding, last_step, ragged_lengths
+from sklearn_rnn.nn import length_mask
+from sklearn_rnn.nn._masking import blank_padding, last_step, ragged_lengths, reverse_within
 
 
 def test_reverse_within_leaves_padding():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearn_rnn.nn import NGramPath
-from sklearn_rnn.nn._ngram_run import NGramRun
+from sklearn_rnn.nn._ngrams import NGramRun
 
 VOCABULARY = 6
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from sklearn_rnn.nn import NGramPath, ngram_keys
+from sklearn_rnn.nn import NGramPath
+from sklearn_rnn.nn._ngrams import ngram_keys
 
 ROWS = [[1, 2, 3, 2, 1, 2], [3], [2, 2, 2], [4, 1]]
 LENGTHS = torch.tensor([6, 1, 3, 2])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import EachStep, make_pooling
+from sklearn_rnn.nn import make_pooling
 from sklearn_rnn.nn._masking import blank_padding
+from sklearn_rnn.nn._pooling import EachStep, Pooling
+from sklearn_rnn.nn._registry import POOLINGS
 
 B, T, D = 3, 6, 4
 LENGTHS = torch.tensor([2, 6, 1])
@@ -98,3 +100,50 @@ def test_shared_maxima_share_the_gradient():
 def test_the_maximum_of_few_units_is_the_maximum(steps):
     x = torch.randn(64, steps, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(make_pooling("max", 8)(x, x[:, -1]), x.amax(1))
+
+
+@pytest.mark.parametrize("spec", [*POOLINGS, tuple(POOLINGS)])
+def test_step_by_step_is_all_at_once_and_so_is_the_gradient(spec):
+    generator = torch.Generator().manual_seed(0)
+    pooling = make_pooling(spec, 3).double()
+    output = torch.randn(4, 20, 3, generator=generator, dtype=torch.float64)
+    # Ties, within a piece and across pieces, share the gradient.
+    output = output.round().requires_grad_()
+    lengths = torch.tensor([1, 20, 7, 13])
+    output_blank = torch.where((torch.arange(20) < lengths[:, None])[:, :, None], output, 0.0)
+    final = output[torch.arange(4), lengths - 1]
+    expected = pooling(output_blank, final, lengths)
+    weight = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    (wanted,) = torch.autograd.grad((expected * weight).sum(), output)
+
+    state = pooling.start(4, 3, output)
+    for start in range(0, 20, 6):
+        piece = output[:, start : start + 6]
+        state = pooling.step(state, piece, lengths - start)
+    found = pooling.end(state)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad((found * weight).sum(), output)
+    torch.testing.assert_close(gradient, wanted)
+
+
+@pytest.mark.parametrize("spec", [*POOLINGS, tuple(POOLINGS)])
+def test_the_default_way_to_take_all_steps_is_one_step(states, spec):
+    """What a new pooling gets if it has no faster way of its own."""
+    output, _ = states
+    final = output[torch.arange(B), LENGTHS - 1]
+    pooling = make_pooling(spec, D).double()
+    plain = Pooling.forward(pooling, output, final, LENGTHS)
+    torch.testing.assert_close(plain, pooling(output, final, LENGTHS))
+    if "attention" not in spec:
+        assert Pooling.forward(pooling, output.float(), final, LENGTHS).dtype == torch.float32
+
+
+@pytest.mark.parametrize("spec", [*POOLINGS, tuple(POOLINGS)])
+def test_two_directions_pooled_apart_stand_side_by_side(states, spec):
+    output, _ = states
+    pooling = make_pooling(spec, D).double()
+    parts = pooling.step(pooling.start(B, D, output), output, LENGTHS)
+    both, one = pooling.end_sides(parts, parts), pooling.end(parts)
+    groups = both.split(2 * D, 1)
+    assert torch.equal(torch.cat([group[:, :D] for group in groups], 1), one)
+    assert torch.equal(torch.cat([group[:, D:] for group in groups], 1), one)

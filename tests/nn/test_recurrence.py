@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sklearn_rnn.nn import Recurrence, set_generator
-from sklearn_rnn.nn._custom_cells import CELLS
+from sklearn_rnn.nn import CELLS, Recurrence, set_generator
 
 B, T, C, H = 4, 9, 3, 5
 LENGTHS = torch.tensor([5, 9, 1, 7])

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import (
-    NetworkConfig,
-    Reservoir,
-    ReservoirPath,
-    build_network,
-    reservoir_states,
-)
+from sklearn_rnn.nn import NetworkConfig, Reservoir, build_network, reservoir_states
 from sklearn_rnn.nn._reservoir import TIME_SCALES
+from sklearn_rnn.nn._reservoir_path import ReservoirPath
 
 
 @pytest.fixture

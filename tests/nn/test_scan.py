@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import MinGRU, MinLSTM, _gated_scan, linear_scan
+from sklearn_rnn.nn import _scan
+from sklearn_rnn.nn._cells import MinGRU, MinLSTM
+from sklearn_rnn.nn._scan import linear_scan
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 9, 10, 16, 17, 100])
@@ -42,7 +44,7 @@ def test_factors_of_zero_and_one():
 def test_one_operation_equals_the_loop_over_stretches(kind, rows, monkeypatch):
     # Some sizes are looped over and some scanned in blocks; stretches of few steps meet often.
     monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")
-    monkeypatch.setattr(_gated_scan, "_STRETCH_BYTES", 8 * rows * 4 * 3 * 7)
+    monkeypatch.setattr(_scan, "_STRETCH_BYTES", 8 * rows * 4 * 3 * 7)
     generator = torch.Generator().manual_seed(rows)
     layer = kind(2, 4).double()
     looped = kind(2, 4, parallel=False).double()

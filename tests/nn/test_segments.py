@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_rnn.nn import Recurrence
+from sklearn_rnn.nn import CELLS, Recurrence
 from sklearn_rnn.nn import _recurrence as recurrences
 from sklearn_rnn.nn._segments import plan_segments
 
@@ -41,7 +41,7 @@ def test_segments_cover_every_step_once():
             assert rows >= int((lengths > start).sum())
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "cifg"])
+@pytest.mark.parametrize("cell", [name for name, kind in CELLS.items() if kind.runs_at_once])
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_outputs_and_gradients_are_those_of_the_whole_batch(monkeypatch, cell, layer_norm):
     monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")

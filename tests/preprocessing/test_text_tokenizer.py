@@ -16,7 +16,7 @@ from sklearn.utils import estimator_checks as checks
 
 from sklearn_rnn import RNNClassifier, Sequences
 from sklearn_rnn.preprocessing import TextTokenizer
-from sklearn_rnn.preprocessing._stand_ins import StandIns
+from sklearn_rnn.preprocessing._vocabulary import StandIns
 
 PHRASES = [
     "I love this movie",
@@ -320,7 +320,7 @@ def test_other_refusals():
         TextTokenizer().fit([["a", "b"]]).transform(["a b"])
     with pytest.raises(ValueError, match="cuts strings"):
         TextTokenizer("char").fit([["a", "b"]])
-    with pytest.raises(ValueError, match="one text a row"):
+    with pytest.raises(ValueError, match="one text for each row"):
         TextTokenizer().fit(np.array([["a", "b"]]))
     with pytest.raises(ValueError, match="no token"):
         TextTokenizer().fit(["a"]).inverse_transform([[99]])

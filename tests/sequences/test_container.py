@@ -376,7 +376,7 @@ def test_from_padded_ignores_what_lies_beyond():
     [
         ([0, 2], "lengths[0] is 0; a length lies between 1 and the 3 steps"),
         ([1, 4], "lengths[1] is 4"),
-        ([1], "lengths must be 2 integers, one a row; got shape (1,)"),
+        ([1], "lengths must be 2 integers, one for each row; got shape (1,)"),
         ([1.0, 2.0], "lengths must be 2 integers"),
     ],
 )

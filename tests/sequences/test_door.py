@@ -173,8 +173,8 @@ def test_lengths_may_differ(fit_X, X):
             ragged(2),
             np.zeros((5, 2)),
             "X has 1 channels, but Mean is expecting 2 channels as input. A 2-D array is read as "
-            "univariate sequences, one a row; for one sequence of shape (n_steps, n_channels) "
-            "pass [X].",
+            "univariate sequences, one for each row; for one sequence of shape (n_steps, "
+            "n_channels) pass [X].",
         ),
         (ragged(2), np.zeros((5, 7)), "X has 1 channels, but Mean is expecting 2 channels"),
         (ragged(1), np.zeros(4), "pass [X]"),

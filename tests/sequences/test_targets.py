@@ -73,7 +73,7 @@ def test_a_missing_label_is_named(y):
 
 @pytest.mark.parametrize("y", [[["a"], [], ["a", "b"]], [{"a"}, {"b"}, {"a", "b"}], [("a",), ()]])
 def test_sets_of_labels_are_to_be_columns(y):
-    with pytest.raises(ValueError, match="MultiLabelBinarizer.*a step use SequenceTagger"):
+    with pytest.raises(ValueError, match="MultiLabelBinarizer.*at each step use SequenceTagger"):
         check_classification_y(y)
 
 
@@ -255,7 +255,7 @@ def test_weights():
         (0, "Sample weights must contain at least one non-zero number"),
         (np.nan, "Input sample_weight contains NaN or infinity"),
         (-1.0, "Negative values"),
-        (["a", "b", "c"], "sample_weight must hold one number a sample"),
+        (["a", "b", "c"], "sample_weight must hold one number for each sample"),
     ],
 )
 def test_bad_weights(weights, message):

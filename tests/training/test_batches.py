@@ -5,10 +5,17 @@ import pytest
 import torch
 
 from sklearn_rnn import Sequences
-from sklearn_rnn.training import BatchPlan, FlatStorage, TrainingBatches, prediction_batches
+from sklearn_rnn.training import (
+    BatchPlan,
+    FlatStorage,
+    Recipe,
+    SequenceDataset,
+    prediction_batches,
+)
 from sklearn_rnn.training._batches import flat_steps, padded_length
 
 CPU = torch.device("cpu")
+RECIPE = Recipe("adamw", 3e-3, 0.01, "constant", 1, 1.0)
 
 
 @pytest.fixture
@@ -19,7 +26,7 @@ def ragged():
 
 def whole(batches):
     """Yield the batch of every optimizer step."""
-    for step in batches:
+    for step in batches.training_steps(RECIPE):
         ((batch, share),) = step.parts()
         assert share == 1.0
         yield batch
@@ -67,7 +74,7 @@ def test_targets_and_weights_follow_their_rows(ragged):
     target, weight = torch.arange(50), torch.arange(50, dtype=torch.float32)
     storage = FlatStorage(ragged, CPU)
     rows = np.arange(10, 40)
-    batches = TrainingBatches(
+    batches = SequenceDataset(
         storage, rows, target, weight, batch_size=8, generator=np.random.default_rng(0)
     )
     seen = []
@@ -80,19 +87,37 @@ def test_targets_and_weights_follow_their_rows(ragged):
 def test_step_targets_follow_their_steps(ragged):
     total = int(ragged.offsets[-1])
     target = torch.arange(total, dtype=torch.float32)[:, None]
-    batches = TrainingBatches(
+    batches = SequenceDataset(
         FlatStorage(ragged, CPU),
         np.arange(50),
         target,
         torch.arange(50, dtype=torch.float32),
         batch_size=8,
         generator=np.random.default_rng(0),
-        per_step=True,
+        offsets=np.asarray(ragged.offsets),
     )
     for batch in whole(batches):
         expected = [np.arange(*ragged.offsets[r : r + 2]) for r in batch.rows]
         assert batch.target[:, 0].int().tolist() == np.concatenate(expected).tolist()
         assert batch.weight.int().tolist() == np.repeat(batch.rows, batch.lengths).tolist()
+
+
+def test_targets_that_are_ragged_by_themselves_follow_their_rows(ragged):
+    counts = np.arange(50) % 4  # some rows have none
+    offsets = np.append(0, np.cumsum(counts))
+    batches = SequenceDataset(
+        FlatStorage(ragged, CPU),
+        np.arange(50),
+        torch.from_numpy(np.repeat(np.arange(50), counts)),
+        torch.arange(50, dtype=torch.float32),
+        batch_size=8,
+        generator=np.random.default_rng(0),
+        offsets=offsets,
+    )
+    for batch in whole(batches):
+        assert batch.counts.tolist() == counts[batch.rows].tolist()
+        assert batch.target.tolist() == np.repeat(batch.rows, counts[batch.rows]).tolist()
+        assert batch.weight.int().tolist() == batch.rows.tolist()
 
 
 @pytest.mark.parametrize("per_step", [False, True])
@@ -101,16 +126,16 @@ def test_parts_of_a_step_are_its_rows_and_their_shares_of_its_loss(ragged, per_s
     rng = np.random.default_rng(3)
     weight = torch.from_numpy(rng.uniform(0.1, 2.0, 50)) if weighted else None
     n_targets = int(ragged.offsets[-1]) if per_step else 50
-    batches = TrainingBatches(
+    batches = SequenceDataset(
         FlatStorage(ragged, CPU),
         np.arange(50),
         torch.from_numpy(rng.normal(size=n_targets)),
         weight,
         batch_size=20,
         generator=rng,
-        per_step=per_step,
+        offsets=np.asarray(ragged.offsets) if per_step else None,
     )
-    for step in batches:
+    for step in batches.training_steps(RECIPE):
         ((batch, _),) = step.parts()
         parts = list(step.parts(max_steps=200))
         assert len(parts) > 1
@@ -160,7 +185,7 @@ def test_widths_between_times_become_a_channel():
 
 def test_one_long_row_takes_no_short_ones_along():
     rows = [np.zeros((n, 1), dtype=np.float32) for n in (50, 1000, 60, 55, 40, 45)]
-    batches = TrainingBatches(
+    batches = SequenceDataset(
         FlatStorage(Sequences.from_list(rows), CPU),
         np.arange(6),
         torch.zeros(6),
@@ -168,6 +193,6 @@ def test_one_long_row_takes_no_short_ones_along():
         batch_size=6,
         generator=np.random.default_rng(0),
     )
-    (step,) = batches
+    (step,) = batches.training_steps(RECIPE)
     parts = [part.rows.tolist() for part, _ in step.parts(max_steps=200)]
     assert parts == [[1], [2, 3, 0, 5], [4]]

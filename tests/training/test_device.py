@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sklearn_rnn import RNNClassifier
-from sklearn_rnn.nn._threads import recurrence_threads
+from sklearn_rnn.nn._compiled import recurrence_threads
 from sklearn_rnn.training import cpu_threads, resolve_compute, resolve_device, seeded_globals
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sklearn_rnn import RNNClassifier
-from sklearn_rnn.nn._threads import recurrence_threads
+from sklearn_rnn.nn._compiled import recurrence_threads
 from sklearn_rnn.training import _threads
 from sklearn_rnn.training._threads import ThreadTrial
 
