@@ -310,11 +310,11 @@ class ClosedForm:
     def leaves_nothing(self, rows: np.ndarray) -> bool:
         """Tell whether not even a recurrence without any loss on rows would be clearly better.
 
-        Nor is it worth a try where it would not be on as many rows of the usual kind, as left-out
-        answers to all rows tell: how the closed form does on a few is luck. Of labels, it is enough
-        that next to no loss is left.
+        Of labels, it is enough that next to no loss is left. Nor are they worth a try where it
+        would not be on as many rows of the usual kind, as left-out answers to all rows tell: how
+        the closed form does on a few is luck. Squared errors have too heavy tails to tell so.
         """
-        usual = np.array(list(self.left_out), dtype=np.int64)
+        usual = np.array(list(self.left_out) if self.target.is_labels else [], dtype=np.int64)
         return any(self._is_noise(some, len(rows)) for some in (rows, usual) if len(some))
 
     def _is_noise(self, rows: np.ndarray, n_rows: int) -> bool:

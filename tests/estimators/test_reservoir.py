@@ -170,7 +170,7 @@ def test_only_a_loss_within_its_own_error_leaves_nothing():
 def test_how_the_closed_form_does_on_a_few_is_luck():
     """All sequences tell what it leaves: three of a hundred are wrong, and none of those kept."""
     closed = ClosedForm.__new__(ClosedForm)
-    closed.target, closed.weights = SimpleNamespace(negligible_loss=0.005), None
+    closed.target, closed.weights = SimpleNamespace(negligible_loss=0.005, is_labels=True), None
     closed.encoded, closed.left_out = np.zeros(100), dict.fromkeys(range(100))
     closed._left_out_rows = lambda rows: rows
     losses = np.full(100, 0.05)
