@@ -12,16 +12,30 @@ from ._batches import (
     prediction_batches,
     time_deltas,
 )
-from ._best import BestWeights
-from ._blas import one_blas_thread
-from ._budget import LARGEST_RATE, MOST_EPOCHS, MOST_LAYERS, auto_batch_size, auto_epochs
-from ._device import Compute, cpu_threads, resolve_compute, resolve_device, seeded_globals
-from ._failures import NetworkError, explained, names_parameters
-from ._inference import recurrence_bounds, run_rows, run_steps
-from ._long import long_rows, run_with_long
+from ._device import (
+    Compute,
+    NetworkError,
+    cpu_threads,
+    explained,
+    names_parameters,
+    one_blas_thread,
+    resolve_compute,
+    resolve_device,
+    seeded_globals,
+)
+from ._inference import (
+    load_weights,
+    long_rows,
+    recurrence_bounds,
+    run_rows,
+    run_steps,
+    run_with_long,
+)
 from ._net import (
+    BestWeights,
     DivergenceError,
     EpochRecord,
+    Progress,
     Recipe,
     SequenceNet,
     as_callbacks,
@@ -31,12 +45,26 @@ from ._net import (
     make_net,
     train,
 )
-from ._normal_equations import NormalEquations, RidgeReadout
-from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
-from ._progress import Progress
-from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
+from ._optimization import (
+    LARGEST_RATE,
+    MOST_EPOCHS,
+    MOST_LAYERS,
+    OPTIMIZERS,
+    SCHEDULES,
+    Schedule,
+    auto_batch_size,
+    auto_epochs,
+    resolve_optimizer,
+)
+from ._ridge import (
+    NormalEquations,
+    RidgeProblem,
+    RidgeReadout,
+    RidgeSolution,
+    at_level_of_all,
+    solve_ridge,
+)
 from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
-from ._weights import load_weights
 
 __all__ = [
     "LARGEST_RATE",

@@ -1,15 +1,19 @@
-"""Run a trained network over sequences and put the results in the order of the rows.
+"""Running a trained network over sequences: in batches, long rows in pieces, in double precision.
 
-Imports torch, NumPy and the batches of this layer.
+Results are put in the order of the rows. Imports torch, NumPy and the batches of this layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
+from ..nn import ChunkedRun
 from ._batches import Batch, FlatStorage, flat_steps, prediction_batches
 from ._device import Compute, cpu_threads
 
@@ -95,3 +99,166 @@ def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     return tensor.cpu().numpy()
+
+
+# A row goes in pieces if its activations would take about so much at once.
+_CPU_BYTES, _ACCELERATOR_BYTES = 64 * 2**20, 1024 * 2**20
+# A closed form that answers alone takes about as much for a step as a recurrence of so many units.
+_UNITS_OF_PATH = 128
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def long_rows(network: Any, storage: FlatStorage) -> np.ndarray:
+    """Return the rows that are too long to be computed at once."""
+    recurrence = network.recurrence
+    floats = 4 * (recurrence.output_size or _UNITS_OF_PATH) + 2 * recurrence.input_size
+    budget = _CPU_BYTES if storage.device.type == "cpu" else _ACCELERATOR_BYTES
+    most = budget // (4 * floats)
+    if storage.longest <= most:
+        return _NONE
+    return np.flatnonzero(storage.lengths > most)
+
+
+def run_with_long(
+    call: Callable[[Batch], torch.Tensor],
+    call_long: Callable[[ChunkedRun], Iterator[torch.Tensor]],
+    network: Any,
+    storage: FlatStorage,
+    compute: Compute,
+    long: np.ndarray,
+    *,
+    per_step: bool = False,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Return the results of all rows, or flat of all steps, some rows in pieces.
+
+    Parameters
+    ----------
+    call : callable
+        From a batch to one result a row, or a valid step.
+    call_long : callable
+        From a run over one long row to the same, one piece after the other.
+    network : SequenceNetwork
+        Runs over the long rows.
+    storage : FlatStorage
+        All rows.
+    compute : Compute
+        Device and precision.
+    long : ndarray of int
+        The long rows.
+    per_step : bool, default=False
+        Whether there is one result a step.
+    n_threads : int, default=1
+        CPU threads.
+    """
+    size = int(storage.offsets[-1]) if per_step else len(storage.lengths)
+    result: np.ndarray | None = None
+
+    def put(where: Any, tensor: torch.Tensor) -> None:
+        nonlocal result
+        tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        values = tensor.cpu().numpy()
+        if result is None:
+            result = np.empty((size, *values.shape[1:]), dtype=values.dtype)
+        result[where] = values
+
+    with torch.inference_mode(), cpu_threads(n_threads), compute.autocast_context():
+        for row in long.tolist():
+            static = storage.static_of(row)
+            run = ChunkedRun(
+                network, partial(storage.segment, row), int(storage.lengths[row]), static
+            )
+            start = int(storage.offsets[row]) if per_step else row
+            for part in call_long(run):
+                put(slice(start, start + len(part)), part)
+                start += len(part)
+        short = np.setdiff1d(np.arange(len(storage.lengths)), long)
+        for batch in prediction_batches(storage, short):
+            put(flat_steps(storage, batch.rows) if per_step else batch.rows, call(batch))
+    assert result is not None, "there is at least one row"
+    return result
+
+
+# Batches that a row is tried in: alone, among few, around the width of registers, among many.
+_BATCHES = (1, 2, 3, 7, 8, 17, 64)
+_STEPS = (1, 3, 40)
+_known: dict[str, bool] = {}
+
+
+def in_double(network: Any) -> Any:
+    """Return a copy of a network that predicts in float64, as much of it as needs to."""
+    made = copy.deepcopy(network)
+    if not rows_stand_alone(made):
+        return made.double()
+    for member in made.members():
+        for name, part in member.named_children():
+            if name not in ("input", "stem", "recurrence", "others"):
+                part.double()
+        for part in member.pooling.modules():
+            part.in_double = True
+    return made
+
+
+def rows_stand_alone(network: Any) -> bool:
+    """Tell by trying whether a row's states have the same bits in every batch; known once seen."""
+    parts = [part for part in (network.stem, network.recurrence) if part is not None]
+    modules = [module for part in parts for module in part.modules()]
+    ours = all(type(m).__module__.startswith(("torch.", "sklearn_rnn.")) for m in modules)
+    if not ours or any(p.device.type != "cpu" for p in network.parameters()):
+        return False
+    key = f"{parts}, {torch.get_num_threads()} threads"
+    if key not in _known:
+        _known[key] = _try(network)
+    return _known[key]
+
+
+def _try(network: Any) -> bool:
+    """Compare the states of rows alone and in company, equal lengths and not."""
+    generator = torch.Generator().manual_seed(0)
+    first = network.recurrence if network.stem is None else network.stem
+    most = max(_BATCHES)
+    with torch.inference_mode():
+        for steps in _STEPS:
+            x = torch.randn(most, steps, first.input_size, generator=generator)
+            lengths = torch.arange(most) % steps + 1
+            for given in (None, lengths):
+                whole = _states(network, x, given)
+                for size in _BATCHES[:-1]:
+                    for start in (0, most - size):
+                        rows = slice(start, start + size)
+                        part = _states(network, x[rows], None if given is None else given[rows])
+                        if not torch.equal(part, whole[rows]):
+                            return False
+    return True
+
+
+def _states(network: Any, x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    """Run stem and recurrence."""
+    steps = x if network.stem is None else network.stem(x, lengths)
+    output: torch.Tensor = network.recurrence(steps, lengths).output
+    return output
+
+
+def load_weights(module: torch.nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put saved arrays into a module, or say in one sentence what does not fit.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing, too many or of another shape.
+    """
+    wanted = module.state_dict()
+    wrong = [f"lacks the weight {name!r}" for name in wanted if name not in arrays]
+    wrong += [f"has a weight {name!r} too many" for name in arrays if name not in wanted]
+    wrong += [
+        f"has a weight {name!r} of shape {tuple(arrays[name].shape)} in place of {tuple(own.shape)}"
+        for name, own in wanted.items()
+        if name in arrays and tuple(arrays[name].shape) != tuple(own.shape)
+    ]
+    if wrong:
+        raise ValueError(
+            f"The saved model {wrong[0]}: it is damaged, or another version of sklearn-rnn saved "
+            "it. Load it with that version, or fit it anew."
+        )
+    module.load_state_dict({key: torch.tensor(value) for key, value in arrays.items()})

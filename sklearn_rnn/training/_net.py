@@ -12,24 +12,203 @@ import copy
 import dis
 import fnmatch
 import time
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.history import History
+from torch import nn
 
 from ..nn import dropped_weights, set_generator
-from ._batches import HeadLoss, SequenceDataset, StepDataset
-from ._copies import copied
-from ._device import Compute, cpu_threads, seeded_globals
-from ._exact import in_double
-from ._long_training import PiecePolicy
+from ._batches import HeadLoss, PiecePolicy, SequenceDataset, StepDataset
+from ._device import Compute, ThreadTrial, cpu_threads, seeded_globals
+from ._inference import in_double
 from ._optimization import Schedule, resolve_optimizer
-from ._threads import ThreadTrial
+
+
+class _Best:
+    """The best score so far, and the loss with it.
+
+    The score decides; among equal scores (within ``tol``) the lower loss does, because a score
+    over few sequences moves in large steps.
+    """
+
+    def __init__(self, tol: float) -> None:
+        self.tol, self.score, self.loss = tol, -float("inf"), float("inf")
+
+    def is_level(self, score: float, loss: float) -> bool:
+        """Tell whether nothing parts these from the best."""
+        return abs(score - self.score) <= self.tol and loss == self.loss
+
+    def improves(self, score: float, loss: float) -> bool:
+        """Note score and loss if they are better, and tell whether they are."""
+        level = abs(score - self.score) <= self.tol and loss < self.loss
+        if not (score > self.score + self.tol or level):
+            return False
+        # Nothing can come between a score and its weights.
+        self.score, self.loss = max(score, self.score), loss
+        return True
+
+
+class BestWeights:
+    """Keep a copy of the weights at the best validation score, and count epochs without a better.
+
+    Where a recurrence is trained beside a closed form, the score of both together says which
+    weights are best, and the recurrence's own only where they are level, as they are while it gets
+    no share. An epoch without a better one is one in which neither improved: a recurrence that is
+    still learning may yet get a share.
+
+    Parameters
+    ----------
+    n_iter_no_change : int
+        Epochs without improvement after which `update` asks to stop.
+    tol : float
+        What counts as an improvement of the score.
+    """
+
+    def __init__(self, n_iter_no_change: int, tol: float) -> None:
+        self.n_iter_no_change = n_iter_no_change
+        self._whole, self._alone = _Best(tol), _Best(tol)
+        self.epoch = 0
+        self.stale = 0
+        self._state: dict[str, torch.Tensor] | None = None
+
+    @property
+    def score(self) -> float:
+        """The best score."""
+        return self._whole.score
+
+    def update(self, network: torch.nn.Module, record: Any) -> bool:
+        """Note one epoch by its record; return True when training should stop."""
+        whole = record.valid_score, record.valid_loss
+        level = self._whole.is_level(*whole)
+        better = self._whole.improves(*whole)
+        learning = record.recurrence_score is not None and self._alone.improves(
+            record.recurrence_score, record.recurrence_loss
+        )
+        if better or (level and learning):
+            self._state = {key: value.clone() for key, value in network.state_dict().items()}
+            self.epoch = record.epoch
+        self.stale = 0 if better or learning else self.stale + 1
+        return self.stale >= self.n_iter_no_change
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is anything to restore."""
+        return self._state is not None
+
+    def restore(self, network: torch.nn.Module) -> None:
+        """Put the best weights back into the network."""
+        if self._state is not None:
+            network.load_state_dict(self._state)
+
+
+class _Record(Protocol):
+    """What the bar reads of an epoch."""
+
+    train_loss: float
+    valid_score: float | None
+
+
+class Progress:
+    """A bar over epochs with loss, validation score and time left; nothing when not shown."""
+
+    def __init__(self, total: int, title: str, *, show: bool) -> None:
+        self._bar: Any = None
+        if show:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=total, desc=title, unit="epoch", dynamic_ncols=True)
+
+    def update(self, record: _Record) -> None:
+        """Move on by one epoch."""
+        if self._bar is None:
+            return
+        shown = {"loss": f"{record.train_loss:.4g}"}
+        if record.valid_score is not None:
+            shown["score"] = f"{record.valid_score:.4g}"
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+_PLAIN = (type(None), bool, int, float, str, torch.dtype, torch.device)
+_HOOKS = (dict, set, OrderedDict)
+_HELD = ("_parameters", "_buffers", "_modules")
+
+
+def copied(network: nn.Module, optimizer: Any, shared: nn.Module | None) -> tuple[nn.Module, Any]:
+    """Return copies of a network and of the optimizer of its parameters.
+
+    A module that is `shared` is not copied: both networks hold it.
+    """
+    memo: dict[int, Any] = {} if shared is None else {id(shared): shared}
+    module = _copied(network, memo)
+    for part in module.modules() if next(network.parameters()).is_cuda else ():
+        if isinstance(part, nn.RNNBase):
+            part.flatten_parameters()  # cuDNN wants the weights one after the other
+    return module, _copied_optimizer(optimizer, memo)
+
+
+def _copied_optimizer(optimizer: Any, memo: dict[int, Any]) -> Any:
+    """Copy all that an optimizer holds: torch's own copies forget what LBFGS keeps beside."""
+    made = object.__new__(type(optimizer))
+    for name, value in vars(optimizer).items():
+        if name == "step":
+            continue  # a schedule has wrapped the one that is copied
+        if name == "param_groups":
+            value = [{key: _copied(part, memo) for key, part in group.items()} for group in value]
+        elif name == "state":
+            held = ((_copied(key, memo), part) for key, part in value.items())
+            value = defaultdict(dict, {key: _copied(part, memo) for key, part in held})
+        else:
+            value = _copied(value, memo)
+        made.__dict__[name] = value
+    return made
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """Return what `copy.deepcopy` would."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if kind is dict:
+        return {key: _copied(part, memo) for key, part in value.items()}
+    if kind is list:
+        return [_copied(part, memo) for part in value]
+    if kind is torch.Tensor and not value.requires_grad:
+        memo[id(value)] = made = value.clone()
+        return made
+    if isinstance(value, nn.Module) and not hasattr(kind, "__deepcopy__"):
+        return _copied_module(value, memo)
+    return copy.deepcopy(value, memo)
+
+
+def _copied_module(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """Copy a module by way of the state that it would be pickled by."""
+    memo[id(module)] = made = object.__new__(type(module))
+    state = dict(module.__getstate__())
+    for name, value in state.items():
+        if name in _HELD:
+            state[name] = {key: _copied(part, memo) for key, part in value.items()}
+        elif type(value) in _HOOKS and not value:
+            state[name] = type(value)()
+        else:
+            state[name] = _copied(value, memo)
+    made.__setstate__(state)
+    return made
+
 
 # Training has diverged when an epoch's loss is this many times what the first batch's was.
 _BLOW_UP = 1e4

@@ -1,4 +1,11 @@
-"""Optimizers and learning-rate schedules by name. Imports torch and layer 1."""
+"""Optimizers and learning-rate schedules by name, and what ``"auto"`` means for batches and epochs.
+
+The first optimizer of a process has torch import its compiler and sympy, 900 modules, in the midst
+of a fit: a second of work for what stands aside unless something is compiled. An interrupt in there
+leaves halves of packages, with which no later fit in that process can run. The optimizers here do
+the same without. One that the user brings needs the compiler after all, and has it imported where
+no interrupt comes. Imports torch and layer 1.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,28 @@ import torch
 from torch.optim import lr_scheduler
 
 from ..nn import import_whole
-from ._optimizers import OPTIMIZERS, PLAIN
+
+
+def _plain(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """Return an optimizer class whose methods go past torch's switches for its compiler."""
+
+    def step(self: Any, closure: Any = None) -> Any:
+        with torch.no_grad():
+            return inspect.unwrap(kind.step)(self, closure)
+
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**methods, "step": step, "__doc__": kind.__doc__})
+
+
+#: Of torch's classes those without its compiler, and both by name.
+PLAIN: dict[Any, type[torch.optim.Optimizer]] = {
+    kind: _plain(kind)
+    for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop)
+}
+OPTIMIZERS = {kind.__name__.lower(): plain for kind, plain in PLAIN.items()}
+globals().update({kind.__name__: plain for kind, plain in PLAIN.items()})  # where pickle looks
+
 
 SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
 
@@ -133,3 +161,30 @@ class Schedule:
     def learning_rate(self) -> float:
         """Learning rate of the first parameter group, now."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+
+#: What no network is trained beyond: passes over the data, layers, and numbers that multiply
+#: weights. Larger ones are slips, which would end in years, or in numbers that are not finite.
+MOST_EPOCHS, MOST_LAYERS, LARGEST_RATE = 10**7, 1000, 1e6
+
+_STEPS = 1500
+_FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 128
+# Embeddings learn most of what they can in few epochs, and then only remember.
+_FEWEST_OF_TOKENS, _MOST_OF_TOKENS = 8, 30
+
+
+def auto_batch_size(n_rows: int, *, tokens: bool = False) -> int:
+    """Return the power of two nearest below n/16, or n/128 for tokens, between 16 and 128."""
+    size = _SMALLEST_BATCH
+    while size < _LARGEST_BATCH and 2 * size <= n_rows / (128 if tokens else 16):
+        size *= 2
+    return size
+
+
+def auto_epochs(n_rows: int, batch_size: int, *, tokens: bool = False) -> int:
+    """Return how many epochs make about 1,500 steps: 20 to 100, or 8 to 30 for tokens."""
+    steps = -(-n_rows // batch_size)
+    fewest = _FEWEST_OF_TOKENS if tokens else _FEWEST_EPOCHS
+    most = _MOST_OF_TOKENS if tokens else _MOST_EPOCHS
+    return max(fewest, min(most, -(-_STEPS // steps)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
-from sklearn_rnn.training import _long
+from sklearn_rnn.training import _inference as _long
 
 RNG = np.random.default_rng(0)
 LENGTHS = (9, 300, 4, 257, 31)

@@ -525,7 +525,7 @@ def test_long_rows_of_tokens_with_times_are_predicted_in_pieces(monkeypatch):
         model = quick(**parameters).fit(X, y)
         whole = model.predict_proba(long)
         with monkeypatch.context() as patch:
-            patch.setattr("sklearn_rnn.training._long._CPU_BYTES", 2**14)
+            patch.setattr("sklearn_rnn.training._inference._CPU_BYTES", 2**14)
             np.testing.assert_allclose(model.predict_proba(long), whole, atol=1e-5)
 
 

@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_rnn.training import NormalEquations, RidgeProblem
-from sklearn_rnn.training._blas import one_blas_thread
+from sklearn_rnn.training._device import one_blas_thread
 
 
 def threads():

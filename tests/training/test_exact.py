@@ -6,7 +6,7 @@ import torch
 
 from sklearn_rnn import RNNRegressor
 from sklearn_rnn.nn import NetworkConfig, build_network
-from sklearn_rnn.training import _exact
+from sklearn_rnn.training import _inference as _exact
 
 
 def network(**settings):

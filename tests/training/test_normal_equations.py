@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sklearn_rnn.training import NormalEquations
-from sklearn_rnn.training import _normal_equations as module
+from sklearn_rnn.training import _ridge as module
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearn_rnn.training import OPTIMIZERS, resolve_optimizer
-from sklearn_rnn.training._optimizers import PLAIN
+from sklearn_rnn.training._optimization import PLAIN
 
 
 @pytest.mark.parametrize("kind", PLAIN)

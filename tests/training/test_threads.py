@@ -9,8 +9,8 @@ import torch
 
 from sklearn_rnn import RNNClassifier
 from sklearn_rnn.nn._compiled import recurrence_threads
-from sklearn_rnn.training import _threads
-from sklearn_rnn.training._threads import ThreadTrial
+from sklearn_rnn.training import _device as _threads
+from sklearn_rnn.training._device import ThreadTrial
 
 
 def run(trial, steps, seconds):
