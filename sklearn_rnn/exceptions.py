@@ -5,6 +5,7 @@ __all__ = [
     "ClosedFormWarning",
     "InconsistentVersionWarning",
     "NotEnoughMemoryError",
+    "UnusedParameterWarning",
 ]
 
 
@@ -41,8 +42,8 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 class ClosedFormWarning(UserWarning):
     """A fit leaves out the closed form that its data would get by default.
 
-    Given where ``early_stopping``, ``X_val`` or a loss of one's own stand against
-    ``reservoir="auto"`` or ``ngrams="auto"``. Setting them to False says that this is meant.
+    Given where a loss other than the default stands against ``reservoir="auto"`` or
+    ``ngrams="auto"``. Setting them to False says that this is meant.
 
     Examples
     --------
@@ -65,4 +66,18 @@ class InconsistentVersionWarning(UserWarning):
     >>> from sklearn_rnn.exceptions import InconsistentVersionWarning
     >>> warnings.simplefilter("error", InconsistentVersionWarning)  # refuse such models
     >>> warnings.simplefilter("default", InconsistentVersionWarning)
+    """
+
+
+class UnusedParameterWarning(UserWarning):
+    """A parameter that was set has no effect beside the others, or on these data.
+
+    Given once a fit, and not for the candidates of a search, which leave unused what others need.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_rnn.exceptions import UnusedParameterWarning
+    >>> warnings.simplefilter("ignore", UnusedParameterWarning)  # I know
+    >>> warnings.simplefilter("default", UnusedParameterWarning)
     """

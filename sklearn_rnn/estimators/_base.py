@@ -18,6 +18,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from ..nn import NetworkConfig, build_network, network_size
 from ..sequences import (
     Sequences,
+    Unused,
     _fit_context,
     align_targets,
     all_or_nothing,
@@ -26,6 +27,7 @@ from ..sequences import (
     kept_if_interrupted,
     refuse_long_table,
     require_memory,
+    warn_of_unused,
 )
 from ..training import (
     EpochRecord,
@@ -127,7 +129,8 @@ class BaseRNN(
             When interrupted. Where there was no model yet and training has begun, what it came to
             is kept: the estimator is fitted.
         """
-        going_on = self.warm_start and hasattr(self, "net_")
+        # A closed form alone is solved anew: it has nothing to go on from.
+        going_on = self.warm_start and hasattr(self, "net_") and self._config.recurrent
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both or neither.")
         if X_val is None and sample_weight_val is not None:
@@ -154,7 +157,7 @@ class BaseRNN(
             self._work_on_copies(keep_path=one_epoch)
         data = self._read_fit(X, y, sample_weight, validation, reset=reset, classes=classes)
         if one_epoch:
-            self._refuse_alone(data.sequences)
+            self._refuse_alone(data.sequences, reset=reset)
         else:
             self._divide(data)
         recipe, batch_size = self._make_recipe(data.sequences, len(data.rows), one_epoch=one_epoch)
@@ -170,17 +173,26 @@ class BaseRNN(
         self._recipe = recipe
         self._resumable = one_epoch or self.warm_start
         self.__dict__.pop("report_", None)
+        if not one_epoch:
+            replaced = Unused(("validation_fraction",), lambda _: True, "X_val is given")
+            warn_of_unused(self, self._unused if validation is None else (*self._unused, replaced))
 
         storage = FlatStorage(data.sequences, data.compute.device, origins=self._origins)
         closed = self._solve_path(data, storage) if data.path is not None else None
-        if closed is not None and self._path_alone:
+        if closed is not None and not self._config.recurrent:
             self._finish_solved(data, closed)
             return self
         self._start_share(data, storage, weigh=one_epoch)
         if closed is not None and self._is_settled(data, closed):
             recipe = replace(recipe, max_epochs=-(-recipe.max_epochs // SETTLED))
         dataset = self._training_set(data, storage, batch_size)
-        self._run(data, dataset, recipe, finish=lambda: self._weigh_paths(data, closed))
+        self._run(
+            data,
+            dataset,
+            recipe,
+            score=self._watch(data, closed),
+            finish=lambda: self._weigh_paths(data, closed),
+        )
         with kept_if_interrupted():
             self._target.use_held_out(lambda: self._held_out_answers(data, closed))
             if not one_epoch:
@@ -297,16 +309,11 @@ class BaseRNN(
 
     def _divide(self, data: FitData) -> None:
         """Choose the closed-form path, and hold out what the fit needs unseen."""
-        watched = self.early_stopping or data.held_out is not None
-        data.path, data.recordings = self._choose_path(data.sequences, data.rows, watched=watched)
+        data.path, data.recordings = self._choose_path(data.sequences, data.rows)
         if data.held_out is None and (self.early_stopping or data.path is not None):
             self._hold_out(data)
         if self.early_stopping and data.kept is not None:
-            data.held_out = (
-                data.sequences[data.kept],
-                pick(data.prepared, data.kept),
-                None if data.weights is None else data.weights[data.kept],
-            )
+            data.held_out = data.pick(data.kept)
 
     def _hold_out(self, data: FitData) -> None:
         """Take the rows that stop training, or weigh the two paths, from those that train."""
@@ -377,14 +384,15 @@ class BaseRNN(
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
         setting = self.ngrams if path == "ngrams" else self.reservoir
-        self._path_alone = setting == "only" and path is not None
         self._config = NetworkConfig(
             **self._architecture(sequences, indicator=indicator),
             reservoir_units=UNITS if path == "reservoir" else 0,
             **(ngram_architecture(sequences) if path == "ngrams" else {}),
+            recurrent=path is None or setting != "only",
         )
-        if self._path_alone:
-            self._config = replace(self._config, n_members=1)
+        if not self._config.recurrent:
+            # A class of the user's is nothing to keep, and not to be drawn for.
+            self._config = replace(self._config, n_members=1, cell="lstm")
         # Weights, their gradients and what the optimizer keeps of each.
         require_memory(self, 16 * network_size(self._config))
         generator = torch.Generator().manual_seed(data.seed("weights"))
@@ -392,7 +400,7 @@ class BaseRNN(
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
-            if sequences.is_tokens:
+            if sequences.is_tokens and self._config.recurrent:
                 prepare_embeddings(
                     member.input,
                     sequences,
@@ -415,7 +423,7 @@ class BaseRNN(
         self.best_validation_score_ = None
         self.readout_shares_ = {}
         self._n_features_out = sum(member.feature_size for member in network.members())
-        if self._path_alone:
+        if not self._config.recurrent:
             self._n_features_out = network.path.feature_size
         self.n_iter_ = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from ..sequences import Interval, Sequences, StrOptions, _fit_context, all_or_nothing
+from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._labels import JointTarget, LabelTarget, MultilabelTarget, refuse_other_classes
@@ -73,10 +73,10 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         convolutions, pooled, with a readout solved by ridge regression in about a second.
         It is solved on all sequences (2,000 at most); a fifth of them (1,000 at most), which the
         recurrence then does not train on, decides the recurrence's share in the prediction
-        (``recurrence_share_``), from 0 to 1. ``"auto"`` has one for numbers, one target a
-        sequence, the default loss, sequences of at most 5,000 steps and five million all
-        together, and no early stopping or validation set, whose scores are the recurrence's
-        alone. Overlapping sequences (windows over one series, one recording cut at several times)
+        (``recurrence_share_``), from 0 to 1. With early stopping or a validation set, those
+        sequences decide it. ``"auto"`` has a path for numbers, one target a sequence, the default
+        loss, and sequences of at most 5,000 steps and five million all together. Overlapping
+        sequences (windows over one series, one recording cut at several times)
         have to come from at least ten recordings. ``"only"`` trains nothing by gradient.
     ngrams : {"auto", "only"} or bool, default="auto"
         Whether a linear model on n-grams of tokens stands beside the trained recurrence: solved
@@ -111,8 +111,8 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         two from 16 to 128.
     max_epochs : int or "auto", default="auto"
         Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs, or 8 to 30
-        for tokens; a tenth of them where the closed form leaves so little on the sequences that
-        decide its share that no recurrence could get one.
+        for tokens; a fiftieth of them where the closed form leaves so little that no recurrence
+        could get a share.
     gradient_clip : float, default=1.0
         Largest norm of the gradient; None does not clip.
     tbptt_steps : int, default=None
@@ -131,7 +131,7 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     validation_fraction : float, default=0.1
         Share held out for early stopping; in (0, 1).
     n_iter_no_change : int, default=10
-        Epochs without improvement before early stopping.
+        Epochs before early stopping in which neither the model nor its recurrence alone improves.
     tol : float, default=1e-4
         Smallest improvement of the validation score that counts.
     class_weight : dict, "balanced" or None, default=None
@@ -169,18 +169,23 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     loss_curve_ : list of float
         Mean training loss of every epoch.
     validation_scores_ : list of float or None
-        Score on the validation set after every epoch, where there is one.
+        Score on the validation set after every epoch, where there is one: that of the whole model,
+        as if training ended there.
     best_validation_score_ : float or None
         The best of them.
     history_ : pandas.DataFrame
-        One row an epoch: losses, score, learning rate, seconds.
+        One row an epoch: losses, score, learning rate, seconds. Where a closed form stands beside
+        a recurrence that is watched, also what the recurrence scores alone, and its share.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch network, ``net_.history`` what each epoch
         came to, and ``net_.predict`` answers as the estimator does.
     input_, core_, head_ : str
         The network in words.
+    prediction_ : str
+        How the prediction is made up, in words: the shares of closed form and recurrence, and what
+        each scores alone on what decided them.
     n_weights_ : int
-        Number of trained weights.
+        Number of trained weights; of a closed form alone, those of its solved readout.
     recurrence_share_ : float
         Share of the trained recurrence in the prediction; 1 without reservoir and n-grams.
     thresholds_ : ndarray of shape (n_labels,)
@@ -224,6 +229,20 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
     _kinds = (MultilabelTarget, JointTarget, LabelTarget)
+
+    _unused = (
+        *BaseRNN._unused,
+        Unused(
+            ("label_smoothing",),
+            lambda model: model.loss != "log_loss",
+            "a loss of your own has to smooth by itself",
+        ),
+        Unused(
+            ("label_smoothing",),
+            lambda model: not model._target.is_smoothed,
+            "it is for one label a sequence",
+        ),
+    )
 
     def __init__(
         self,
@@ -456,3 +475,8 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         reset = not hasattr(self, "net_")
         self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

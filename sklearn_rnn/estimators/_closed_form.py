@@ -10,7 +10,7 @@ layers 1 and 2.
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,6 +74,29 @@ def plan_path(
     return True, found
 
 
+class Unseen(NamedTuple):
+    """Sequences that no part of a model has learned from, to weigh its parts on."""
+
+    storage: FlatStorage
+    rows: np.ndarray
+    #: What the closed form answers to them, as raw outputs.
+    solved: np.ndarray
+    encoded: np.ndarray
+    weights: np.ndarray | None
+
+
+class Weighed(NamedTuple):
+    """The recurrence's share, and raw outputs of the whole and of the recurrence alone.
+
+    The last have a factor in them, which the network has yet to get.
+    """
+
+    share: float
+    raw: np.ndarray
+    trained: np.ndarray
+    gain: float
+
+
 class ClosedForm:
     """One fit's closed-form path: solve it, then weigh the trained recurrence against it.
 
@@ -107,8 +130,8 @@ class ClosedForm:
         self.network.eval()
         self.target, self.encoded, self.weights = target, encoded, weights
         self.left_out: dict[int, np.ndarray] = {}
-        #: Raw outputs of both paths together on what the share was chosen on.
-        self.unseen: np.ndarray | None = None
+        #: What the share was chosen on, and what came of it.
+        self.chosen: tuple[Unseen, Weighed] | None = None
         self.readout_shares: dict[str, float] = {}
         #: Whether left-out predictions are of whole recordings.
         self.by_recording = False
@@ -287,11 +310,18 @@ class ClosedForm:
     def leaves_nothing(self, rows: np.ndarray) -> bool:
         """Tell whether not even a recurrence without any loss on rows would be clearly better.
 
-        Of labels, it is enough that next to no loss is left.
+        Nor is it worth a try where it would not be on as many rows of the usual kind, as left-out
+        answers to all rows tell: how the closed form does on a few is luck. Of labels, it is enough
+        that next to no loss is left.
         """
+        usual = np.array(list(self.left_out), dtype=np.int64)
+        return any(self._is_noise(some, len(rows)) for some in (rows, usual) if len(some))
+
+    def _is_noise(self, rows: np.ndarray, n_rows: int) -> bool:
+        """Tell whether a loss as on rows is within its own noise, where there are `n_rows`."""
         losses = self._losses(self._left_out_rows(rows), self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
-        error = self._strictly(len(rows)) * losses.std() / np.sqrt(len(rows))
+        error = self._strictly(n_rows) * losses.std() / np.sqrt(n_rows)
         least = max(error, self.target.negligible_loss)
         return bool(np.average(losses, weights=weights) <= least)
 
@@ -315,59 +345,96 @@ class ClosedForm:
             return solved
         return share * self._trained(self.storage, rows) + (1 - share) * solved
 
+    def rows_unseen(self, rows: np.ndarray) -> Unseen:
+        """Return training rows that the recurrence does not train on, with what is solved of them.
+
+        To that, each was left out.
+        """
+        weights = None if self.weights is None else self.weights[rows]
+        solved = self._left_out_rows(rows)
+        return Unseen(self.storage, rows, solved, self.encoded[rows], weights)
+
+    def set_unseen(
+        self,
+        sequences: Sequences,
+        encoded: np.ndarray,
+        weights: np.ndarray | None,
+        network: Any = None,
+    ) -> Unseen:
+        """Return a validation set with what is solved of it, by the network in another type."""
+        network = network or self.network
+        storage = FlatStorage(
+            sequences, self.storage.device, network.states_dtype, self.storage.origins
+        )
+        rows = np.arange(len(sequences))
+        solved = self._run(storage, rows, network=network)
+        return Unseen(storage, rows, solved, encoded, weights)
+
     def share_from_rows(self, rows: np.ndarray) -> float:
         """Choose the share on training rows that the recurrence has not seen."""
-        solved = self._left_out_rows(rows)
-        weights = None if self.weights is None else self.weights[rows]
-        return self._choose(self.storage, rows, solved, self.encoded[rows], weights)
+        return self._settle(self.rows_unseen(rows))
 
     def share_from_set(
         self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
     ) -> float:
         """Choose the share on a validation set."""
-        storage = FlatStorage(
-            sequences, self.storage.device, self.storage.dtype, self.storage.origins
-        )
-        rows = np.arange(len(sequences))
-        return self._choose(storage, rows, self._run(storage, rows), encoded, weights)
+        return self._settle(self.set_unseen(sequences, encoded, weights))
 
-    def _choose(
-        self,
-        storage: FlatStorage,
-        rows: np.ndarray,
-        solved: np.ndarray,
-        encoded: np.ndarray,
-        weights: np.ndarray | None,
-    ) -> float:
-        """Return the smallest share whose loss is within two standard errors of the smallest.
+    def _settle(self, unseen: Unseen) -> float:
+        """Weigh the trained recurrence once and for all."""
+        weighed = self.weigh(unseen)
+        self.chosen = unseen, weighed
+        self._steepen(weighed.gain)
+        return weighed.share
 
-        Fewer sequences than 30 have to speak the more clearly, the fewer they are.
+    def weigh(self, unseen: Unseen, network: Any = None) -> Weighed:
+        """Weigh the recurrence as it is, or that of the network in another number type.
+
+        Its share is the smallest whose loss is within two standard errors of the smallest. Fewer
+        sequences than 30 have to speak the more clearly, the fewer they are.
         """
-        trained = self._trained(storage, rows)
-        losses = np.array(
-            [self._losses(s * trained + (1 - s) * solved, encoded) for s in self.shares]
-        )
-        means = np.average(losses, axis=1, weights=weights)
+        trained = self._trained(unseen.storage, unseen.rows, network)
+        gain = self._steepness(trained, unseen.encoded)
+        if gain != 1.0:
+            trained = (gain * trained).astype(trained.dtype)
+        solved, n_rows = unseen.solved, len(unseen.rows)
+        mixed = (s * trained + (1 - s) * solved for s in self.shares)
+        losses = np.array([self._losses(raw, unseen.encoded) for raw in mixed])
+        means = np.average(losses, axis=1, weights=unseen.weights)
         best = int(np.argmin(means))
-        strictness = self._strictly(len(encoded))
-        differences = losses - losses[best]
-        errors = differences.std(axis=1) / np.sqrt(len(encoded))
-        share = self.shares[int(np.argmax(means <= means[best] + strictness * errors))]
-        self.unseen = share * trained + (1 - share) * solved
-        return share
+        errors = (losses - losses[best]).std(axis=1) / np.sqrt(n_rows)
+        clear = means <= means[best] + self._strictly(n_rows) * errors
+        share = self.shares[int(np.argmax(clear))]
+        return Weighed(share, share * trained + (1 - share) * solved, trained, gain)
 
-    def _trained(self, storage: FlatStorage, rows: np.ndarray) -> np.ndarray:
+    def _steepness(self, trained: np.ndarray, encoded: np.ndarray) -> float:
+        """Return the factor on the recurrence's raw outputs that unseen rows bear out."""
+        return 1.0
+
+    def _steepen(self, gain: float) -> None:
+        """Put such a factor into the network."""
+
+    def _trained(self, storage: FlatStorage, rows: np.ndarray, network: Any = None) -> np.ndarray:
         """Return the recurrence's raw outputs for some rows."""
-        network = self.network
 
         def call(batch: Batch) -> torch.Tensor:
-            return network(batch.x, batch.lengths, batch.static).float()
+            if network is None:
+                return self.network(batch.x, batch.lengths, batch.static).float()
+            raw: torch.Tensor = network(batch.x, batch.lengths, batch.static)
+            return raw
 
         return run_rows(call, storage, self.net.run_.compute, rows, n_threads=self.n_threads)
 
-    def _run(self, storage: FlatStorage, rows: np.ndarray, *, features: bool = False) -> np.ndarray:
+    def _run(
+        self,
+        storage: FlatStorage,
+        rows: np.ndarray,
+        *,
+        features: bool = False,
+        network: Any = None,
+    ) -> np.ndarray:
         """Run the path, or only what it reads out, on some rows."""
-        network = self.network
+        network = network or self.network
         return run_rows(
             lambda b: network.solved(b.x, b.lengths, b.static, features=features),
             storage,

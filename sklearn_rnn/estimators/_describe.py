@@ -60,8 +60,10 @@ class DescribedNetworkMixin:
 
     @property
     def core_(self) -> Description:
-        """The recurrence, in words."""
+        """What reads the sequences, in words: the recurrence, and the closed form beside it."""
         config = self._fitted_config()
+        if not config.recurrent:
+            return Description(self.net_.module_.path.in_words())
         cell = config.cell if isinstance(config.cell, str) else config.cell.__name__
         text = f"{cell} {config.hidden_size}"
         if config.num_layers > 1:
@@ -82,9 +84,23 @@ class DescribedNetworkMixin:
         return Description(self._target.describe(self._fitted_config()))
 
     @property
+    def prediction_(self) -> Description:
+        """How the prediction is made up, in words: shares, and what each part scores alone."""
+        config = self._fitted_config()
+        report = self.__dict__.get("report_")
+        if report is not None and report.parts:
+            return Description(report.made_of)
+        share = float(self.net_.module_.recurrence_share)
+        closed = "n-grams" if config.ngram_longest else "closed form"
+        if not (config.ngram_longest or config.reservoir_units):
+            return Description("1.00 recurrence")
+        return Description(f"{1 - share:.2f} {closed} + {share:.2f} recurrence")
+
+    @property
     def n_weights_(self) -> int:
-        """Number of trained weights."""
-        self._fitted_config()
+        """Number of trained weights; of a closed form alone, those that were solved."""
+        if not self._fitted_config().recurrent:
+            return int(self.net_.module_.path.n_solved)
         return sum(p.numel() for p in self.net_.module_.parameters() if p.requires_grad)
 
     @property
@@ -121,4 +137,6 @@ class DescribedNetworkMixin:
             f"<b>head</b> {escape(self.head_)}",
             f"<b>weights</b> {self.n_weights_:,}",
         ]
+        if self._config.ngram_longest or self._config.reservoir_units:
+            parts.append(f"<b>prediction</b> {escape(self.prediction_)}")
         return f"{html}<p class='sklearn-rnn-network'>{' &rarr; '.join(parts)}</p>"

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from ..sequences import Sequences
+from ..training import pick
 
 #: What the seeds of a fit are for, in the order in which they are drawn.
 PURPOSES = ("split", "weights", "batches", "training", "path")
@@ -68,6 +69,21 @@ class FitData:
     path: str | None = None
     recordings: np.ndarray | None = None
     first: bool = True
+
+    def pick(self, rows: np.ndarray) -> tuple[Sequences, Any, np.ndarray | None]:
+        """Return sequences, prepared y and weights of some rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return self.sequences[rows], pick(self.prepared, rows), weights
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Hold out these rows of `kept` alone."""
+        assert self.kept is not None, "there are some"
+        if self.held_out is not None:
+            sequences, prepared, weights = self.held_out
+            where = np.flatnonzero(np.isin(self.kept, rows))
+            own = None if weights is None else weights[where]
+            self.held_out = sequences[where], pick(prepared, where), own
+        self.kept = rows
 
     def seed(self, purpose: str) -> int:
         """Return the seed for one of `PURPOSES`."""

@@ -54,7 +54,10 @@ class FittedNetMixin(Versioned):
         import pandas as pd
 
         records = [vars(record) for record in self._fitted_history()]
-        columns = ["epoch", "train_loss", "valid_loss", "valid_score", "learning_rate", "seconds"]
+        columns = ["epoch", "train_loss", "valid_loss", "valid_score"]
+        if any(record["recurrence_share"] is not None for record in records):
+            columns += ["recurrence_loss", "recurrence_score", "recurrence_share"]
+        columns += ["learning_rate", "seconds"]
         numbers = dict.fromkeys(columns[1:], float)
         return pd.DataFrame(records, columns=columns).astype(numbers)
 

@@ -388,7 +388,8 @@ class MultilabelTarget(_LabelKind):
 
     head = "multilabel"
     n_outputs: int
-    several_outputs = several_labels = True
+    several_outputs = True
+    is_smoothed = False
 
     def __init__(self, classes: np.ndarray) -> None:
         self.classes = classes

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..sequences import Sequences
-from ..training import FlatStorage, cpu_threads, prediction_batches
+from ..training import cpu_threads, prediction_batches
 from ._closed_form import ClosedForm
 from ._targets import Target
 from ._tokens import are_characters, is_small, rarity, spelled_parts
@@ -89,32 +89,19 @@ class SolvedNGrams(ClosedForm):
     strictness, unjudged = 0.5, 0.5
     shares = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
-    def share_from_rows(self, rows: np.ndarray) -> float:
-        """Choose the share on rows that the recurrence has not seen, once it is calibrated."""
-        self._calibrate(self.storage, self.encoded[rows], rows)
-        return super().share_from_rows(rows)
-
-    def share_from_set(
-        self, sequences: Sequences, encoded: np.ndarray, weights: np.ndarray | None
-    ) -> float:
-        """Choose the share on a validation set, once the recurrence is calibrated."""
-        storage = FlatStorage(
-            sequences, self.storage.device, self.storage.dtype, self.storage.origins
-        )
-        self._calibrate(storage, encoded, np.arange(len(sequences)))
-        return super().share_from_set(sequences, encoded, weights)
-
-    def _calibrate(self, storage: FlatStorage, encoded: np.ndarray, rows: np.ndarray) -> None:
+    def _steepness(self, trained: np.ndarray, encoded: np.ndarray) -> float:
         """Flatten or steepen the recurrence's probabilities to what unseen rows bear out."""
-        if not self.target.is_labels or len(rows) < _FEWEST_LEFT_OUT:
-            return
-        raw = self._trained(storage, rows)
+        if not self.target.is_labels or len(encoded) < _FEWEST_LEFT_OUT:
+            return 1.0
         wanted = self._doubted(encoded)
-        losses = [self.target.losses(gain * raw, wanted).mean() for gain in _STEEPNESS]
+        losses = [self.target.losses(gain * trained, wanted).mean() for gain in _STEEPNESS]
+        return float(_STEEPNESS[int(np.argmin(losses))])
+
+    def _steepen(self, gain: float) -> None:
         with torch.no_grad():
             for member in self.network.members():
                 for parameter in member.head.projection.parameters():
-                    parameter *= float(_STEEPNESS[int(np.argmin(losses))])
+                    parameter *= gain
 
     def solve(
         self,
@@ -131,13 +118,21 @@ class SolvedNGrams(ClosedForm):
         wanted = self._wanted(self.encoded[rows])
         weights = None if self.weights is None else self.weights[rows]
         split = None
-        if kept is not None and len(kept) >= _FEWEST_LEFT_OUT:
+        if kept is not None and len(kept):
             split = _Split.of(rows, kept, wanted.shape[1], seed)
         n_grams, n_parts = path.output_size, 0 if spelled is None else spelled.shape[1]
         readouts = self._linear_readouts(features, n_parts)
         usual = np.array([not readout.openings for readout in readouts], dtype=float)
         strengths, shares = [_PLAIN] * len(readouts), usual / usual.sum()
-        if split is not None and kept is not None:
+        if split is not None and kept is not None and len(kept) < _FEWEST_LEFT_OUT:
+            solved = [self._solved(one, wanted, weights, split.seen, _PLAIN) for one in readouts]
+            answers = [
+                one.features[split.out] @ part[0] + part[1]
+                for one, part in zip(readouts, solved, strict=True)
+            ]
+            left_out = sum(share * raw for share, raw in zip(shares, answers, strict=True))
+            self.left_out = dict(zip(kept.tolist(), left_out, strict=True))
+        elif split is not None and kept is not None:
             tried = [self._try(readout, wanted, weights, split, kept) for readout in readouts]
             strengths = [strength for _, strength, _ in tried]
             answers = [gain * raw for raw, _, gain in tried]

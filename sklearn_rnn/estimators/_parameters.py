@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..nn import CELLS
-from ..sequences import Interval, Sequences, StrOptions, check_X
+from ..sequences import Interval, Sequences, StrOptions, Unused, check_X
 from ..training import (
     LARGEST_RATE,
     MOST_EPOCHS,
@@ -25,7 +25,7 @@ from ..training import (
     auto_batch_size,
     auto_epochs,
 )
-from ._targets import Kinds, Target, target_of, tell_tags
+from ._targets import Kinds, Target, target_of
 from ._tokens import token_dropout, vector_size
 
 
@@ -36,6 +36,79 @@ def private_stream(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, Integral):
         return np.random.RandomState(int(random_state))
     return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
+
+
+#: What is read by a recurrence, or by its training, and by nothing else.
+_OF_TRAINING = (
+    "hidden_size",
+    "cell",
+    "num_layers",
+    "nonlinearity",
+    "pooling",
+    "stem",
+    "dropout",
+    "layer_norm",
+    "weight_dropout",
+    "embedding_size",
+    "embedding_dropout",
+    "word_dropout",
+    "variational",
+    "initial_scale",
+    "n_estimators",
+    "label_smoothing",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "schedule",
+    "batch_size",
+    "max_epochs",
+    "gradient_clip",
+    "tbptt_steps",
+    "gradient_checkpointing",
+    "n_iter_no_change",
+    "tol",
+)
+
+
+def _reads_no_text(model: Any) -> bool:
+    """Tell whether a model was fitted on numbers."""
+    return model._config.vocabulary_size is None and model._config.words is None
+
+
+#: What has no effect when, by what a fit knows before it trains. The first entry that holds counts.
+UNUSED = (
+    Unused(
+        _OF_TRAINING,
+        lambda model: not model._config.recurrent,
+        "the closed form alone is solved, and nothing is trained",
+    ),
+    Unused(
+        ("early_stopping", "validation_fraction"),
+        lambda model: not model._config.recurrent and bool(model._config.reservoir_units),
+        "the closed form alone is solved, and nothing is trained",
+    ),
+    Unused(("nonlinearity",), lambda model: model.cell != "rnn", "only cell='rnn' takes one"),
+    Unused(
+        ("n_iter_no_change", "tol", "validation_fraction"),
+        lambda model: not model.early_stopping,
+        "they are for early_stopping=True",
+    ),
+    Unused(
+        ("embedding_size", "embedding_dropout", "word_dropout", "variational", "character_size"),
+        _reads_no_text,
+        "X holds numbers, and they are for tokens or words",
+    ),
+    Unused(
+        ("embedding_size",),
+        lambda model: model._config.embedding_size != model.embedding_size,
+        "the tokens' pretrained vectors have a size",
+    ),
+    Unused(
+        ("pooling",),
+        lambda model: model._config.per_step,
+        "y has one target a step, none is pooled",
+    ),
+)
 
 
 def copied_stream(stream: np.random.RandomState) -> np.random.RandomState:
@@ -99,6 +172,8 @@ class ParametersMixin(BaseEstimator):
         "verbose": ["verbose"],
         "callbacks": [object],
     }
+
+    _unused: tuple[Unused, ...] = UNUSED
 
     # Parameters, set by the constructors of the estimators.
     hidden_size: int
@@ -216,5 +291,5 @@ class ParametersMixin(BaseEstimator):
         tags.input_tags.allow_nan = self.missing != "error"
         if tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = []
-        tell_tags(tags, self._kinds)
+        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
         return tags

@@ -6,6 +6,7 @@ Imports layers 0 to 2.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from ..exceptions import ClosedFormWarning
 from ..nn import NetworkConfig
 from ..sequences import Sequences, kept_if_interrupted, warn
-from ..training import FlatStorage
+from ..training import EpochRecord, FlatStorage
 from ._closed_form import ClosedForm, plan_path
 from ._fit_data import FitData
 from ._ngrams import SolvedNGrams, wants_ngrams
@@ -27,8 +28,9 @@ from ._targets import Target
 MIXING: dict[str | None, float] = {"reservoir": 0.2, "ngrams": 0.1}
 MOST: dict[str | None, float] = {"reservoir": 1000.0, "ngrams": np.inf}
 FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
-#: Where no recurrence could get a share, it trains for one in so many of the epochs.
-SETTLED = 10
+#: Where no recurrence could get a share, it trains for one in so many of the epochs: less than the
+#: closed form takes, on every small set.
+SETTLED = 50
 
 
 class PathsMixin:
@@ -40,47 +42,43 @@ class PathsMixin:
     max_epochs: int | str
     warm_start: bool
     _target: Target
-    _path_alone: bool
     net_: Any
     readout_shares_: dict[str, float]
     best_validation_score_: float | None
     _config: NetworkConfig
     _predict_raw: Callable[[Sequences], np.ndarray]
     report_: Report
+    _decoded: Callable[[Any, torch.Tensor], torch.Tensor]
+    _guarded: Callable[[], AbstractContextManager]
+    _prediction_dtype: Callable[[], torch.dtype]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
-    def _refuse_alone(self, sequences: Sequences) -> None:
+    def _refuse_alone(self, sequences: Sequences, *, reset: bool) -> None:
         """Refuse partial_fit, which only trains, where nothing is to be trained."""
-        if sequences.is_tokens and self.ngrams == "only":
+        alone = not reset and not self._config.recurrent
+        if sequences.is_tokens and (self.ngrams == "only" or alone):
             raise ValueError(
                 "ngrams='only' trains nothing by gradient, and partial_fit does nothing else. Call "
-                "fit, or set ngrams=True: a model that was fitted keeps its n-grams in partial_fit."
+                "fit, with ngrams=True to go on from it: partial_fit then keeps the n-grams."
             )
-        if not sequences.is_tokens and self.reservoir == "only":
+        if not sequences.is_tokens and (self.reservoir == "only" or alone):
             kind = type(self).__name__.replace("RNN", "Reservoir")
             raise ValueError(
                 "reservoir='only' trains nothing by gradient, and partial_fit does nothing else. "
-                f"Use {kind}, whose partial_fit is exact, or set reservoir=False."
+                f"Use {kind}, whose partial_fit is exact, or begin with reservoir=False."
             )
 
     def _choose_path(
-        self, sequences: Sequences, rows: np.ndarray, *, watched: bool
+        self, sequences: Sequences, rows: np.ndarray
     ) -> tuple[str | None, np.ndarray | None]:
-        """Return the name of the path, and which recordings the rows were cut from, if any.
-
-        `watched` says that the user watches validation scores.
-        """
+        """Return the name of the path, and which recordings the rows were cut from, if any."""
         n_grams = wants_ngrams(self.ngrams, sequences, self._target, self.loss)
         wanted, recordings = plan_path(self.reservoir, sequences, self._target, self.loss, rows)
-        if wanted and self.reservoir == "auto" and watched:
-            keeping = "reservoir=True keeps it, beside a recurrence that is watched alone; "
-            self._warn_left_out("reservoir", "validation scores are watched", keeping)
-            wanted = False
-        elif not wanted and not n_grams and self.loss not in ("log_loss", "squared_error"):
+        if not wanted and not n_grams and self.loss not in ("log_loss", "squared_error"):
             setting = "ngrams" if sequences.is_tokens else "reservoir"
             if getattr(self, setting) == "auto" and self._usually_solved(sequences, rows):
-                self._warn_left_out(setting, "it is solved for the default loss only", "")
+                self._warn_left_out(setting)
         if wanted:
             return "reservoir", recordings
         return ("ngrams" if n_grams else None), None
@@ -91,12 +89,12 @@ class PathsMixin:
             return wants_ngrams("auto", sequences, self._target, "log_loss")
         return plan_path("auto", sequences, self._target, "log_loss", rows)[0]
 
-    def _warn_left_out(self, setting: str, why: str, keeping: str) -> None:
+    def _warn_left_out(self, setting: str) -> None:
         """Say that these data would have got a closed form."""
         warn(
             f"{type(self).__name__} leaves out the closed form that it would solve for these data "
-            f"beside the recurrence, because {why}: the model is another one. {keeping}"
-            f"{setting}=False leaves it out without this warning.",
+            "beside the recurrence, because it is solved for the default loss only: the model is "
+            f"another one. {setting}=False leaves it out without this warning.",
             ClosedFormWarning,
         )
 
@@ -107,7 +105,7 @@ class PathsMixin:
         closed = self._form(data, storage)
         closed.solve(data.solved_on, seed=data.seed("path"), kept=data.kept, apart=data.recordings)
         if data.kept is not None:
-            data.kept = closed.judged(data.kept)
+            data.keep(closed.judged(data.kept))
         self.readout_shares_ = closed.readout_shares
         if data.path == "ngrams":
             path = self.net_.module_.path
@@ -157,6 +155,57 @@ class PathsMixin:
             and closed.leaves_nothing(data.kept)
         )
 
+    def _watch(
+        self, data: FitData, closed: ClosedForm | None
+    ) -> Callable[[EpochRecord], None] | None:
+        """Return what scores the held-out sequences after an epoch, where there are some.
+
+        The score is that of the model as a whole, as if training ended with this epoch.
+        """
+        if data.held_out is None:
+            return None
+        sequences, labels, weights = data.held_out
+        if closed is None:
+
+            def score(record: EpochRecord) -> None:
+                found = self._predict_raw(sequences)
+                record.valid_score, record.valid_loss = self._target.judge(
+                    labels, found, sequences, weights
+                )
+
+            return score
+
+        def network() -> Any:
+            """Return the network in the number type in which it predicts a set."""
+            return self.net_.network_for(self._prediction_dtype())
+
+        if data.kept is not None:
+            unseen = closed.rows_unseen(data.kept)
+        else:
+            encoded = self._target.encode(labels, sequences)
+            unseen = closed.set_unseen(sequences, encoded, weights, network())
+
+        def score_whole(record: EpochRecord) -> None:
+            self.net_.module_.eval()
+            with self._guarded():
+                weighed = closed.weigh(unseen, None if data.kept is not None else network())
+            record.recurrence_share = weighed.share
+            self.net_.module_.recurrence_share.fill_(weighed.share)
+            (record.valid_score, record.valid_loss), alone = (
+                self._target.judge(labels, self._decoded_here(raw), sequences, weights)
+                for raw in (weighed.raw, weighed.trained)
+            )
+            record.recurrence_score, record.recurrence_loss = alone
+
+        return score_whole
+
+    def _decoded_here(self, raw: np.ndarray) -> np.ndarray:
+        """Return what the head makes of raw outputs that are arrays."""
+        network = self.net_.module_
+        tensor = torch.from_numpy(raw).to(network.recurrence_share.device)
+        with torch.inference_mode():
+            return np.asarray(self._decoded(network, tensor).cpu().numpy())
+
     def _weigh_paths(self, data: FitData, closed: ClosedForm | None) -> None:
         """Decide the share of the recurrence on what it has not seen."""
         if closed is None:
@@ -178,8 +227,7 @@ class PathsMixin:
         kept = data.kept
         if kept is not None and closed is not None:
             share = float(self.net_.module_.recurrence_share)
-            raw = torch.from_numpy(closed.left_out_answers(kept, share))
-            return self.net_.module_.head.decode(raw).numpy(), data.encoded[kept]
+            return self._decoded_here(closed.left_out_answers(kept, share)), data.encoded[kept]
         if kept is not None:
             return self._predict_raw(data.sequences[kept]), data.encoded[kept]
         if data.held_out is not None:

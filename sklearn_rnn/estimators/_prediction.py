@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,30 @@ from ._in_step import InStepTransformer
 from ._targets import Target
 
 
+class _of_recurrence:
+    """Make a method missing, with the reason, where a closed form was fitted alone."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, kind: type | None = None) -> Callable[..., Any]:
+        if model is None:
+            return self._method
+        if "net_" in model.__dict__ and not model._config.recurrent:
+            name, setting, more = type(model).__name__, "ngrams", ""
+            if not model._config.ngram_longest:
+                setting = "reservoir"
+                more = f" {name.replace('RNN', 'Reservoir')} has hidden_states of its reservoir."
+            raise AttributeError(
+                f"This {name} was fitted with {setting}='only': there is no recurrence, and no "
+                f"{self._method.__name__}. Fit it with {setting}=True, or take what the closed "
+                f"form reads out, transform(X).{more}"
+            )
+        bound: Callable[..., Any] = MethodType(self._method, model)
+        return bound
+
+
 class PredictionMixin(InStepTransformer):
     """`transform`, `hidden_states`, and what the estimators' ``predict`` rests on.
 
@@ -41,7 +66,6 @@ class PredictionMixin(InStepTransformer):
     net_: SequenceNet
     _config: NetworkConfig
     missing: str
-    _path_alone: bool
     _origins: Origins
     pooling: Any
     _target: Target
@@ -150,13 +174,13 @@ class PredictionMixin(InStepTransformer):
                 "This model has one target a step and pools nothing; use hidden_states(X)."
             )
         network: Any = self.net_.network_for(torch.float32)
-        if self._path_alone and isinstance(network.path, NGramPath):
+        if not network.is_recurrent and isinstance(network.path, NGramPath):
             return self._run_over(
                 sequences,
                 lambda b: network.answer(b.x, b.lengths, b.static),
                 lambda run: run.answer(),
             )
-        if self._path_alone:
+        if not network.is_recurrent:
             path = network.path
             return self._run_over(
                 sequences,
@@ -171,6 +195,7 @@ class PredictionMixin(InStepTransformer):
             lambda run: iter([torch.cat([one.features().float() for one in run.members()], 1)]),
         )
 
+    @_of_recurrence
     def hidden_states(self, X: Any) -> Sequences:
         """Return the output of the last recurrent layer at every step.
 
@@ -184,6 +209,11 @@ class PredictionMixin(InStepTransformer):
         states : Sequences
             One sequence for each of X, with ``hidden_size`` channels (twice that when
             bidirectional: the forward states first), for each member of an ensemble.
+
+        Raises
+        ------
+        AttributeError
+            When the closed form was fitted alone, which has no recurrence.
         """
         sequences = self._read_for_prediction(X)
         network: Any = self.net_.network_for(torch.float32)
@@ -200,6 +230,7 @@ class PredictionMixin(InStepTransformer):
         states = self._run_over(sequences, call, call_long, per_step=True)
         return Sequences(states, sequences.offsets)._with(**labels_as_parts(sequences))
 
+    @_of_recurrence
     def attention_weights(self, X: Any) -> Sequences:
         """Return how much each step counts in the attention pooling.
 
@@ -218,6 +249,8 @@ class PredictionMixin(InStepTransformer):
         ------
         ValueError
             When `pooling` has no ``"attention"``.
+        AttributeError
+            When the closed form was fitted alone, which has no recurrence.
         """
         sequences = self._read_for_prediction(X)
         network: Any = self.net_.network_for(torch.float32)

@@ -31,6 +31,25 @@ REMEDY = (
     "Take the simpler model, or cross-validate reservoir='only', a larger max_epochs and another "
     "learning_rate."
 )
+_WITHOUT = "cell, hidden_size and the like change no prediction while the recurrence has no share"
+
+
+#: What the closed forms are called.
+CLOSED_FORMS: dict[str | None, str] = {"reservoir": "closed form", "ngrams": "n-grams"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a prediction: its share, and what it scores alone, None if that is not known."""
+
+    name: str
+    share: float
+    score: float | None
+
+    def in_words(self) -> str:
+        """Say what it is and what it is worth."""
+        alone = "" if self.score is None else f" ({self.score:.3f} alone)"
+        return f"{self.share:.2f} {self.name}{alone}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +79,9 @@ class Report:
         The outcome in words.
     baselines : Baselines or None
         The fitted baselines.
+    parts : tuple of Part
+        How the prediction is made up: ``name``, ``share`` and ``score`` of the closed form and of
+        the recurrence, each alone on what decided the shares.
     """
 
     metric: str
@@ -73,6 +95,7 @@ class Report:
     linear_error: float | None = None
     verdict: str = "not known: pass X_val and y_val, or early_stopping=True, or use compare(...)"
     baselines: Baselines | None = None
+    parts: tuple[Part, ...] = ()
 
     def compare(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> Report:
         """Score a fitted model and the stored baselines on other sequences.
@@ -123,7 +146,22 @@ class Report:
     def __repr__(self) -> str:
         lines = [f"Report: {self._on_what()}"]
         lines += [f"  {name:<24}{score:>8}{more}" for name, score, more in self._lines()]
-        return "\n".join([*lines, f"  {self.verdict}"])
+        lines.append(f"  {self.verdict}")
+        if self.parts:
+            lines.append(f"  prediction: {self.made_of}")
+        if self.without_recurrence:
+            lines.append(f"  {_WITHOUT}")
+        return "\n".join(lines)
+
+    @property
+    def made_of(self) -> str:
+        """How the prediction is made up, in words."""
+        return " + ".join(part.in_words() for part in self.parts)
+
+    @property
+    def without_recurrence(self) -> bool:
+        """Whether a recurrence was trained and has no share in the prediction."""
+        return any(part.name == "recurrence" and part.share == 0 for part in self.parts)
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
@@ -132,7 +170,12 @@ class Report:
             for name, score, more in self._lines()
         )
         caption = f"<caption>{escape(self._on_what())}</caption>"
-        return f"<table>{caption}{body}</table><p>{escape(self.verdict)}</p>"
+        told = [self.verdict]
+        if self.parts:
+            told.append(f"prediction: {self.made_of}")
+        if self.without_recurrence:
+            told.append(_WITHOUT)
+        return f"<table>{caption}{body}</table>" + "".join(f"<p>{escape(t)}</p>" for t in told)
 
     def _on_what(self) -> str:
         """Say what was measured on what."""
@@ -250,14 +293,40 @@ def baselines_of(target: Target, origins: Origins) -> Baselines | None:
 
 
 def report_of(model: Any, data: FitData, closed: ClosedForm | None) -> Report:
-    """Compare a fitted network with the baselines: on what was held out, or on left-out answers."""
+    """Hold a fitted network against the baselines, and say how its prediction is made up."""
+    return _with_parts(_compare(model, data, closed), model, data, closed)
+
+
+def _with_parts(report: Report, model: Any, data: FitData, closed: ClosedForm | None) -> Report:
+    """Add the parts of the prediction, with what each scores alone, where that is known."""
+    share = float(model.net_.module_.recurrence_share)
+    if closed is None or not model._config.recurrent:
+        name = "recurrence" if closed is None else CLOSED_FORMS[data.path]
+        return replace(report, parts=(Part(name, 1.0, report.model_score),))
+    scores: list[float | None] = [None, None]
+    if closed.chosen is not None:
+        unseen, weighed = closed.chosen
+        held_out = data.held_out if data.kept is None else data.pick(data.kept)
+        assert held_out is not None, "the share was chosen on one or the other"
+        sequences, labels, weights = held_out
+        scores = [
+            model._target.judge(labels, model._decoded_here(raw), sequences, weights)[0]
+            for raw in (unseen.solved, weighed.trained)
+        ]
+    closed_form = Part(CLOSED_FORMS[data.path], 1.0 - share, scores[0])
+    return replace(report, parts=(closed_form, Part("recurrence", share, scores[1])))
+
+
+def _compare(model: Any, data: FitData, closed: ClosedForm | None) -> Report:
+    """Compare on what was held out, or on left-out answers."""
     baselines = baselines_of(model._target, model._origins)
     sequences, weights, kept = data.sequences, data.weights, data.kept
     if baselines is None:
         return empty_report(model._target, None)
-    if closed is not None and closed.by_recording:
+    in_training = data.held_out is None or kept is not None
+    if closed is not None and closed.by_recording and in_training:
         return _report_on_recordings(baselines, data, closed)
-    if closed is not None and closed.left_out and (data.held_out is None or kept is not None):
+    if closed is not None and closed.left_out and in_training:
         unseen = _unseen(closed, kept)
         solved = data.solved_on
         found = baselines.fit(sequences, solved, data.encoded, weights, left_out=True)
@@ -290,7 +359,7 @@ def _report_on_recordings(baselines: Baselines, data: FitData, closed: ClosedFor
     """Compare on whole recordings that were held out: a baseline leaves out single rows."""
     kept, weights = data.kept, data.weights
     baselines.fit(data.sequences, data.rows, data.encoded, weights)
-    if kept is None or closed.unseen is None:
+    if kept is None or closed.chosen is None:
         return empty_report(baselines.target, baselines)
     assert data.recordings is not None
     unseen = _unseen(closed, kept)
@@ -322,8 +391,8 @@ def _report_on_recordings(baselines: Baselines, data: FitData, closed: ClosedFor
 
 def _unseen(closed: ClosedForm, kept: np.ndarray | None) -> dict[int, np.ndarray]:
     """Return outputs for rows of which each path has learned nothing, by row."""
-    if kept is not None and closed.unseen is not None:
-        raw = dict(zip(kept.tolist(), closed.unseen, strict=True))
+    if kept is not None and closed.chosen is not None:
+        raw = dict(zip(kept.tolist(), closed.chosen[1].raw, strict=True))
     else:
         raw = closed.left_out
     head = closed.network.head

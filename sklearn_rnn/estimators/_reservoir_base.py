@@ -21,6 +21,7 @@ from ..sequences import (
     Interval,
     Sequences,
     StrOptions,
+    Unused,
     Versioned,
     _fit_context,
     align_targets,
@@ -33,6 +34,7 @@ from ..sequences import (
     public_module,
     refuse_long_table,
     require_memory,
+    warn_of_unused,
 )
 from ..training import names_parameters, resolve_device, step_statistics, width_statistics
 from ._in_step import InStepTransformer
@@ -42,7 +44,7 @@ from ._readout import block_keys, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._reservoir_features import ReservoirConfig, ReservoirFeatures, flat_places
 from ._solved_readout import SolvedReadout
-from ._targets import Kinds, SolvedTarget, read_y, target_of, tell_tags
+from ._targets import Kinds, SolvedTarget, read_y, target_of
 
 # Samples that are added to the sums at once.
 _PORTION = 512
@@ -247,6 +249,13 @@ class ReservoirPredictor(BaseReservoir):
             np.ndarray,
         ],
     }
+    _unused = (
+        Unused(
+            ("pooling",),
+            lambda model: model._target.by_step,
+            "y has one target a step, none is pooled",
+        ),
+    )
     alpha: Any
     report_: Report
     class_weight: Any = None
@@ -313,6 +322,7 @@ class ReservoirPredictor(BaseReservoir):
             If an input or a parameter cannot be used; the message names it.
         """
         sequences, rows, encoded, weights = self._add(X, y, sample_weight, reset=True)
+        warn_of_unused(self, self._unused)
         self._readout.keeps_sums = False
         self._set_report(sequences, rows, encoded, weights)
         self._report_fit(X, align_targets(X, y)[0])
@@ -449,7 +459,7 @@ class ReservoirPredictor(BaseReservoir):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tell_tags(tags, self._kinds)
+        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
         return tags
 
     @property

@@ -266,3 +266,8 @@ class ReservoirClassifier(ClassifierMixin, ReservoirPredictor):
             Share of sequences, or steps, that are wholly right.
         """
         return score_of(self, X, y, sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

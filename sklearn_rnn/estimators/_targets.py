@@ -63,6 +63,8 @@ class Target(ABC):
         Where targets stand: one a sequence, one at each step of X, or as many as each y has.
     is_labels : bool
         Whether raw outputs are logits of labels, so that a gain may make them steeper.
+    is_smoothed : bool
+        Whether label smoothing has an effect.
     stratified : bool
         Whether rows are held out in the proportions of the classes.
     streams : bool
@@ -71,20 +73,20 @@ class Target(ABC):
         Whether single precision would lose what answers tell apart.
     metric : str
         Name of the score.
-    several_outputs, several_labels : bool
-        What scikit-learn's tags say of estimators that take this kind.
+    several_outputs : bool
+        Whether y may be two-dimensional, as scikit-learn's tags say of estimators that take it.
     """
 
     head: str
     n_outputs: int | tuple[int, ...]
     layout = "row"
     is_labels = False
+    is_smoothed = True
     stratified = False
     streams = True
     in_double = False
     metric = "R2"
     several_outputs = False
-    several_labels = False
 
     # ---------------------------------------------------------------- from y
 
@@ -337,10 +339,3 @@ def answer_of(model: Any, X: Any, method: str) -> Any:
     """Return what a method of the target makes of a fitted estimator's answers."""
     sequences = model._read_for_prediction(X)
     return getattr(model._target, method)(model._predict_raw(sequences), sequences)
-
-
-def tell_tags(tags: Any, kinds: Kinds) -> None:
-    """Write into scikit-learn's tags what these kinds allow y to be."""
-    tags.target_tags.multi_output = any(kind.several_outputs for kind in kinds)
-    if tags.classifier_tags is not None:
-        tags.classifier_tags.multi_label = any(kind.several_labels for kind in kinds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from ..sequences import Sequences, kept_if_interrupted, warn
+from ..sequences import kept_if_interrupted, warn
 from ..training import (
     BestWeights,
     DivergenceError,
@@ -20,7 +20,6 @@ from ..training import (
     train,
 )
 from ._fit_data import FitData
-from ._targets import Target
 
 
 class TrainingRunMixin:
@@ -39,8 +38,6 @@ class TrainingRunMixin:
     net_: SequenceNet
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
-    _target: Target
-    _predict_raw: Callable[[Sequences], Any]
     _fitted_state: Callable[[], dict[str, Any]]
     _init_callback_context: Callable[..., Any]
 
@@ -50,27 +47,20 @@ class TrainingRunMixin:
         dataset: SequenceDataset,
         recipe: Recipe,
         *,
+        score: Callable[[EpochRecord], None] | None,
         finish: Callable[[], None],
     ) -> None:
-        """Train, watch the validation set, keep the best weights, report every epoch."""
+        """Train, keep the weights of the best `score`, report every epoch, `finish`."""
         context = self._init_callback_context(max_subtasks=recipe.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
         best = BestWeights(self.n_iter_no_change, self.tol)
         progress = Progress(recipe.max_epochs, type(self).__name__, show=bool(self.verbose))
-        first = self.n_iter_
 
         def on_epoch(record: EpochRecord) -> bool:
-            record.epoch += first
             stop = False
-            if data.held_out is not None:
-                unseen, y, weights = data.held_out
-                record.valid_score, record.valid_loss = self._target.judge(
-                    y, self._predict_raw(unseen), unseen, weights
-                )
-                improved_enough = best.update(
-                    self.net_.module_, record.valid_score, record.valid_loss, record.epoch
-                )
-                stop = improved_enough and self.early_stopping
+            if score is not None:
+                score(record)
+                stop = best.update(self.net_.module_, record) and self.early_stopping
             self._history.append(record)
             self.n_iter_ = record.epoch
             progress.update(record)

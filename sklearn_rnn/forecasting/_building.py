@@ -6,9 +6,9 @@ from ..nn import ForecastNetworkConfig
 from ._dataset import ForecastData
 from ._options import LEVELS, ForecastOptions
 
-# Windows that one epoch draws at most, of all series and for each: neighbours have all but one of
-# their targets in common, and an epoch of twelve need not see each.
-WINDOWS_AN_EPOCH, _WINDOWS_A_SERIES = 60_000, 16_000
+# Windows that one epoch draws at most, of all units and for each: neighbours have all but one of
+# their targets in common, and no epoch of twelve need see each.
+WINDOWS_AN_EPOCH, _WINDOWS_A_UNIT = 60_000, 16_000
 _EPOCHS = 12
 # Updates that an epoch should hold, and sizes of a batch.
 _UPDATES, _SMALLEST_BATCH, _LARGEST_BATCH = 40, 16, 512
@@ -44,11 +44,9 @@ def network_config(
     )
 
 
-def training_budget(
-    options: ForecastOptions, n_windows: int, n_series: int
-) -> tuple[int, int, int]:
-    """Return batch size, windows an epoch and epochs, for windows of so many series."""
-    used = min(n_windows, WINDOWS_AN_EPOCH, n_series * _WINDOWS_A_SERIES)
+def training_budget(options: ForecastOptions, n_windows: int, n_units: int) -> tuple[int, int, int]:
+    """Return batch size, windows an epoch and epochs, for windows of `n_units` units."""
+    used = min(n_windows, WINDOWS_AN_EPOCH, n_units * _WINDOWS_A_UNIT)
     size = options.batch_size
     if isinstance(size, str):
         size = _SMALLEST_BATCH

@@ -181,7 +181,7 @@ class ForecastData:
             return static.new_zeros(batch, span, 0), static.new_zeros(batch, self.window, 0), static
         begin, end = self._offsets[series], self._offsets[series + 1]
         known, past = self._stretches[0][rows], self._stretches[1][rows]
-        known = known.reshape(batch, -1, self.known.shape[1])
+        known = known.reshape(batch, self.window + self.horizon, self.known.shape[1])
         past = past.reshape(batch, self.window, self.past.shape[1])
         near = ((rows - self.window < begin) | (rows + self.horizon > end)).nonzero()[:, 0]
         if len(near):

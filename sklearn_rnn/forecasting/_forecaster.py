@@ -29,6 +29,7 @@ from ..sequences import (
     kept_if_interrupted,
     require_memory,
     split_targets,
+    warn_of_unused,
 )
 from ..training import (
     LARGEST_RATE,
@@ -47,7 +48,7 @@ from ._bounds import check_range, transform_of_counts
 from ._history import begin, places_of
 from ._levels import check_levels
 from ._model import ForecastModel
-from ._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
+from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, ForecastOptions
 from ._outputs import ForecastOutputMixin
 from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._records import FitRecordMixin
@@ -405,6 +406,7 @@ class SequenceForecaster(
         """
         compute = resolve_compute(self.device, self.precision)
         check_levels(self.quantiles)
+        warn_of_unused(self, UNUSED)
         table, values, bare = self._read_rows(X, y)
         if np.isnan(values).all():
             raise ValueError("y holds no value: every target is missing.")

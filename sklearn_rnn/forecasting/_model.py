@@ -204,7 +204,7 @@ class ForecastModel:
             initial = [network.head.initial(float(s))[1:] for s in spread]
             network.spread.copy_(torch.tensor(initial))
         network.to(self.compute.device)
-        size, used, epochs = training_budget(options, len(windows[0]), data.n_series)
+        size, used, epochs = training_budget(options, len(windows[0]), data.n_units)
         if self.trains and len(windows[0]):
             epochs = begin_from(network, self.earlier_, epochs, seed)
         net = network_net(network, options, epochs, self.compute)

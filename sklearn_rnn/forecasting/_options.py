@@ -1,9 +1,11 @@
-"""What a forecasting model is told: the estimator's parameters as plain values. Imports nothing."""
+"""What a forecasting model is told: the estimator's parameters as plain values. Imports layer 0."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+from ..sequences import Unused
 
 #: The levels at which every model states its quantiles.
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
@@ -84,3 +86,44 @@ class ForecastOptions:
     def trains(self) -> bool:
         """Whether anything is trained by gradient."""
         return self.linear != "only"
+
+
+#: Parameters of the estimator that have no effect beside others. The first entry that holds counts.
+UNUSED = (
+    Unused(
+        (
+            "cell",
+            "hidden_size",
+            "num_layers",
+            "dropout",
+            "segment_length",
+            "n_estimators",
+            "n_samples",
+            "batch_size",
+            "max_epochs",
+            "learning_rate",
+            "weight_decay",
+            "optimizer",
+            "schedule",
+            "gradient_clip",
+            "warm_start",
+        ),
+        lambda forecaster: forecaster.linear == "only",
+        "linear='only' trains nothing",
+    ),
+    Unused(
+        ("n_components",),
+        lambda forecaster: forecaster.distribution != "mixture",
+        "it is for distribution='mixture'",
+    ),
+    Unused(
+        ("n_samples",),
+        lambda forecaster: forecaster.decoder != "recursive",
+        "it is for decoder='recursive'",
+    ),
+    Unused(
+        ("segment_length",),
+        lambda forecaster: forecaster.decoder != "segment",
+        "it is for decoder='segment'",
+    ),
+)

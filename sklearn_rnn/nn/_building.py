@@ -24,7 +24,7 @@ from ._initialisation import initialise
 from ._input import NumericInput, StaticInput, TokenInput, WordColumns, WordInput
 from ._networks import SequenceNetwork
 from ._ngrams import NGramPath
-from ._recurrence import Recurrence
+from ._recurrence import NoRecurrence, Recurrence
 from ._registry import CELLS, POOLINGS, CellLike, make_pooling
 from ._reservoir_path import ReservoirPath
 from ._stem import ConvStem
@@ -119,6 +119,9 @@ class NetworkConfig:
         :func:`dropped_weights`.
     n_members : int, default=1
         Networks with weights of their own, whose raw outputs are averaged.
+    recurrent : bool, default=True
+        Whether there is anything to train. Without, the closed-form path answers alone, and there
+        is neither stem, recurrence nor pooling; all that describes them is ignored.
     """
 
     n_channels: int = 1
@@ -162,6 +165,7 @@ class NetworkConfig:
     ngram_openings: bool = False
     weight_dropout: float = 0.0
     n_members: int = 1
+    recurrent: bool = True
 
 
 #: Every head that has a name. A new kind of target brings a subclass of :class:`Head`, and a line.
@@ -263,7 +267,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     else:
         input = TokenInput(
             config.vocabulary_size,
-            config.embedding_size,
+            config.embedding_size if config.recurrent else 1,
             config.embedding_dropout,
             word_dropout=config.word_dropout,
             variational=config.variational,
@@ -272,7 +276,7 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
     stem = None
     if config.stem not in ("conv", None):
         raise ValueError(f"stem must be 'conv' or None; got {config.stem!r}.")
-    if config.stem is not None:
+    if config.stem is not None and config.recurrent:
         stem = ConvStem(
             input.output_size,
             config.stem_filters,
@@ -281,25 +285,34 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
             concatenate=config.stem_concatenate,
             dropout=config.dropout,
         )
-    recurrence = Recurrence(
-        input.output_size if stem is None else stem.output_size,
-        config.hidden_size,
-        cell=config.cell,
-        num_layers=config.num_layers,
-        bidirectional=config.bidirectional,
-        dropout=config.dropout,
-        layer_norm=config.layer_norm,
-        nonlinearity=config.nonlinearity,
-        weight_dropout=config.weight_dropout,
-    )
-    pooling = make_pooling("none" if config.per_step else config.pooling, recurrence.output_size)
+    recurrence: Recurrence | NoRecurrence
+    if config.recurrent:
+        recurrence = Recurrence(
+            input.output_size if stem is None else stem.output_size,
+            config.hidden_size,
+            cell=config.cell,
+            num_layers=config.num_layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+            layer_norm=config.layer_norm,
+            nonlinearity=config.nonlinearity,
+            weight_dropout=config.weight_dropout,
+        )
+    else:
+        recurrence = NoRecurrence(input.output_size, config.bidirectional)
+    units = recurrence.output_size or 1
+    pooling = make_pooling("none" if config.per_step else config.pooling, units)
     if pooling.each_step and not config.per_step:
         raise ValueError(
             f"pooling={config.pooling!r} keeps every step, and there is one target a sequence; use "
             f"{', '.join(map(repr, POOLINGS))} or several of them."
         )
     static = _make_static(config)
-    in_features = pooling.output_size + (0 if static is None else static.output_size)
+    in_features = 0
+    if config.recurrent:
+        in_features = pooling.output_size + (0 if static is None else static.output_size)
+    else:
+        pooling = make_pooling("last", 0)
     head = _make_head(config, in_features)
     path: ReservoirPath | NGramPath | None = None
     if config.ngram_longest:
@@ -315,6 +328,8 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
         path = ReservoirPath(
             input.output_size, outputs, config.reservoir_units, known, config.bidirectional
         )
+    if path is None and not config.recurrent:
+        raise ValueError("recurrent=False needs a closed-form path: there is nothing else.")
     return SequenceNetwork(
         input=input,
         stem=stem,
@@ -399,6 +414,8 @@ def recurrence_size(cell: object, n_inputs: int, hidden_size: int, layers: int, 
 
 def network_size(config: NetworkConfig) -> int:
     """Return about how many weights the network of a configuration has, without a closed form."""
+    if not config.recurrent:
+        return 0
     embedded, words, inputs = 0, config.words, config.n_channels * (2 if config.indicator else 1)
     if words is not None:
         embedded = (words.n_words + len(words.affixes) + 1) * config.embedding_size

@@ -24,7 +24,7 @@ class Head(nn.Module):
     Parameters
     ----------
     in_features : int
-        Features of a sample.
+        Features of a sample; 0 where a closed-form path answers alone.
     out_features : int
         Raw numbers the projection gives a sample.
     loss : callable, default=None
@@ -41,7 +41,11 @@ class Head(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, loss: Loss | None = None) -> None:
         super().__init__()
-        self.projection = nn.Linear(in_features, out_features)
+        self.projection = nn.Linear(max(in_features, 1), out_features)
+        if in_features == 0:
+            # Beside a closed form that answers alone. Torch warns where it makes such a layer.
+            self.projection.in_features = 0
+            self.projection.weight = nn.Parameter(torch.empty(out_features, 0))
         self.custom_loss = None if loss is None else element_wise(loss)
 
     @classmethod

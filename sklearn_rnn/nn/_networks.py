@@ -17,7 +17,7 @@ from ._input import StaticInput
 from ._masking import ragged_lengths
 from ._ngrams import NGramPath
 from ._pooling import Pooling
-from ._recurrence import Recurrence, RecurrenceOutput
+from ._recurrence import NoRecurrence, Recurrence, RecurrenceOutput
 from ._reservoir_path import ReservoirPath
 
 
@@ -28,7 +28,8 @@ class SequenceNetwork(nn.Module):
     ----------
     input : nn.Module
         ``forward(x)``: from raw steps to (B, T, C), :class:`NumericInput` or :class:`TokenInput`.
-    recurrence : Recurrence
+    recurrence : Recurrence or NoRecurrence
+        The second for a path that answers alone.
     pooling : Pooling
         See :func:`make_pooling`. :class:`EachStep` makes the network answer at every step.
     head : Head
@@ -59,7 +60,7 @@ class SequenceNetwork(nn.Module):
         self,
         *,
         input: nn.Module,
-        recurrence: Recurrence,
+        recurrence: Recurrence | NoRecurrence,
         pooling: Pooling,
         head: Head,
         stem: nn.Module | None = None,
@@ -88,6 +89,11 @@ class SequenceNetwork(nn.Module):
         if known.dtype == torch.float64:
             known = next(self.recurrence.parameters(), known)
         return known.dtype
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether there is a recurrence to train, and not the closed-form path alone."""
+        return isinstance(self.recurrence, Recurrence)
 
     def members(self) -> list[SequenceNetwork]:
         """Return this network and those whose raw outputs are averaged with its own."""
@@ -192,6 +198,8 @@ class SequenceNetwork(nn.Module):
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, static: Tensor | None = None
     ) -> Tensor:
+        if not self.is_recurrent:
+            return self.solved(x, lengths, static)
         return averaged([member.alone(x, lengths, static) for member in self.members()])
 
     def solved(

@@ -174,6 +174,16 @@ class NGramPath(nn.Module):
         return len(self.keys)
 
     @property
+    def n_solved(self) -> int:
+        """Number of weights of the readout."""
+        parts = self.weight, self.bias, self.spelling, self.static_weight
+        return sum(part.numel() for part in parts)
+
+    def in_words(self) -> str:
+        """Say what there is, in a few words."""
+        return f"{self.output_size} n-grams of up to {self.longest} tokens"
+
+    @property
     def feature_size(self) -> int:
         """Number of raw outputs, which stand for the n-grams where features are asked for."""
         return self.n_outputs

@@ -366,3 +366,30 @@ class Recurrence(nn.Module):
                 f"(batch, time, hidden_size); got {tuple(result[0].shape)}. {FORMS}"
             )
         return result
+
+
+class NoRecurrence(nn.Module):
+    """Stands for the recurrence of a network whose closed-form path answers alone.
+
+    It has no states and no weights.
+
+    Parameters
+    ----------
+    input_size : int
+    bidirectional : bool
+        Whether the path reads each sequence from its end too.
+    """
+
+    hidden_size = output_size = num_layers = 0
+
+    def __init__(self, input_size: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.input_size, self.bidirectional = input_size, bidirectional
+
+    def start(self) -> list[Any]:
+        """Return the states before the first step: there are none."""
+        return []
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> RecurrenceOutput:
+        """Return no units for every step."""
+        return RecurrenceOutput(x[:, :, :0], x[:, 0, :0], None)

@@ -80,6 +80,19 @@ class ReservoirPath(nn.Module):
         """Number of features of the steps."""
         return self.pooled_size
 
+    @property
+    def n_solved(self) -> int:
+        """Number of weights of the readout."""
+        return self.weight.numel() + self.bias.numel()
+
+    def in_words(self) -> str:
+        """Say what there is, in a few words."""
+        reservoir = self.reservoir
+        text = f"reservoir {reservoir.units} x {len(reservoir.time_scales)} time scales"
+        if self.shape_reservoir is None:
+            return text
+        return f"{text}, bidirectional + shapes + convolutions"
+
     def draw(self, generator: torch.Generator) -> None:
         """Draw all random weights from the generator, and from nothing else."""
         self.reservoir.draw(generator)

@@ -97,7 +97,8 @@ class NetworkStream:
         if self.network.stem is not None:
             self._convolve(steps)
             return
-        self._outputs, self._states = self.network.recurrence.step(steps, self._states)
+        recurrence: Any = self.network.recurrence
+        self._outputs, self._states = recurrence.step(steps, self._states)
         self._pooled = self._current = self._pool(self._outputs, self._pooled)
 
     def answer(self) -> Tensor:
@@ -195,7 +196,7 @@ class NetworkStream:
         window = steps if self._window is None else torch.cat((self._window, steps), 1)
         first = self.n_steps - window.shape[1]
         stem: Any = self.network.stem
-        recurrence = self.network.recurrence
+        recurrence: Any = self.network.recurrence
         read = stem(window)[:, self._settled - first :]
         settled = max(0, self.n_steps - after - self._settled)
         outputs = []

@@ -62,6 +62,7 @@ from ._targets import (
     refuse_masked,
     refuse_strings,
 )
+from ._unused import Unused, warn_of_unused
 from ._values import (
     FLOAT32_MAX,
     Array,
@@ -118,8 +119,10 @@ __all__ = [
     "rows_of_targets",
     "split_targets",
     "unmasked",
+    "Unused",
     "warn",
     "warn_of_long_table",
+    "warn_of_unused",
     "DOC_LINK_TEMPLATE",
     "InputSchema",
     "Lexicon",

@@ -18,6 +18,8 @@ from ._device import Compute, cpu_threads
 
 # A row goes in pieces if its activations would take about so much at once.
 _CPU_BYTES, _ACCELERATOR_BYTES = 64 * 2**20, 1024 * 2**20
+# A closed form that answers alone takes about as much for a step as a recurrence of so many units.
+_UNITS_OF_PATH = 128
 
 _NONE = np.empty(0, dtype=np.int64)
 
@@ -25,7 +27,7 @@ _NONE = np.empty(0, dtype=np.int64)
 def long_rows(network: Any, storage: FlatStorage) -> np.ndarray:
     """Return the rows that are too long to be computed at once."""
     recurrence = network.recurrence
-    floats = 4 * recurrence.output_size + 2 * recurrence.input_size
+    floats = 4 * (recurrence.output_size or _UNITS_OF_PATH) + 2 * recurrence.input_size
     budget = _CPU_BYTES if storage.device.type == "cpu" else _ACCELERATOR_BYTES
     most = budget // (4 * floats)
     if storage.longest <= most:

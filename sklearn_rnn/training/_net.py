@@ -67,6 +67,10 @@ class EpochRecord:
     seconds: float
     valid_score: float | None = None
     valid_loss: float | None = None
+    # Of a recurrence beside a closed form.
+    recurrence_score: float | None = None
+    recurrence_loss: float | None = None
+    recurrence_share: float | None = None
 
 
 @dataclass
@@ -116,7 +120,8 @@ class Pace(_Own):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Tell the schedule the loss that it watches."""
         epoch = net.history[-1]
-        net.run_.schedule.after_epoch(epoch.get("valid_loss", epoch["train_loss"]))
+        names = ("recurrence_loss", "valid_loss", "train_loss")
+        net.run_.schedule.after_epoch(next(epoch[name] for name in names if name in epoch))
 
 
 class AfterEpoch(_Own):
@@ -136,10 +141,10 @@ class AfterEpoch(_Own):
         row = net.history[-1]
         record = EpochRecord(row["epoch"], row["train_loss"], row["learning_rate"], row["dur"])
         net.run_.stop |= bool(self.call(record))
-        for name, lower in (("valid_loss", True), ("valid_score", False)):
+        for name in ("valid_loss", "valid_score", "recurrence_loss", "recurrence_score"):
             value = getattr(record, name)
             if value is not None:
-                net.note(name, value, lower_is_better=lower)
+                net.note(name, value, lower_is_better=name.endswith("loss"))
 
 
 class SequenceNet(NeuralNet):

@@ -16,6 +16,7 @@ from sklearn_rnn import (
     RNNRegressor,
     Sequences,
 )
+from sklearn_rnn.datasets import load_basic_motions, make_adding_problem
 from sklearn_rnn.estimators._baselines import _left_out, summary_chunks, token_counts
 from sklearn_rnn.estimators._report import Report, _verdict
 from sklearn_rnn.exceptions import BaselineWarning
@@ -295,3 +296,34 @@ def test_left_out_tokens_are_exact():
     rest = np.arange(15) != 4
     model = Ridge(alpha=1.0).fit(counts.toarray()[rest], y[rest], weights[rest])
     np.testing.assert_allclose(found[4], model.predict(counts.toarray()[[4]])[0])
+
+
+def test_it_says_how_the_prediction_is_made_up():
+    X, y = load_basic_motions(return_X_y=True, subset="train")
+    model = RNNClassifier(4, random_state=0).fit(X, y)
+    closed, recurrence = model.report_.parts
+    assert (closed.name, closed.share, recurrence.name) == ("closed form", 1.0, "recurrence")
+    assert closed.score == model.report_.model_score and 0 <= recurrence.score <= 1
+    words = f"1.00 closed form ({closed.score:.3f} alone) + 0.00 recurrence ("
+    assert model.prediction_.startswith(words)
+    for told in (repr(model.report_), model.report_._repr_html_(), model._repr_html_()):
+        assert words in told
+    assert "hidden_size and the like change no prediction" in repr(model.report_)
+    assert pickle.loads(pickle.dumps(model)).prediction_ == model.prediction_
+
+
+def test_both_parts_are_scored_on_what_decided_their_shares():
+    X, y = make_adding_problem(200, n_steps=12, random_state=0)
+    model = RNNRegressor(8, max_epochs=8, random_state=0)
+    model.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+    closed, recurrence = model.report_.parts
+    alone = RNNRegressor(reservoir="only", random_state=0).fit(X[:150], y[:150])
+    assert closed.score == pytest.approx(alone.score(X[150:], y[150:]), abs=1e-4)
+    assert recurrence.score == pytest.approx(model.history_["recurrence_score"].iloc[-1], abs=1e-4)
+    assert closed.share + recurrence.share == pytest.approx(1)
+    assert alone.prediction_.startswith("1.00 closed form (") and len(alone.report_.parts) == 1
+    trained = RNNRegressor(4, max_epochs=1, reservoir=False).fit(X, y)
+    assert trained.prediction_ == "1.00 recurrence"
+    assert trained.partial_fit(X, y).prediction_ == "1.00 recurrence"
+    model.partial_fit(X, y)
+    assert model.prediction_.endswith(f"{model.recurrence_share_:.2f} recurrence")

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 import pytest
 import torch
+from sklearn.utils import get_tags
 from torch.nn import functional as F
 
 from sklearn_rnn import (
@@ -42,6 +43,15 @@ def test_estimators_take_every_kind():
     taken = {kind for estimator in estimators for kind in estimator._kinds}
     assert taken == {kind for kind in KINDS if getattr(kind, "__final__", False)}
     assert ReservoirRegressor._kinds == RNNRegressor._kinds
+
+
+def test_scikit_learn_is_told_what_y_may_be():
+    for estimator in (RNNClassifier, ReservoirClassifier):
+        tags = get_tags(estimator())
+        assert tags.classifier_tags.multi_label and tags.target_tags.multi_output
+    for estimator in (RNNRegressor, ReservoirRegressor):
+        assert get_tags(estimator()).target_tags.multi_output
+    assert not get_tags(SequenceTagger()).target_tags.multi_output
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,21 @@ def test_ngrams_alone_are_a_linear_model():
     assert model.score(new, truth) >= linear.fit(TEXTS, LABELS).score(new, truth) - 0.02
     assert model[-1].recurrence_share_ == 0 and model[-1].n_iter_ == 0
     assert model[-1].transform(model[0].transform(new)).shape == (200, 1)
-    assert "n-grams" in model[-1].core_
+    assert "n-grams of up to 2 tokens" in model[-1].core_
+
+
+def test_ngrams_alone_keep_no_network_that_nothing_trained():
+    tokens = TextTokenizer().fit_transform(TEXTS)
+    small, large = quick(ngrams="only"), quick(ngrams="only", hidden_size=512, embedding_size=500)
+    sizes = [len(pickle.dumps(model.fit(tokens, LABELS))) for model in (small, large)]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.01)
+    assert sum(p.numel() for p in large.net_.module_.parameters()) < 2 * tokens.vocabulary_size
+    np.testing.assert_array_equal(small.predict_proba(tokens), large.predict_proba(tokens))
+    assert large.n_weights_ > int(large.core_.split(" n-grams")[0])
+    with pytest.raises(AttributeError, match="ngrams='only'.*no recurrence.*ngrams=True"):
+        large.hidden_states(tokens)
+    with pytest.raises(ValueError, match="ngrams=True to go on"):
+        large.set_params(ngrams=True).partial_fit(tokens, LABELS)
 
 
 def test_the_share_lies_between():

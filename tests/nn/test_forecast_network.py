@@ -121,3 +121,14 @@ def test_the_recurrence_reads_the_recent_part_alone(decoder):
 def test_an_unknown_decoder_is_refused():
     with pytest.raises(ValueError, match="decoder must be one of 'segment'"):
         make("attention")
+
+
+def test_what_is_known_ahead_is_read_with_the_state_step_by_step():
+    network, inputs, states = make(), batch(), []
+    network.context.register_forward_hook(lambda *given: states.append(given[2].relu()))
+    torch.nn.init.normal_(network.future_output.weight, generator=torch.Generator().manual_seed(1))
+    found = network(inputs)
+    both = torch.cat((states[0][:, None].expand(-1, 4, -1), inputs.known[:, 10:]), 2)
+    added = network.future_output(network.future(both).relu()).reshape(5, 4, 2, -1)
+    torch.nn.init.zeros_(network.future_output.weight)
+    torch.testing.assert_close(found - network(inputs), added.transpose(1, 2))
