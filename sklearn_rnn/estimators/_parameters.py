@@ -70,6 +70,10 @@ _OF_TRAINING = (
 )
 
 
+#: Cells whose constructor takes a nonlinearity.
+_CHOOSE = [name for name, kind in CELLS.items() if kind.takes_nonlinearity]
+
+
 def _reads_no_text(model: Any) -> bool:
     """Tell whether a model was fitted on numbers."""
     return model._config.vocabulary_size is None and model._config.words is None
@@ -87,7 +91,11 @@ UNUSED = (
         lambda model: not model._config.recurrent and bool(model._config.reservoir_units),
         "the closed form alone is solved, and nothing is trained",
     ),
-    Unused(("nonlinearity",), lambda model: model.cell != "rnn", "only cell='rnn' takes one"),
+    Unused(
+        ("nonlinearity",),
+        lambda model: model.cell not in _CHOOSE,
+        f"only cell={' or '.join(map(repr, _CHOOSE))} takes one",
+    ),
     Unused(
         ("n_iter_no_change", "tol", "validation_fraction"),
         lambda model: not model.early_stopping,

@@ -215,4 +215,10 @@ def test_the_names_of_cells_stand_in_one_place():
                 asked = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
                 if asked & kinds:
                     found.append(f"{path.name}, line {node.lineno}")
+            elif isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                names = {side.value for side in sides if isinstance(side, ast.Constant)}
+                asked = {getattr(side, "attr", getattr(side, "id", "")) for side in sides}
+                if names & set(CELLS) and "cell" in asked:
+                    found.append(f"{path.name}, line {node.lineno}")
     assert not found
