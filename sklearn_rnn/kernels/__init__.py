@@ -4,10 +4,10 @@ Knows neither torch nor the estimators, and imports nothing of the package: NumP
 extra ``fast``) when kernels are used. Arrays are given by the addresses of their memory, since
 wrapping each in an array of NumPy's would cost as much as a short call computes.
 
-The way through the files: ``_loading`` says whether there are kernels, and gets them;
-``_library`` compiles and keeps what ``_loops`` (the loop over time), ``_cells`` (each cell's
-formulas), ``_features`` (the closed form's) and ``_product`` write in the language of ``_builder``;
-``_call`` runs a cell over a batch, in the shards and blocks of ``_plan``.
+The way through the files: ``_loading`` says whether there are kernels, and gets them. ``_library``
+compiles and keeps what ``_loops`` (the loop over time) and ``_features`` (the closed form's) write in
+the language of ``_builder``, where each cell's formulas stand too. ``_call`` runs a cell over a
+batch, in shards and blocks.
 """
 
 # For the room of the networks, and no part of the public interface.

@@ -25,11 +25,12 @@ from ._builder import (
     Real,
     Value,
     Variable,
+    clear,
+    copy,
     fields,
     tanh,
 )
-from ._plan import run_together
-from ._product import clear, copy
+from ._call import run_together
 
 #: Steps of a reservoir that are pooled at once, as torch's path does it.
 POOLED_STEPS = 32

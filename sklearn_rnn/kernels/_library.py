@@ -23,9 +23,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from ._builder import Real
+from ._builder import CELLS, Real
 from ._call import CellKernels
-from ._cells import CELLS
 from ._features import ConvolutionKernel, ReservoirKernel, write_convolutions, write_reservoir
 from ._loops import write_module
 

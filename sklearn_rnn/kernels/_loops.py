@@ -12,9 +12,27 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from ._builder import POINTER, Code, Fields, Given, Pointer, Real, Value, Variable, fields
-from ._cells import Cell, reset_backward_second, reset_second
-from ._product import PANEL, clear, copy, pack, pack_across, product, unpack
+from ._builder import (
+    PANEL,
+    POINTER,
+    Cell,
+    Code,
+    Fields,
+    Given,
+    Pointer,
+    Real,
+    Value,
+    Variable,
+    clear,
+    copy,
+    fields,
+    pack,
+    pack_across,
+    product,
+    reset_backward_second,
+    reset_second,
+    unpack,
+)
 
 
 class CellFields(Fields):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._contracts import ContractError, broken, is_told, name_of
 from ._input import _as_statistics
+from ._masking import ContractError, broken, is_told, name_of
 
 
 class Head(nn.Module):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ._dropout import Dropout
+from ._masking import Dropout
 
 
 def _as_statistics(values: Tensor | Sequence[float], like: Tensor, name: str) -> Tensor:

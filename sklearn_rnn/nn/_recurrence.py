@@ -1,18 +1,246 @@
-"""Layers and directions of a recurrence over padded batches, masked exactly; imports torch only."""
+"""Recurrences over ragged batches: directions, layers, norms, and a convolution before them.
+
+Rows that have ended are left out segment by segment. Imports torch and the parts of this room.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ._contracts import ContractError, broken, is_told
-from ._dropout import Dropout, recurrent_weights
-from ._masking import blank_padding, last_step, ragged_lengths, reversal, reverse_within
+from ._masking import (
+    ContractError,
+    Dropout,
+    blank_padding,
+    broken,
+    is_told,
+    last_step,
+    length_mask,
+    ragged_lengths,
+    recurrent_weights,
+    reversal,
+    reverse_within,
+)
 from ._registry import FORMS, CellLike, is_registered, make_layer, traits
-from ._segments import Segment, plan_segments, run_segments
+
+Segment = tuple[int, int, int]
+# One more call of the kernels, forward and backward, is taken to cost as much as this many steps of
+# a row by the number of units (measured: 1000 steps at 16, 250 at 64, 100 from 256 on, and half as
+# much again to join the parts), and no fewer than so many.
+_CALL_STEPS_TIMES_UNITS, _CALL_STEPS = 24000, 100
+# Rows are left out by eighths of a batch, and time is cut into 16ths: kernels are kept by shape.
+_ROW_PARTS, _TIME_PARTS = 8, 16
+
+
+def plan_segments(lengths: Tensor, n_steps: int, units: int) -> list[Segment]:
+    """Return (start, stop, rows) of segments that save more than they cost.
+
+    Parameters
+    ----------
+    lengths : Tensor of shape (B,)
+        On the CPU. Only a batch whose longest rows come first is cut.
+    n_steps : int
+        Steps of the padded batch.
+    units : int
+        Of the recurrence: what a step costs beside a call.
+    """
+    ends = lengths.tolist()
+    whole = [(0, n_steps, len(ends))]
+    if any(a < b for a, b in itertools.pairwise(ends)):
+        return whole
+    grain = 1
+    while n_steps > _TIME_PARTS * grain:
+        grain *= 2
+    row_grain = max(1, len(ends) // _ROW_PARTS)
+    call = max(_CALL_STEPS, _CALL_STEPS_TIMES_UNITS // units)
+    if n_steps * len(ends) - sum(ends) <= call:
+        return whole
+
+    def cut(start: int, stop: int, rows: int) -> list[Segment]:
+        """Cut one segment where most is saved, and its parts again."""
+        best, at, left, active = call, 0, 0, 0
+        for time in range(stop - grain, start, -grain):
+            while active < rows and ends[active] > time:
+                active += 1
+            kept = min(rows, -(-active // row_grain) * row_grain)
+            saved = (stop - time) * (rows - kept)
+            if saved > best:
+                best, at, left = saved, time, kept
+        if not at:
+            return [(start, stop, rows)]
+        return cut(start, at, rows) + cut(at, stop, left)
+
+    return cut(0, n_steps, len(ends))
+
+
+def run_segments(layer: nn.Module, x: Tensor, lengths: Tensor, segments: list[Segment]) -> Tensor:
+    """Run a layer from a state of zeros over x (B, T, C); its output is zero at padding."""
+    outputs, state = [], None
+    for start, stop, rows in segments:
+        if state is not None:
+            state = _first(state, rows)
+        output, state = layer(x[:rows, start:stop], state)
+        outputs.append(output)
+    steps = torch.arange(x.shape[1])[:, None]
+    # Flat positions, time first, of what was run and is padding.
+    padding = [
+        (steps[start:stop] >= lengths[:rows]).flatten().nonzero().flatten()
+        for start, stop, rows in segments
+    ]
+    joined: Tensor = _Join.apply(x.shape[0], segments, padding, *outputs)
+    return joined
+
+
+def _first(state: Any, rows: int) -> Any:
+    """Take the first rows of a state (1, B, H), or of a tuple of such."""
+    if isinstance(state, Tensor):
+        return state[:, :rows]
+    return tuple(_first(part, rows) for part in state)
+
+
+class _Join(torch.autograd.Function):
+    """Put the outputs of segments where they belong, laid out time first, with zeros elsewhere."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, n_rows: int, segments: list[Segment], padding: list[Tensor], *outputs: Tensor
+    ) -> Tensor:
+        ctx.segments, ctx.padding = segments, padding
+        joined = outputs[0].new_empty(segments[-1][1], n_rows, outputs[0].shape[2])
+        for (start, stop, rows), output, blank in zip(segments, outputs, padding, strict=True):
+            place = joined[start:stop]
+            place[:, :rows] = output.transpose(0, 1)
+            if rows < n_rows:
+                place[:, rows:] = 0.0
+            here = blank if rows == n_rows else blank + blank // rows * (n_rows - rows)
+            place.flatten(0, 1).index_fill_(0, here, 0.0)
+        return joined.transpose(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        parts = []
+        for (start, stop, rows), blank in zip(ctx.segments, ctx.padding, strict=True):
+            part = (
+                grads[0][:rows, start:stop]
+                .transpose(0, 1)
+                .clone(memory_format=torch.contiguous_format)
+            )
+            part.flatten(0, 1).index_fill_(0, blank, 0.0)
+            parts.append(part.transpose(0, 1))
+        return None, None, None, *parts
+
+
+class StepBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, T, D) over the true steps of the batch.
+
+    As :class:`torch.nn.BatchNorm1d`; padding enters neither mean nor variance, and at prediction
+    time the running statistics make each row independent of the others.
+
+    Parameters
+    ----------
+    num_features : int
+        D.
+    """
+
+    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+        lengths = ragged_lengths(lengths, input)
+        if lengths is None or not self.training:
+            flat = input.flatten(0, 1)
+            if self.training and flat.shape[0] == 1:
+                return input
+            return super().forward(flat).view(input.shape)
+        mask = length_mask(lengths, input.shape[1])
+        if int(lengths.sum()) == 1:
+            return input
+        result = torch.zeros_like(input)
+        return result.masked_scatter(mask[:, :, None], super().forward(input[mask]))
+
+
+class ConvStem(nn.Module):
+    """Convolve along time, keeping every step, and hand the result on beside the input.
+
+    Blocks of convolution, normalisation, ReLU and dropout; padding is blanked before each, so
+    that a row's result does not depend on how far it is padded.
+
+    Parameters
+    ----------
+    input_size : int
+        Channels of x.
+    filters : int
+        Channels of each convolution.
+    kernel_sizes : sequence of int, default=(7, 5)
+        One a block, in steps.
+    norm : {"layer", "batch"} or None, default="layer"
+        Over the filters of a step, or over the true steps of the batch with running statistics
+        for prediction.
+    concatenate : bool, default=True
+        Whether the output is input and convolutions side by side, or the convolutions alone.
+    dropout : float, default=0.0
+        After each block.
+
+    Attributes
+    ----------
+    input_size, output_size : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_rnn.nn._recurrence import ConvStem
+    >>> stem = ConvStem(3, 16)
+    >>> stem(torch.zeros(2, 20, 3), torch.tensor([4, 20])).shape
+    torch.Size([2, 20, 19])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        filters: int,
+        kernel_sizes: Sequence[int] = (7, 5),
+        *,
+        norm: str | None = "layer",
+        concatenate: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if filters < 1:
+            raise ValueError(f"The stem needs at least one filter; got {filters!r}.")
+        if not kernel_sizes or any(size < 1 for size in kernel_sizes):
+            raise ValueError(f"The stem's kernel sizes must be at least 1; got {kernel_sizes!r}.")
+        norms: dict[str | None, type[nn.Module]] = {
+            "layer": nn.LayerNorm,
+            "batch": StepBatchNorm,
+            None: nn.Identity,
+        }
+        if norm not in norms:
+            raise ValueError(f"The stem's norm must be 'layer', 'batch' or None; got {norm!r}.")
+        self.concatenate = concatenate
+        sizes = [input_size] + [filters] * (len(kernel_sizes) - 1)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(size, filters, kernel, padding=kernel // 2)
+            for size, kernel in zip(sizes, kernel_sizes, strict=True)
+        )
+        make_norm: type[nn.Module] = norms[norm]
+        self.norms = nn.ModuleList(make_norm(filters) for _ in kernel_sizes)
+        self.dropout = Dropout(dropout)
+        #: Steps before and after a step that its result depends on.
+        self.reach = (sum(k // 2 for k in kernel_sizes), sum((k - 1) // 2 for k in kernel_sizes))
+        self.input_size = input_size
+        self.output_size = filters + input_size if concatenate else filters
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        lengths = ragged_lengths(lengths, x)
+        x = blank_padding(x, lengths)
+        y = x
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            # An even kernel gives one step too many.
+            y = convolution(y.transpose(1, 2)).transpose(1, 2)[:, : x.shape[1]]
+            y = norm(y, lengths) if isinstance(norm, StepBatchNorm) else norm(y)
+            y = blank_padding(self.dropout(torch.relu(y)), lengths)
+        return torch.cat((x, y), 2) if self.concatenate else y
 
 
 class RecurrenceOutput(NamedTuple):

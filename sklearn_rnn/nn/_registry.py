@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ._cells import CIFG, GRU, LSTM, RNN, Cell, GRUResetBefore, MinGRU, MinLSTM
-from ._contracts import ContractError, broken, is_told
+from ._masking import ContractError, broken, is_told
 from ._pooling import (
     AttentionPooling,
     ConcatPooling,

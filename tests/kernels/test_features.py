@@ -5,8 +5,7 @@ import torch
 
 from sklearn_rnn.kernels import is_available
 from sklearn_rnn.nn import Reservoir, _compiled
-from sklearn_rnn.nn._random_convolutions import RandomConvolutions
-from sklearn_rnn.nn._reservoir import ReservoirRun
+from sklearn_rnn.nn._reservoir import RandomConvolutions, ReservoirRun
 
 _features = pytest.importorskip("sklearn_rnn.kernels._features", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not is_available(), reason="llvmlite is not installed")
@@ -79,7 +78,7 @@ def test_row_has_the_same_bits_in_every_batch():
 
 
 def test_convolutions_of_many_rows_are_mixed_in_parts(monkeypatch):
-    from sklearn_rnn.nn import _random_convolutions
+    from sklearn_rnn.nn import _reservoir as _random_convolutions
 
     x, lengths = batch(9, 60, 3)
     convolutions = make_convolutions(x, lengths)

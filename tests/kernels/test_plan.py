@@ -1,6 +1,6 @@
 """A batch is cut into as many shards as it is worth."""
 
-from sklearn_rnn.kernels._plan import n_shards
+from sklearn_rnn.kernels._call import n_shards
 
 
 def test_small_work_stays_together():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_rnn.nn import set_generator
-from sklearn_rnn.nn._dropout import Dropout
+from sklearn_rnn.nn._masking import Dropout
 
 
 def test_rate_and_scale():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sklearn_rnn.nn._forecast_heads import ForecastHead, interpolate_quantiles, make_forecast_head
+from sklearn_rnn.nn._forecast_network import ForecastHead, interpolate_quantiles, make_forecast_head
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 NAMES = ("quantile", "normal", "student_t", "negative_binomial", "mixture")

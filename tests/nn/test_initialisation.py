@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from sklearn_rnn.nn import NetworkConfig, TokenInput, build_network, initialise
-from sklearn_rnn.nn._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
-from sklearn_rnn.nn._initialisation import is_builtin
+from sklearn_rnn.nn._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM, is_builtin
+from sklearn_rnn.nn._recurrence import ConvStem
 from sklearn_rnn.nn._registry import StepLoop
-from sklearn_rnn.nn._stem import ConvStem
 
 C, H = 7, 6
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import _random_convolutions
+from sklearn_rnn.nn import _reservoir as _random_convolutions
 from sklearn_rnn.nn._building import NetworkConfig, build_network
-from sklearn_rnn.nn._chunks import ChunkedRun
-from sklearn_rnn.nn._random_convolutions import RandomConvolutions
+from sklearn_rnn.nn._drivers import ChunkedRun
+from sklearn_rnn.nn._reservoir import RandomConvolutions
 
 KERNELS = [[2 if i in c else -1 for i in range(9)] for c in itertools.combinations(range(9), 3)]
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from sklearn_rnn.nn import NetworkConfig, Reservoir, build_network, reservoir_states
-from sklearn_rnn.nn._reservoir import TIME_SCALES
-from sklearn_rnn.nn._reservoir_path import ReservoirPath
+from sklearn_rnn.nn._reservoir import TIME_SCALES, ReservoirPath
 
 
 @pytest.fixture

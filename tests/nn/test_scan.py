@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn import _scan
-from sklearn_rnn.nn._cells import MinGRU, MinLSTM
-from sklearn_rnn.nn._scan import linear_scan
+from sklearn_rnn.nn import _cells as _scan
+from sklearn_rnn.nn._cells import MinGRU, MinLSTM, linear_scan
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 9, 10, 16, 17, 100])

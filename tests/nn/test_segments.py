@@ -5,7 +5,7 @@ import torch
 
 from sklearn_rnn.nn import CELLS, Recurrence
 from sklearn_rnn.nn import _recurrence as recurrences
-from sklearn_rnn.nn._segments import plan_segments
+from sklearn_rnn.nn._recurrence import plan_segments
 
 
 def lengths_of(*pairs):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_rnn.nn._stem import ConvStem, StepBatchNorm
+from sklearn_rnn.nn._recurrence import ConvStem, StepBatchNorm
 
 B, T, C = 3, 12, 2
 LENGTHS = torch.tensor([3, 12, 1])
