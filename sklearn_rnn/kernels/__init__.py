@@ -5,8 +5,8 @@ extra ``fast``) when kernels are used. Arrays are given by the addresses of thei
 wrapping each in an array of NumPy's would cost as much as a short call computes.
 
 The way through the files: ``_loading`` says whether there are kernels, and gets them. ``_library``
-compiles and keeps what ``_loops`` (the loop over time) and ``_features`` (the closed form's) write in
-the language of ``_builder``, where each cell's formulas stand too. ``_call`` runs a cell over a
+compiles and keeps what ``_loops`` (the loop over time) and ``_features`` (the closed form's) write
+in the language of ``_builder``, where each cell's formulas stand too. ``_call`` runs a cell over a
 batch, in shards and blocks.
 """
 

@@ -85,10 +85,8 @@ def cache_folder() -> Path | None:
 
 @cache
 def _sources() -> bytes:
-    """Return the source of what writes the kernels, so that a change of it is a new name."""
-    names = ("_builder", "_product", "_cells", "_loops", "_features", "_library")
-    folder = Path(__file__).parent
-    return b"".join((folder / f"{name}.py").read_bytes() for name in names)
+    """Return the source of this room, so that a change of what writes kernels is a new name."""
+    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 
 
 def _file_name(name: str, real: Real) -> str | None:
