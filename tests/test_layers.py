@@ -251,7 +251,7 @@ def test_private_sklearn_is_touched_in_one_file():
 
 
 # The files whose classes answer for the kinds of targets and heads.
-KINDS = {"_targets", "_labels", "_numbers", "_tags"}
+KINDS = {"_targets", "_labels", "_tags"}
 
 
 def questions_of_kind(tree: ast.AST) -> Iterator[ast.AST]:

@@ -11,8 +11,7 @@ from sklearn.base import ClassifierMixin
 from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
-from ._labels import JointTarget, LabelTarget, MultilabelTarget, refuse_other_classes
-from ._probabilities import logarithms
+from ._labels import JointTarget, LabelTarget, MultilabelTarget, logarithms, refuse_other_classes
 from ._targets import answer_of, score_of
 
 

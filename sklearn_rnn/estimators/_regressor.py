@@ -11,8 +11,7 @@ from sklearn.base import RegressorMixin
 from ..sequences import Interval, StrOptions, _fit_context, all_or_nothing
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
-from ._numbers import ContinuousTarget, StepTarget
-from ._targets import answer_of, score_of
+from ._targets import ContinuousTarget, StepTarget, answer_of, score_of
 
 
 class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):

@@ -1,21 +1,32 @@
-"""What the reservoir estimators share: parameters, reading, features, the solved readout.
+"""What the reservoir estimators share: random features of sequences, read out by a solved readout.
 
 Imports scikit-learn and layers 0 to 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import POOLINGS
+from ..nn import (
+    POOLINGS,
+    NumericInput,
+    Reservoir,
+    StaticInput,
+    TokenInput,
+    length_mask,
+    reservoir_states,
+)
 from ..sequences import (
     DOC_LINK_TEMPLATE,
     Interval,
@@ -36,15 +47,360 @@ from ..sequences import (
     require_memory,
     warn_of_unused,
 )
-from ..training import names_parameters, resolve_device, step_statistics, width_statistics
+from ..training import (
+    Batch,
+    FlatStorage,
+    NormalEquations,
+    Origins,
+    RidgeReadout,
+    StepStatistics,
+    cpu_threads,
+    load_weights,
+    names_parameters,
+    prediction_batches,
+    resolve_device,
+    static_statistics,
+    step_statistics,
+    width_statistics,
+)
 from ._in_step import InStepTransformer
 from ._labels import times_class_weight
 from ._parameters import n_threads, private_stream
-from ._readout import block_keys, keys
+from ._readout import block_keys, difference_scale, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
-from ._reservoir_features import ReservoirConfig, ReservoirFeatures, flat_places
-from ._solved_readout import SolvedReadout
 from ._targets import Kinds, SolvedTarget, read_y, target_of
+
+# Up to so many sequences the dual form is solved, whose cost grows with their number.
+_DUAL_ROWS = 3000
+# Gains from readout to logits that are tried for each penalty; the last is then refined.
+_GAINS = np.logspace(-0.5, 1.5, 9)
+
+
+class SolvedReadout:
+    """Sums of features and targets, and the readout that they determine.
+
+    Parameters
+    ----------
+    target : SolvedTarget
+        What kind of outputs there are.
+    n_features, n_outputs : int
+        Sizes.
+    alpha : float, array or "auto"
+        The penalty, or what to choose it from.
+    emphasis : ndarray or None
+        As in `NormalEquations.solve`.
+    """
+
+    def __init__(
+        self,
+        target: SolvedTarget,
+        n_features: int,
+        n_outputs: int,
+        alpha: Any,
+        emphasis: np.ndarray | None,
+    ) -> None:
+        self.target, self.alpha, self.emphasis = target, alpha, emphasis
+        dual = 0 if target.by_step else min(n_features, _DUAL_ROWS)
+        self.sums: NormalEquations | None = NormalEquations(n_features, n_outputs, max_rows=dual)
+        self._solution: RidgeReadout | None = None
+        self._gain, self._bound = 1.0, np.inf
+        self.keeps_sums = True
+
+    def copy(self) -> SolvedReadout:
+        """Return a readout that can be added to, while this one stays as it is."""
+        assert self.sums is not None
+        other = copy.copy(self)
+        other.sums, other._solution = self.sums.copy(), None
+        return other
+
+    def add(self, *portion: Any) -> None:
+        """Add samples, as `NormalEquations.add` takes them."""
+        assert self.sums is not None
+        self.sums.add(*portion)
+        self._solution = None
+
+    @property
+    def solution(self) -> RidgeReadout:
+        """The readout of what has been added so far."""
+        if self._solution is None:
+            assert self.sums is not None
+            solution = self.sums.solve(
+                self._judge,
+                alpha=None if isinstance(self.alpha, str) else self.alpha,
+                emphasis=self.emphasis,
+            )
+            self._gain = self._best_gain(solution)
+            self._bound = max(float(np.abs(solution.left_out).max()), 1e-12)
+            # Last, as it says that the others are there.
+            self._solution = solution
+        return self._solution
+
+    def answer(self, features: torch.Tensor) -> np.ndarray:
+        """Return numbers, or probabilities, one column an output or class."""
+        solution = self.solution
+        weight = torch.from_numpy(solution.weight).to(features)
+        raw = (features @ weight).double().cpu().numpy() + solution.bias
+        # The gain is known once the readout is solved.
+        return self.target.solved_answers(raw, self._gain, self._bound)
+
+    def _judge(self, left_out: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+        """Return the loss of left-out predictions, labels at the gain that serves them best."""
+        if not self.target.is_labels:
+            level = np.average(targets, axis=0, weights=weights)
+            spread = np.average((targets - level) ** 2, axis=0, weights=weights)
+            errors = (left_out - targets) ** 2 / np.where(spread > 0, spread, 1)
+            return float(np.average(errors.mean(axis=1), weights=weights))
+        return min(self._log_loss(gain, left_out, targets, weights) for gain in _GAINS)
+
+    def _log_loss(
+        self, gain: float, left_out: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> float:
+        """Return the weighted log loss of left-out predictions at a gain."""
+        losses = self.target.losses(gain * left_out, (targets + 1) / 2)
+        return float(np.average(losses, weights=weights))
+
+    def _best_gain(self, solution: RidgeReadout) -> float:
+        """Return the gain at which left-out predictions have the smallest log loss."""
+        if not self.target.is_labels:
+            return 1.0
+        found = minimize_scalar(
+            lambda log: self._log_loss(
+                np.exp(log), solution.left_out, solution.targets, solution.weights
+            ),
+            bounds=(np.log(_GAINS[0]), np.log(_GAINS[-1])),
+            method="bounded",
+        )
+        return float(np.exp(found.x))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if not self.keeps_sums:
+            _ = self.solution
+            state = {**self.__dict__, "sums": None}
+        if self._solution is not None:
+            # Solving is over: what was left out, whose it was and its targets are of no more use.
+            none = np.zeros((0, len(self._solution.bias)))
+            state["_solution"] = replace(
+                self._solution,
+                left_out=none,
+                levelled=none,
+                targets=none,
+                weights=none[:, 0],
+                keys=[],
+            )
+        return state
+
+
+# Random coordinates that stand for each token.
+_TOKEN_SIZE = 64
+# Padded steps of a batch that answers at every step, whose states are held at once.
+_STEPS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReservoirConfig:
+    """The architecture as plain values; see `Reservoir` for those from the units on."""
+
+    n_channels: int
+    vocabulary_size: int | None
+    indicator: bool
+    static_cardinalities: tuple[int | None, ...]
+    units: int
+    time_scales: tuple[tuple[float, float], ...]
+    input_scale: float
+    poolings: tuple[str, ...]
+    bidirectional: bool
+    timed: bool = False
+
+    def size(self, n_rows: int) -> int:
+        """Return about how many bytes the reservoir takes, with the features of so many rows."""
+        blocks = len(self.time_scales) * (2 if self.bidirectional else 1)
+        inputs = 2 * (self.n_channels if self.vocabulary_size is None else _TOKEN_SIZE)
+        features = blocks * self.units * len(self.poolings)
+        # Weights are drawn and their eigenvalues found beside them.
+        return 8 * (3 * blocks * self.units * (self.units + inputs) + features * n_rows)
+
+
+class ReservoirFeatures:
+    """A drawn reservoir with the scaling before it.
+
+    Parameters
+    ----------
+    config : ReservoirConfig
+        Sizes and options.
+    device : torch.device
+        Where it computes, in float64 where that exists.
+    """
+
+    def __init__(self, config: ReservoirConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        # Built on the meta device, the embedding draws nothing from torch's global generator.
+        if config.vocabulary_size is None:
+            self.input: torch.nn.Module = NumericInput(config.n_channels, config.indicator)
+        else:
+            with torch.device("meta"):
+                self.input = TokenInput(config.vocabulary_size, _TOKEN_SIZE, timed=config.timed)
+            self.input.to_empty(device="cpu")
+        size: int = int(self.input.output_size)
+        self.reservoir = Reservoir(
+            size,
+            config.units,
+            time_scales=config.time_scales,
+            input_scale=config.input_scale,
+            poolings=config.poolings,
+            bidirectional=config.bidirectional,
+        )
+        self.static: StaticInput | None = None
+        if config.static_cardinalities:
+            with torch.device("meta"):
+                self.static = StaticInput(config.static_cardinalities)
+            self.static.to_empty(device="cpu")
+        self.origins: Origins = (None, None)
+        self.n_static = 0 if self.static is None else self.static.plain_size
+        for part in self._parts().values():
+            part.to(device=device, dtype=self.dtype).eval().requires_grad_(False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number type; MPS has no double precision."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
+    @property
+    def pooled_size(self) -> int:
+        """Pooled states and static features of a sequence."""
+        return self.reservoir.output_size + self.n_static
+
+    @property
+    def step_size(self) -> int:
+        """States, standardised input and static features at a step."""
+        return self.reservoir.state_size + int(self.input.output_size) + self.n_static  # type: ignore[arg-type]
+
+    @property
+    def emphasis(self) -> np.ndarray | None:
+        """Weigh static features up, so that together they count as half of what is read out."""
+        if not self.n_static:
+            return None
+        factors = np.ones(self.pooled_size)
+        factors[-self.n_static :] = np.sqrt(self.reservoir.output_size / self.n_static)
+        return factors
+
+    def draw(
+        self,
+        sequences: Sequences,
+        rows: np.ndarray,
+        weights: np.ndarray | None,
+        statistics: StepStatistics | None,
+        seed: int,
+        n: int,
+    ) -> None:
+        """Draw the reservoir, and take the scaling from the rows, with n threads."""
+        generator = torch.Generator().manual_seed(seed)
+        self.reservoir.draw(generator)
+        if isinstance(self.input, TokenInput):
+            table = self.input.embedding.weight
+            drawn = torch.empty(table.shape, dtype=torch.float64).normal_(generator=generator)
+            drawn[-1] = 0
+            table.copy_(drawn)
+        if statistics is not None:
+            assert isinstance(self.input, NumericInput | TokenInput)
+            self.input.set_statistics(
+                torch.from_numpy(statistics.mean), torch.from_numpy(statistics.scale)
+            )
+        if self.static is not None:
+            mean, scale, known = static_statistics(sequences, rows, weights)
+            self.static.set_statistics(torch.from_numpy(mean), torch.from_numpy(scale))
+            self.origins = None, known
+        if statistics is not None:
+            self.origins = statistics.origin, self.origins[1]
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
+        self.reservoir.difference_scale.copy_(
+            difference_scale(self.input, storage, rows, weights, n_threads=n)
+        )
+
+    def pooled(
+        self, sequences: Sequences, rows: np.ndarray | None, n: int
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Yield rows and their pooled features, batch by batch, with n threads."""
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
+        for batch in prediction_batches(storage, rows):
+            with torch.inference_mode(), cpu_threads(n):
+                states = self.reservoir(self.input(batch.x), batch.lengths)
+                features = torch.cat((states, *self._known(batch)), 1)
+            yield batch.rows, features
+
+    def steps(
+        self, sequences: Sequences, rows: np.ndarray | None, n: int
+    ) -> Iterator[tuple[np.ndarray, int, torch.Tensor, torch.Tensor]]:
+        """Yield rows, the first step of a piece, features (B, t, F) and which of them are real."""
+        storage = FlatStorage(sequences, self.device, self.dtype, self.origins)
+        for batch in prediction_batches(storage, rows, max_steps=_STEPS_AT_ONCE):
+            with torch.inference_mode(), cpu_threads(n):
+                x = self.input(batch.x)
+                mask = length_mask(batch.lengths, x.shape[1])
+                known = [part[:, None] for part in self._known(batch)]
+            pieces = reservoir_states(self.reservoir, x, batch.lengths)
+            while True:
+                # What is handed on is used outside: an error there must not leave the mode on.
+                with torch.inference_mode(), cpu_threads(n):
+                    start, states = next(pieces, (0, None))
+                    if states is None:
+                        break
+                    here = slice(start, start + states.shape[1])
+                    parts = [states, x[:, here]]
+                    parts += [part.expand(-1, states.shape[1], -1) for part in known]
+                    features = torch.cat(parts, 2)
+                yield batch.rows, start, features, mask[:, here]
+
+    def of_targets(
+        self, sequences: Sequences, n: int, *, by_step: bool
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Yield places of targets, one a sequence or a step, and what is known of each."""
+        if not by_step:
+            yield from self.pooled(sequences, None, n)
+            return
+        for rows, start, features, mask in self.steps(sequences, None, n):
+            yield flat_places(sequences, rows, start, mask), features[mask]
+
+    def _known(self, batch: Batch) -> list[torch.Tensor]:
+        """Return the static features of a batch, if there are any."""
+        return [] if self.static is None else [self.static.plain(batch.static)]  # type: ignore[arg-type]
+
+    def _parts(self) -> dict[str, torch.nn.Module]:
+        """Return the modules by name."""
+        parts = {"input": self.input, "reservoir": self.reservoir, "static": self.static}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        weights = {
+            name: {key: value.cpu().numpy().copy() for key, value in part.state_dict().items()}
+            for name, part in self._parts().items()
+        }
+        return {
+            "config": self.config,
+            "device": str(self.device),
+            "weights": weights,
+            "origins": self.origins,
+        }
+
+    @cpu_threads(1)
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        try:
+            device = resolve_device(state["device"])
+        except ValueError:
+            device = torch.device("cpu")
+        self.__init__(state["config"], device)  # type: ignore[misc]
+        self.origins = state.get("origins", (None, None))
+        for name, part in self._parts().items():
+            load_weights(part, state["weights"][name])
+
+
+def flat_places(
+    sequences: Sequences, rows: np.ndarray, start: int, mask: torch.Tensor
+) -> np.ndarray:
+    """Return the flat positions of the real steps of a piece, row after row."""
+    where = np.asarray(sequences.offsets)[rows][:, None] + start + np.arange(mask.shape[1])
+    return np.asarray(where[mask.cpu().numpy()])
+
 
 # Samples that are added to the sums at once.
 _PORTION = 512

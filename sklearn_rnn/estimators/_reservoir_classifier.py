@@ -12,9 +12,9 @@ from ._labels import (
     LabelTarget,
     MultilabelTarget,
     StepLabelTarget,
+    logarithms,
     refuse_other_classes,
 )
-from ._probabilities import logarithms
 from ._reservoir_base import ReservoirPredictor
 from ._targets import answer_of, score_of
 

@@ -7,9 +7,8 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from ..sequences import _fit_context, all_or_nothing
-from ._numbers import ContinuousTarget, StepTarget
 from ._reservoir_base import ReservoirPredictor
-from ._targets import answer_of, score_of
+from ._targets import ContinuousTarget, StepTarget, answer_of, score_of
 
 
 class ReservoirRegressor(RegressorMixin, ReservoirPredictor):

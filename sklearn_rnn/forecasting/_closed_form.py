@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from ..nn import LinearPath
-from ._dataset import ForecastData
-from ._windows import Windows
+from ._dataset import ForecastData, Windows
 
 PENALTIES = 10.0 ** np.arange(-4.0, 5.0)
 _BATCH = 8192

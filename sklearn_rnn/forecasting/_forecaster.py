@@ -44,17 +44,21 @@ from ..training import (
     names_parameters,
     resolve_compute,
 )
-from ._bounds import check_range, transform_of_counts
-from ._history import begin, places_of
-from ._levels import check_levels
+from ._history import (
+    begin,
+    check_range,
+    places_of,
+    transform_of_counts,
+    warn_of_constant,
+    warn_of_targets,
+)
 from ._model import ForecastModel
 from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, ForecastOptions
-from ._outputs import ForecastOutputMixin
+from ._outputs import ForecastOutputMixin, check_levels
 from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
 from ._selection import needed_bytes
-from ._unusual import warn_of_constant, warn_of_targets
 
 # Longest season, in steps, that is taken whatever the length of the series.
 _ANY_SEASON = 400

@@ -28,19 +28,14 @@ from ..training import (
 )
 from ._blocks import ENOUGH, left_out
 from ._building import network_config, training_budget
-from ._calibration import Calibration, ordered, proven
+from ._calibration import Calibration, continued, extended, ordered, proven, shortened, widened
 from ._closed_form import LinearMap, averaged, batches, closed_forms, priors, scale_ratio
-from ._dataset import ForecastData
-from ._design import Design
-from ._effects import Effects
-from ._forecasts import Forecasts, kept_tail
-from ._lanes import make_lanes
+from ._dataset import ForecastData, Forecasts, kept_tail
+from ._lanes import Design, Effects, make_lanes
 from ._options import LEVELS, ForecastOptions
 from ._panel import Panel
-from ._recursion import continued, extended, shortened, widened
 from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
-from ._training import WindowDataset, network_net
-from ._warm import begin_from
+from ._training import WindowDataset, begin_from, network_net
 
 _SHARES = np.linspace(0.0, 1.0, 11)
 # Before the tail is asked, the share is zero, as sure as if so many forecasts had said so.

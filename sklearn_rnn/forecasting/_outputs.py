@@ -1,6 +1,6 @@
 """What a fitted forecaster answers: rows, frames, quantiles, intervals, new history.
 
-Imports the rooms below and the parts of this one; the fit is in `_forecaster`.
+Imports the parts of this room, and a frame's library when it is needed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,16 +27,97 @@ from ..sequences import (
     split_targets,
     warn,
 )
-from ._bounds import bounded, floors
-from ._calendar import calendar
-from ._covariates import encode
-from ._frame import make_frame
-from ._grid import Array
-from ._history import History, extend, locate, refuse_contradictions, warn_of_static
-from ._levels import at_levels, check_levels, interval_levels
+from ._grid import Array, calendar
+from ._history import (
+    History,
+    bounded,
+    encode,
+    extend,
+    floors,
+    locate,
+    refuse_contradictions,
+    warn_of_static,
+)
 from ._model import ForecastModel
 from ._options import LEVELS
 from ._reading import read_clock, read_X, read_y, times_of_y
+
+
+def make_frame(columns: dict[str, Any], backend: str, days: bool = False) -> Any:
+    """Build a frame of the library that the data came from: polars, pyarrow, or else pandas."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns)
+    if backend not in ("polars", "pyarrow"):
+        return frame
+    for name, column in columns.items():
+        if isinstance(column, pd.PeriodIndex):
+            frame[name] = column.to_timestamp()
+        elif days and isinstance(column, pd.DatetimeIndex):
+            frame[name] = column.date
+    if backend == "pyarrow":
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    import polars as pl
+
+    times = {name: c for name, c in columns.items() if isinstance(c, pd.DatetimeIndex)}
+    made = pl.DataFrame(
+        {
+            name: frame[name].to_list()
+            if days or frame[name].dtype == object or str(frame[name].dtype).startswith("str")
+            else frame[name].dt.tz_localize(None).to_numpy()
+            if name in times and times[name].tz is None
+            else frame[name].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+            if name in times
+            else frame[name].to_numpy()
+            for name in columns
+        }
+    )
+    for name, index in times.items():
+        if index.tz is not None:
+            zone = pl.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(str(index.tz))
+            made = made.with_columns(zone)
+    return made
+
+
+def at_levels(quantiles: Array, stated: Any, wanted: Any) -> Array:
+    """Return quantiles (..., Q) at other levels, linear between normal scores, never crossing.
+
+    Beyond the outermost levels the slope of the last two goes on.
+    """
+    given, asked = ndtri(np.asarray(stated, dtype=np.float64)), ndtri(np.asarray(wanted, float))
+    if len(given) == 1:
+        return np.repeat(quantiles, len(asked), axis=-1)
+    right = np.clip(np.searchsorted(given, asked), 1, len(given) - 1)
+    share = (asked - given[right - 1]) / (given[right] - given[right - 1])
+    low, high = quantiles[..., right - 1], quantiles[..., right]
+    found = low + share * (high - low)
+    # An exact level keeps its exact value.
+    exact = np.isclose(asked[:, None], given)
+    hits, places = np.nonzero(exact)
+    found[..., hits] = quantiles[..., places]
+    return np.asarray(found)
+
+
+def check_levels(levels: Any, name: str = "quantiles") -> tuple[float, ...]:
+    """Return levels as floats; refuse those that are not within (0, 1)."""
+    try:
+        found = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
+        raise ValueError(f"{name} must be levels between 0 and 1, both excluded; got {levels!r}.")
+    return tuple(float(level) for level in found)
+
+
+def interval_levels(coverage: Any) -> tuple[float, float]:
+    """Return the levels of the interval that covers a share of the outcomes."""
+    if not isinstance(coverage, (int, float, np.number)) or not 0 < coverage < 1:
+        raise ValueError(f"coverage must be a number between 0 and 1; got {coverage!r}.")
+    outside = (1 - float(coverage)) / 2
+    return outside, 1 - outside
+
 
 # Rows up to this many steps ahead are forecast without a word.
 _FAR = 1000

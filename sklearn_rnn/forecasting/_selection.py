@@ -19,9 +19,7 @@ from ..nn import recurrence_size
 from ._blocks import ENOUGH, left_out
 from ._closed_form import PENALTIES, ClosedForm, batches, closed_forms, priors
 from ._dataset import ForecastData
-from ._design import Design
-from ._effects import Effects, estimate_effects
-from ._lanes import N_SMOOTHED, Lanes, make_lanes
+from ._lanes import N_SMOOTHED, Design, Effects, Lanes, estimate_effects, make_lanes
 from ._options import ForecastOptions
 from ._panel import Panel
 

@@ -1,9 +1,9 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
 from ._alignment import align, labels_as_parts, require_in_step
-from ._arrays import RowReader, counted, origin_of
 from ._conduct import (
     DOC_LINK_TEMPLATE,
+    Unused,
     Versioned,
     all_or_nothing,
     is_out_of_memory,
@@ -13,9 +13,9 @@ from ._conduct import (
     public_module,
     require_memory,
     warn,
+    warn_of_unused,
 )
 from ._container import Sequences
-from ._door import InputSchema, align_targets, check_missing, check_X
 from ._flat import Lexicon
 from ._frames import (
     as_series,
@@ -28,7 +28,16 @@ from ._frames import (
     read_static,
     refuse_mixed,
 )
-from ._reading import WordRows, describe_kind, read_sequences, read_words
+from ._reading import (
+    InputSchema,
+    WordRows,
+    align_targets,
+    check_missing,
+    check_X,
+    describe_kind,
+    read_sequences,
+    read_words,
+)
 from ._sklearn import (
     HasMethods,
     Interval,
@@ -62,15 +71,17 @@ from ._targets import (
     refuse_masked,
     refuse_strings,
 )
-from ._unused import Unused, warn_of_unused
 from ._values import (
     FLOAT32_MAX,
     Array,
+    RowReader,
     as_numbers,
     as_times,
+    counted,
     excess,
     is_missing,
     iter_chunks,
+    origin_of,
     refuse_dates,
     release_pages,
     row_of,

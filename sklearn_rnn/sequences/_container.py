@@ -6,7 +6,12 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ._alignment import as_ids, labels_as_parts
-from ._arrays import (
+from ._flat import FlatSequences, Labels, concatenate_parts
+from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
+from ._values import (
+    Array,
+    as_numbers,
+    as_times,
     check_lengths,
     flatten_dense,
     flatten_list,
@@ -14,9 +19,6 @@ from ._arrays import (
     join_plain,
     pad,
 )
-from ._flat import FlatSequences, Labels, concatenate_parts
-from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
-from ._values import Array, as_numbers, as_times
 
 
 class Sequences(FlatSequences):

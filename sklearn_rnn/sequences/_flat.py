@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from ._alignment import RowLabels, align, as_ids
-from ._arrays import RowReader, row_offsets, step_index
 from ._values import (
     FLOAT32_MAX,
     Array,
+    RowReader,
     as_float,
     as_numbers,
     as_tokens,
@@ -21,6 +21,8 @@ from ._values import (
     excess,
     is_mapped,
     is_missing,
+    row_offsets,
+    step_index,
 )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from ._alignment import as_ids, row_labels
-from ._arrays import flatten_list
 from ._values import (
     FLOAT32_MAX,
     REMEDY,
@@ -20,6 +19,7 @@ from ._values import (
     as_times,
     empty_row,
     excess,
+    flatten_list,
     is_date,
     is_missing,
     no_number,

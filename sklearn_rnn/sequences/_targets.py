@@ -8,7 +8,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from ._alignment import open_distinct
-from ._arrays import flatten_dense, flatten_list
 from ._container import Sequences
 from ._flat import FlatSequences
 from ._frames import (
@@ -21,7 +20,15 @@ from ._frames import (
 )
 from ._reading import read_resolved, resolve
 from ._sklearn import _check_sample_weight, _num_samples
-from ._values import Array, is_missing, no_number, refuse_dates, unmasked
+from ._values import (
+    Array,
+    flatten_dense,
+    flatten_list,
+    is_missing,
+    no_number,
+    refuse_dates,
+    unmasked,
+)
 
 _DATED_Y = (
     "a target is a number: subtract a date and divide by a duration, as in "

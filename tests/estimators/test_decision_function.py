@@ -8,7 +8,7 @@ from sklearn.metrics import get_scorer
 from sklearn.multiclass import OneVsRestClassifier
 
 from sklearn_rnn import ReservoirClassifier, RNNClassifier, Sequences
-from sklearn_rnn.estimators._probabilities import label_log_odds, log_odds
+from sklearn_rnn.estimators._labels import label_log_odds, log_odds
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(n, 2)) + k % 3 for k, n in enumerate([5, 9, 3] * 8)]

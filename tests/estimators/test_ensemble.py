@@ -8,7 +8,8 @@ import torch
 from sklearn.base import clone
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, SequenceTagger
-from sklearn_rnn.nn import NetworkConfig, _dropout, build_network, dropped_weights
+from sklearn_rnn.nn import NetworkConfig, build_network, dropped_weights
+from sklearn_rnn.nn import _masking as _dropout
 
 
 @pytest.fixture

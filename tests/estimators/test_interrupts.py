@@ -19,7 +19,7 @@ import sklearn_rnn
 from sklearn_rnn import preprocessing
 from sklearn_rnn.nn import _compiled as _threads
 from sklearn_rnn.sequences import _conduct
-from sklearn_rnn.training import _blas, _device
+from sklearn_rnn.training import _device
 
 rng = np.random.default_rng(0)
 X = [rng.normal(size=(rng.integers(5, 12), 2)) for _ in range(40)]
@@ -162,7 +162,7 @@ def test_an_interrupt_leaves_the_model_of_before(case):
     np.testing.assert_array_equal(np.random.get_state()[1], state)
     assert torch.equal(torch.get_rng_state(), torchs)
     # Nothing of the process is left as the fit had it, and a fit after it is like any other.
-    assert not _device.cpu_threads._inside and not _blas._inside and _blas._setter is None
+    assert not _device.cpu_threads._inside and not _device._inside and _device._setter is None
     assert _threads._allowed.get() is None
     np.testing.assert_array_equal(outputs(learn(model, then)), expected)
 

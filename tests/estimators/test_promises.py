@@ -15,16 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.testing import (
-    _checks_names,
-    _checks_refusals,
-    _checks_repeatable,
-    _checks_rows,
-    _checks_training,
+    _checks_of_fits,
+    _checks_of_inputs,
     parametrize_with_sequence_checks,
     sequence_checks,
 )
 
-CHECKS = (_checks_names, _checks_refusals, _checks_repeatable, _checks_rows, _checks_training)
+CHECKS = (_checks_of_fits, _checks_of_inputs)
 
 TINY = {"hidden_size": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
 SETTINGS = {**TINY, "reservoir": False}

@@ -12,7 +12,7 @@ from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
 from sklearn_rnn.estimators._closed_form import _GAINS, ClosedForm
 from sklearn_rnn.estimators._labels import LabelTarget
-from sklearn_rnn.estimators._numbers import ContinuousTarget
+from sklearn_rnn.estimators._targets import ContinuousTarget
 
 LABELS, NUMBERS = LabelTarget(np.arange(3)), ContinuousTarget(np.arange(5.0))
 

@@ -15,7 +15,7 @@ from sklearn_rnn import (
     Sequences,
 )
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
-from sklearn_rnn.estimators import _solved_readout
+from sklearn_rnn.estimators import _reservoir_base as _solved_readout
 
 
 @pytest.fixture(scope="module")

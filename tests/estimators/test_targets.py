@@ -18,15 +18,14 @@ from sklearn_rnn import (
     Sequences,
     SequenceTagger,
 )
-from sklearn_rnn.estimators import _labels, _numbers, _tags
+from sklearn_rnn.estimators import _labels, _tags, _targets
 from sklearn_rnn.estimators._labels import JointTarget, LabelTarget, MultilabelTarget
-from sklearn_rnn.estimators._numbers import ContinuousTarget
-from sklearn_rnn.estimators._targets import StepLists, Target
+from sklearn_rnn.estimators._targets import ContinuousTarget, StepLists, Target
 from sklearn_rnn.nn import Head
 
 KINDS = [
     kind
-    for file in (_labels, _numbers, _tags)
+    for file in (_labels, _targets, _tags)
     for kind in vars(file).values()
     if inspect.isclass(kind) and issubclass(kind, Target) and kind.__module__ == file.__name__
 ]

@@ -7,8 +7,7 @@ from sklearn_rnn import SequenceForecaster
 from sklearn_rnn.forecasting._blocks import left_out
 from sklearn_rnn.forecasting._calibration import calibrate
 from sklearn_rnn.forecasting._dataset import ForecastData
-from sklearn_rnn.forecasting._design import Design
-from sklearn_rnn.forecasting._lanes import make_lanes
+from sklearn_rnn.forecasting._lanes import Design, make_lanes
 from sklearn_rnn.forecasting._model import ForecastModel
 from sklearn_rnn.forecasting._options import ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel

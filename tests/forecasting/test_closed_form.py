@@ -7,8 +7,7 @@ import torch
 from sklearn_rnn.forecasting._building import training_budget
 from sklearn_rnn.forecasting._closed_form import ClosedForm, closed_forms, priors
 from sklearn_rnn.forecasting._dataset import ForecastData
-from sklearn_rnn.forecasting._design import Design
-from sklearn_rnn.forecasting._lanes import make_lanes
+from sklearn_rnn.forecasting._lanes import Design, make_lanes
 from sklearn_rnn.forecasting._options import ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
 from sklearn_rnn.forecasting._selection import Candidate, _running, _Try

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from series import SHAPE, quick, weekly
 
-from sklearn_rnn.forecasting._effects import estimate_effects
-from sklearn_rnn.forecasting._lanes import make_lanes
+from sklearn_rnn.forecasting._lanes import estimate_effects, make_lanes
 from sklearn_rnn.forecasting._panel import Panel
 
 

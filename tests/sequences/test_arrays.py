@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_rnn import Sequences
-from sklearn_rnn.sequences import RowReader, _arrays, origin_of, read_sequences
+from sklearn_rnn.sequences import RowReader, _values, origin_of, read_sequences
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_mapped_matrices_are_read_without_scikit_learn_looking_for_infinity(mapp
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_pages_of_a_large_file_do_not_stay_resident(tmp_path, monkeypatch):
-    monkeypatch.setattr(_arrays, "_RELEASE_BYTES", 4 * 2**20)
+    monkeypatch.setattr(_values, "_RELEASE_BYTES", 4 * 2**20)
     path = tmp_path / "large"
     steps = 16 * 2**20
     np.zeros(steps, dtype=np.float32).tofile(path)

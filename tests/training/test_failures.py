@@ -17,7 +17,7 @@ from sklearn_rnn import (
     RNNRegressor,
     SequenceForecaster,
 )
-from sklearn_rnn.estimators import _base, _reservoir_features
+from sklearn_rnn.estimators import _base, _reservoir_base
 from sklearn_rnn.exceptions import NotEnoughMemoryError
 from sklearn_rnn.preprocessing import SequenceResampler
 
@@ -201,7 +201,7 @@ def test_too_large_a_model_names_the_parameters_that_there_are(kind, error, monk
     y = np.arange(12) % 3
     model = kind(hidden_size=4, random_state=0).fit(X, y)
     before = model.transform(X)
-    monkeypatch.setattr(_reservoir_features, "Reservoir", full)
+    monkeypatch.setattr(_reservoir_base, "Reservoir", full)
     monkeypatch.setattr(_base, "build_network", full)
     with pytest.raises(ValueError, match=f"{kind.__name__} needs more memory.*hidden_size=900"):
         model.set_params(hidden_size=900).fit(X, y)
