@@ -28,8 +28,10 @@ def warn_of_unused(model: Any, table: Iterable[Unused]) -> None:
     search fits at its end is not.
     """
     signature = inspect.signature(type(model)).parameters
-    values = model.get_params(deep=False)
-    changed = {name for name, p in signature.items() if not _same(values[name], p.default)}
+    flat = getattr(model, "_with_settings", dict)  # with the settings inside of parameters
+    values = flat(model.get_params(deep=False))
+    defaults = flat({name: p.default for name, p in signature.items()})
+    changed = {name for name in values if not _same(values[name], defaults[name])}
     found: dict[str, str] = {}
     for entry in table:
         names = [name for name in entry.names if name in changed and name not in found]

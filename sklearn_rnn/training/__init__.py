@@ -35,6 +35,7 @@ from ._normal_equations import NormalEquations, RidgeReadout
 from ._optimization import OPTIMIZERS, SCHEDULES, Schedule, resolve_optimizer
 from ._progress import Progress
 from ._ridge import RidgeProblem, RidgeSolution, at_level_of_all, solve_ridge
+from ._settings import Composed, Composition, Dropout, EarlyStopping, Embedding, Optimizer, Settings
 from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 from ._weights import load_weights
 
@@ -47,12 +48,18 @@ __all__ = [
     "Batch",
     "BatchPlan",
     "BestWeights",
+    "Composed",
+    "Composition",
     "Compute",
     "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
     "EpochRecord",
     "FlatStorage",
     "NetworkError",
     "NormalEquations",
+    "Optimizer",
     "Origins",
     "Progress",
     "Recipe",
@@ -60,6 +67,7 @@ __all__ = [
     "RidgeProblem",
     "RidgeSolution",
     "Schedule",
+    "Settings",
     "StepDataset",
     "StepStatistics",
     "SequenceDataset",

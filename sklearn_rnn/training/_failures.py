@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..sequences import is_out_of_memory, not_enough
 from ._device import cpu_threads
+from ._settings import Settings
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 # What a user may bring along; torch's own errors come from there.
@@ -45,6 +46,9 @@ def explained(estimator: Any, error: Exception) -> Exception:
         return not_enough(estimator)
     name = type(estimator).__name__
     values = {key: getattr(estimator, key, None) for key in _BROUGHT}
+    for key, value in values.items():
+        if isinstance(value, Settings):
+            values[key] = getattr(value, key)
     brought = ", ".join(
         f"{key}={value.__name__ if isinstance(value, type) else repr(value)}"
         for key, value in values.items()
