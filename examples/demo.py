@@ -48,7 +48,7 @@ def watch(X, y, quick):
     """Train a recurrent network while watching recordings that are held out."""
     heading("A first fit: a recurrent network, watched on a fifth of the training data")
     X_fit, X_val, y_fit, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
-    classifier = RNNClassifier(max_epochs=5 if quick else 30, reservoir=False, random_state=0)
+    classifier = RNNClassifier(max_epochs=5 if quick else 30, closed_form=False, random_state=0)
     begun = time.perf_counter()
     classifier.fit(X_fit, y_fit, X_val=X_val, y_val=y_val)
     print(f"network   {classifier.input_} -> {classifier.core_} -> {classifier.head_}")

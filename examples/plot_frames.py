@@ -50,7 +50,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn_rnn import RNNClassifier
 
 classifier = RNNClassifier(
-    hidden_size=16, bidirectional=False, max_epochs=25, reservoir=False, random_state=0
+    hidden_size=16, bidirectional=False, max_epochs=25, closed_form=False, random_state=0
 )
 columns = {
     "series and static": ["pulse", "temperature", "age", "ward"],

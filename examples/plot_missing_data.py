@@ -55,7 +55,7 @@ axes[0].set_ylabel("channel")
 # ``reservoir="only"`` solves the classifier in closed form and trains nothing by gradient: quick,
 # and on so few recordings hard to beat.
 
-classifier = RNNClassifier(reservoir="only", random_state=0)
+classifier = RNNClassifier(closed_form="only", random_state=0)
 interpolating = make_pipeline(SequenceImputer("linear"), classifier)
 
 

@@ -309,7 +309,7 @@ class Composed(BaseEstimator):
             if first is None:
                 flat[name] = bool(flat[name])
             elif _same(getattr(settings, first), "auto"):
-                flat[name] = composition.auto[first]
+                flat[name] = composition.auto.get(first, "auto")
             else:
                 flat[name] = getattr(settings, first)
             flat |= {f"{name}__{k}": getattr(settings, k) for k in composition.names if k != first}
@@ -371,8 +371,8 @@ class Composed(BaseEstimator):
         super().set_params(**own)
         for name, changes in inside.items():
             kind, value = self._composed[name].kind, getattr(self, name)
-            off = value is False and not kind._takes_plain
-            if off and name in own:
+            off = not kind._takes_plain and not isinstance(value, kind) and value is not True
+            if off and (name in own or value is not False):
                 continue
             settings = kind.of(value)
             changed = any(not _same(getattr(settings, k), v) for k, v in changes.items())
