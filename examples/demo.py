@@ -67,10 +67,10 @@ def tune(X, y, quick):
             ("rnn", RNNClassifier(max_epochs=3 if quick else 25, random_state=0)),
         ]
     )
-    trained = {"rnn__reservoir": [False], "rnn__cell": ["lstm", "gru"]}
+    trained = {"rnn__closed_form": [False], "rnn__cell": ["lstm", "gru"]}
     trained["rnn__stem"] = [None] if quick else [None, "conv"]
-    solved = {"rnn__reservoir": ["only"]}
-    both = {"rnn__reservoir": [True], "rnn__stem": [None if quick else "conv"]}
+    solved = {"rnn__closed_form": ["only"]}
+    both = {"rnn__closed_form": [True], "rnn__stem": [None if quick else "conv"]}
     # Of equals the search takes the first: the simplest.
     grid = [solved, trained, both]
     search = GridSearchCV(pipeline, grid, cv=3)

@@ -39,7 +39,7 @@ for column, speaker in enumerate([0, 3, 7]):
 # -------------
 # The data need no scaling, padding or shuffling first: the estimator does what is needed. Passing a
 # validation set scores it after every epoch, for us to look at; ``early_stopping=True`` would also
-# act on the scores. ``reservoir=False`` leaves out the closed form, so that it is a network's
+# act on the scores. ``closed_form=False`` leaves out the closed form, so that it is a network's
 # training that we see. What a notebook shows of the fitted estimator is scikit-learn's diagram,
 # with the network below it: what goes in, the recurrence, what comes out.
 

@@ -42,7 +42,7 @@ frame.head()
 # Straight into the classifier
 # ----------------------------
 # The frame survives ``train_test_split`` and cross-validation like any other. The two list columns
-# have the same length within a row; from row to row they differ. (``reservoir=False`` leaves out
+# have the same length within a row; from row to row they differ. (``closed_form=False`` leaves out
 # the closed-form path beside the recurrence, which reads the series alone.)
 
 from sklearn.model_selection import cross_val_score

@@ -84,7 +84,7 @@ search = GridSearchCV(
     make_pipeline(TextTokenizer(), RNNClassifier(16, max_epochs=4, random_state=0)),
     {
         "texttokenizer__analyzer": ["word", "char"],
-        "rnnclassifier__ngrams": ["only", "auto"],
+        "rnnclassifier__closed_form": ["only", "auto"],
     },
     cv=2,
 )

@@ -285,7 +285,7 @@ def test_partial_fit_has_nothing_to_train_in_a_closed_form(data):
     with pytest.raises(ValueError, match="'only' trains nothing"):
         solved.partial_fit(X, y)
     tokens = Sequences.from_list([[0, 1], [2, 1]] * 5, vocabulary_size=3)
-    with pytest.raises(ValueError, match="ngrams='only' trains nothing.*Call fit"):
+    with pytest.raises(ValueError, match="closed_form='only' trains nothing.*Call fit"):
         RNNClassifier(closed_form="only").partial_fit(tokens, [0, 1] * 5)
 
 

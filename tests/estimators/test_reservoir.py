@@ -56,7 +56,7 @@ def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirec
     steps = torch.tensor(X[0], dtype=torch.float32)[None, :, None]
     torch.testing.assert_close(network(steps), network.answer(steps))
     for states in ("hidden_states", "attention_weights"):
-        with pytest.raises(AttributeError, match="reservoir='only'.*no recurr.*reservoir=True"):
+        with pytest.raises(AttributeError, match="closed_form='only'.*no recurr.*closed_form=True"):
             getattr(large, states)(X)
         assert hasattr(estimator(**settings), states) and callable(getattr(estimator, states))
     if not bidirectional:
@@ -66,7 +66,7 @@ def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirec
 def test_what_was_fitted_alone_is_no_beginning_for_a_recurrence(data):
     X, y = data
     model = RNNClassifier(4, closed_form="only", max_epochs=1, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="begin with reservoir=False"):
+    with pytest.raises(ValueError, match="begin with closed_form=False"):
         model.set_params(closed_form=False).partial_fit(X, y)
     again = model.set_params(warm_start=True).fit(X, y)
     assert again.core_ == "lstm 4, bidirectional" and again.n_iter_ == 1
@@ -249,7 +249,7 @@ def test_probabilities_are_not_overconfident(data):
 def test_refusals(data):
     X, y = data
     tokens = Sequences.from_list([np.arange(5)] * 4, vocabulary_size=5)
-    with pytest.raises(ValueError, match="reservoir='only' cannot be used: X holds tokens"):
+    with pytest.raises(ValueError, match="closed_form='only' cannot be used: X holds tokens"):
         RNNClassifier(closed_form="only").fit(tokens, [0, 1, 0, 1])
     with pytest.raises(ValueError, match="one target a step"):
         RNNRegressor(closed_form=True).fit(X, [np.zeros(len(x)) for x in X])

@@ -91,9 +91,9 @@ def test_ngrams_alone_keep_no_network_that_nothing_trained():
     assert sum(p.numel() for p in large.net_.module_.parameters()) < 2 * tokens.vocabulary_size
     np.testing.assert_array_equal(small.predict_proba(tokens), large.predict_proba(tokens))
     assert large.n_weights_ > int(large.core_.split(" n-grams")[0])
-    with pytest.raises(AttributeError, match="ngrams='only'.*no recurrence.*ngrams=True"):
+    with pytest.raises(AttributeError, match="closed_form='only'.*no recurrence.*closed_form=True"):
         large.hidden_states(tokens)
-    with pytest.raises(ValueError, match="ngrams=True to go on"):
+    with pytest.raises(ValueError, match="closed_form=True to go on"):
         large.set_params(closed_form=True).partial_fit(tokens, LABELS)
 
 
@@ -133,9 +133,9 @@ def test_fits_repeat_exactly():
 
 def test_what_ngrams_cannot_do_is_said():
     X, y = TextTokenizer().fit_transform(TEXTS), LABELS
-    with pytest.raises(ValueError, match="ngrams=True cannot be used: X holds numbers"):
+    with pytest.raises(ValueError, match="closed_form=True cannot be used: X holds numbers"):
         quick(closed_form=True).fit(np.zeros((20, 5)), np.arange(20) % 2)
-    with pytest.raises(ValueError, match="ngrams='only' cannot be used: they are solved"):
+    with pytest.raises(ValueError, match="closed_form='only' cannot be used: they are solved"):
         quick(closed_form="only", loss=lambda raw, target: raw.sum()).fit(X, y)
     assert quick().fit(np.random.default_rng(0).normal(size=(20, 5)), np.arange(20) % 2)
 
@@ -309,7 +309,7 @@ def test_a_search_over_tokenizer_and_network():
     model = make_pipeline(TextTokenizer(), quick(closed_form="only"))
     search = GridSearchCV(
         model,
-        {"texttokenizer__analyzer": ["word", "char"], "rnnclassifier__ngrams": ["only"]},
+        {"texttokenizer__analyzer": ["word", "char"], "rnnclassifier__closed_form": ["only"]},
         cv=2,
     ).fit(TEXTS, LABELS)
     assert search.best_score_ > 0.7
