@@ -31,10 +31,10 @@ from sklearn_rnn import ReservoirClassifier, ReservoirRegressor, RNNClassifier, 
 #: Ours: the defaults, and what `--variants` may name.
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "closed form": {"reservoir": "only"},
-    "trained": {"reservoir": False},
-    "GRU": {"reservoir": False, "cell": "gru"},
-    "stem": {"reservoir": False, "stem": "conv"},
+    "closed form": {"closed_form": "only"},
+    "trained": {"closed_form": False},
+    "GRU": {"closed_form": False, "cell": "gru"},
+    "stem": {"closed_form": False, "stem": "conv"},
 }
 #: A closed form of its own, without convolutions.
 _RESERVOIRS = {"classification": ReservoirClassifier, "regression": ReservoirRegressor}

@@ -96,7 +96,7 @@ def ours(job: Job, epochs: int, device: torch.device, precision: str) -> RNNClas
         job.units,
         bidirectional=False,
         dropout=0.0,
-        reservoir=False,
+        closed_form=False,
         batch_size=job.batch,
         max_epochs=epochs,
         learning_rate=LEARNING_RATE,

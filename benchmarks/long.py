@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from _report import add_page_options, environment, publish, table
 
-from sklearn_rnn import RNNClassifier, RNNRegressor
+from sklearn_rnn import Optimizer, RNNClassifier, RNNRegressor
 from sklearn_rnn.datasets import make_adding_problem
 from sklearn_rnn.nn._cells import MinGRU, MinLSTM
 
@@ -31,7 +31,7 @@ MIB = 2**20
 # Predictions of one sequence: what it is, parameters, method, targets a step.
 PREDICT: dict[str, tuple[dict[str, Any], str, bool]] = {
     "all defaults": ({}, "predict", False),
-    "closed form alone": ({"reservoir": "only"}, "predict", False),
+    "closed form alone": ({"closed_form": "only"}, "predict", False),
     "one direction": ({"bidirectional": False}, "predict", False),
     "convolutional stem": ({"stem": "conv"}, "predict", False),
     "attention, 2 layers": ({"pooling": "attention", "num_layers": 2}, "predict", False),
@@ -39,14 +39,14 @@ PREDICT: dict[str, tuple[dict[str, Any], str, bool]] = {
     "hidden states": ({"hidden_size": 8}, "hidden_states", False),
 }
 TRAIN: dict[str, dict[str, Any]] = {
-    "all kept": {"gradient_checkpointing": False},
-    "checkpoints": {"gradient_checkpointing": True},
+    "all kept": {"optimizer": Optimizer(gradient_checkpointing=False)},
+    "checkpoints": {"optimizer": Optimizer(gradient_checkpointing=True)},
 }
 STREAMS: dict[str, dict[str, Any]] = {
-    "GRU": {"cell": "gru", "reservoir": False},
-    "LSTM": {"reservoir": False},
-    "LSTM, convolutional stem": {"stem": "conv", "reservoir": False},
-    "reservoir alone": {"reservoir": "only"},
+    "GRU": {"cell": "gru", "closed_form": False},
+    "LSTM": {"closed_form": False},
+    "LSTM, convolutional stem": {"stem": "conv", "closed_form": False},
+    "reservoir alone": {"closed_form": "only"},
     "all defaults": {},
 }
 
@@ -79,7 +79,7 @@ def run_predict(case: str, steps: int) -> dict[str, float]:
     X = [rng.normal(size=(50, 1)).astype(np.float32) for _ in range(40)]
     kind = RNNRegressor if per_step else RNNClassifier
     y = [x[:, 0] for x in X] if per_step else np.arange(40) % 2
-    model = kind(**{"reservoir": False, "max_epochs": 1, "random_state": 0} | parameters)
+    model = kind(**{"closed_form": False, "max_epochs": 1, "random_state": 0} | parameters)
     model.fit(X, y)
     getattr(model, method)(X)
     data = [rng.normal(size=(steps, 1)).astype(np.float32)]
@@ -95,7 +95,7 @@ def run_train(case: str, steps: int) -> dict[str, float]:
     """Train on eight long sequences in this process."""
     rng = np.random.default_rng(0)
     y = np.arange(8) % 2
-    options: dict[str, Any] = {"reservoir": False, "random_state": 0, "batch_size": 8}
+    options: dict[str, Any] = {"closed_form": False, "random_state": 0, "batch_size": 8}
     RNNClassifier(**options, max_epochs=1).fit(rng.normal(size=(8, 50)), y)
     X = rng.normal(size=(8, steps, 1)).astype(np.float32)
     begun = time.perf_counter()
@@ -139,7 +139,7 @@ def solve_adding(cell: str, sequences: int, steps: int, epochs: int) -> tuple[fl
     """Return the mean squared error on new sequences, and seconds of the fit."""
     X, y = make_adding_problem(sequences, n_steps=steps, random_state=0)
     X_new, y_new = make_adding_problem(300, n_steps=steps, random_state=1)
-    model = RNNRegressor(32, cell=cell, reservoir=False, max_epochs=epochs, random_state=0)
+    model = RNNRegressor(32, cell=cell, closed_form=False, max_epochs=epochs, random_state=0)
     begun = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - begun
@@ -229,8 +229,8 @@ def _body(found: dict[str, Any], steps: int, train_steps: int, job: tuple[int, .
         "Forward and backward over sequences of 2,000 steps, milliseconds, minima of alternated "
         f"runs:\n\n{table(('rows x units', *names), scan)}\n\n"
         f"The adding problem over {job[1]:,} steps, `RNNRegressor(32, cell=..., "
-        f"reservoir=False)`, {job[0]:,} sequences, {job[2]} epochs; always answering the mean has "
-        f"an error of 0.167:\n\n{table(('cell', 'mean squared error', 'fit, s'), adding)}\n\n"
+        f"closed_form=False)`, {job[0]:,} sequences, {job[2]} epochs; always answering the mean "
+        f"has an error of 0.167:\n\n{table(('cell', 'mean squared error', 'fit, s'), adding)}\n\n"
         "A push of one step into a stream, `RNNClassifier(32, bidirectional=False)` on two "
         "channels, microseconds, medians; after many steps it costs what it costs after few:\n\n"
         f"{table(('model', 'early', 'late'), stream)}\n\n{environment()}"

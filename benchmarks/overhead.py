@@ -20,7 +20,7 @@ import torch
 from _report import add_page_options, environment, publish, table
 from torch import nn
 
-from sklearn_rnn import RNNClassifier
+from sklearn_rnn import Optimizer, RNNClassifier
 from sklearn_rnn.nn import NetworkConfig, build_network
 from sklearn_rnn.training import BatchPlan
 
@@ -115,13 +115,12 @@ def fit_estimator(problem: Problem, *, bidirectional: bool) -> float:
         bidirectional=bidirectional,
         dropout=0.2,
         learning_rate=LEARNING_RATE,
-        weight_decay=WEIGHT_DECAY,
-        gradient_clip=CLIP,
+        optimizer=Optimizer(weight_decay=WEIGHT_DECAY, gradient_clip=CLIP),
         batch_size=problem.batch_size,
         max_epochs=problem.epochs,
         device="cpu",
         random_state=0,
-        reservoir=False,
+        closed_form=False,
     )
     begun = time.perf_counter()
     model.fit(problem.X, problem.y)

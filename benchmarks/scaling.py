@@ -43,7 +43,7 @@ def run_case(sequences: int, steps: int, channels: int, units: int, spread: int)
     values = rng.standard_normal((offsets[-1], channels), dtype=np.float32)
     X, y = Sequences(values, offsets), np.arange(sequences) % 3
     model = RNNClassifier(
-        units, bidirectional=False, reservoir=False, batch_size=32, device="cpu", random_state=0
+        units, bidirectional=False, closed_form=False, batch_size=32, device="cpu", random_state=0
     )
     # Kernels are made, and the machinery warmed up, outside of what is measured.
     model.set_params(max_epochs=1).fit(X[:32], y[:32])

@@ -79,7 +79,7 @@ def cross_validate(X: Sequences, y: np.ndarray, seeds: int, units: int, epochs: 
     for seed in range(seeds):
         for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y):
             model = RNNClassifier(
-                units, reservoir=False, max_epochs=epochs, device="cpu", random_state=seed
+                units, closed_form=False, max_epochs=epochs, device="cpu", random_state=seed
             )
             scores.append(model.fit(X[train], y[train]).score(X[test], y[test]))
     return scores

@@ -30,7 +30,7 @@ from _report import add_page_options, environment, publish, table
 from overhead import LEARNING_RATE, N_CLASSES, WEIGHT_DECAY, Problem, train_by_hand
 from torch import nn
 
-from sklearn_rnn import RNNClassifier
+from sklearn_rnn import Optimizer, RNNClassifier
 from sklearn_rnn.nn import NetworkConfig, build_network
 
 CHANNELS = 4
@@ -86,11 +86,11 @@ def estimator(case: Case, problem: Problem, **settings: Any) -> RNNClassifier:
         hidden_size=case.units,
         cell=case.cell,
         bidirectional=False,
-        reservoir=False,
+        closed_form=False,
         batch_size=problem.batch_size,
         max_epochs=problem.epochs,
         learning_rate=LEARNING_RATE,
-        weight_decay=WEIGHT_DECAY,
+        optimizer=Optimizer(weight_decay=WEIGHT_DECAY),
         device="cpu",
         random_state=0,
         **settings,

@@ -71,7 +71,7 @@ BAG = {
     "hidden_size": 64,
     "bidirectional": False,
     "pooling": "mean",
-    "ngrams": False,
+    "closed_form": False,
 }
 MODELS: dict[str, Callable[[TextSet, int], Any]] = {
     "default": _ours(),
@@ -79,8 +79,8 @@ MODELS: dict[str, Callable[[TextSet, int], Any]] = {
     "bag of embeddings": _ours(**BAG),
 }
 PARTS: dict[str, Callable[[TextSet, int], Any]] = {
-    "n-grams alone": _ours(ngrams="only"),
-    "recurrence alone": _ours(ngrams=False),
+    "n-grams alone": _ours(closed_form="only"),
+    "recurrence alone": _ours(closed_form=False),
 }
 
 

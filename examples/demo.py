@@ -48,7 +48,7 @@ def watch(X, y, quick):
     """Train a recurrent network while watching recordings that are held out."""
     heading("A first fit: a recurrent network, watched on a fifth of the training data")
     X_fit, X_val, y_fit, y_val = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
-    classifier = RNNClassifier(max_epochs=5 if quick else 30, reservoir=False, random_state=0)
+    classifier = RNNClassifier(max_epochs=5 if quick else 30, closed_form=False, random_state=0)
     begun = time.perf_counter()
     classifier.fit(X_fit, y_fit, X_val=X_val, y_val=y_val)
     print(f"network   {classifier.input_} -> {classifier.core_} -> {classifier.head_}")
@@ -67,10 +67,10 @@ def tune(X, y, quick):
             ("rnn", RNNClassifier(max_epochs=3 if quick else 25, random_state=0)),
         ]
     )
-    trained = {"rnn__reservoir": [False], "rnn__cell": ["lstm", "gru"]}
+    trained = {"rnn__closed_form": [False], "rnn__cell": ["lstm", "gru"]}
     trained["rnn__stem"] = [None] if quick else [None, "conv"]
-    solved = {"rnn__reservoir": ["only"]}
-    both = {"rnn__reservoir": [True], "rnn__stem": [None if quick else "conv"]}
+    solved = {"rnn__closed_form": ["only"]}
+    both = {"rnn__closed_form": [True], "rnn__stem": [None if quick else "conv"]}
     # Of equals the search takes the first: the simplest.
     grid = [solved, trained, both]
     search = GridSearchCV(pipeline, grid, cv=3)

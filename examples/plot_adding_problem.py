@@ -43,7 +43,7 @@ for cell in ["rnn", "gru", "lstm", "mingru"]:
         learning_rate=0.01,
         batch_size=64,
         max_epochs=20,
-        reservoir=False,
+        closed_form=False,
         random_state=0,
     ).fit(X, y, X_val=X_test, y_val=y_test)
     error = np.mean((models[cell].predict(X_test) - y_test) ** 2)

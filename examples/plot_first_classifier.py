@@ -39,7 +39,7 @@ for column, speaker in enumerate([0, 3, 7]):
 # -------------
 # The data need no scaling, padding or shuffling first: the estimator does what is needed. Passing a
 # validation set scores it after every epoch, for us to look at; ``early_stopping=True`` would also
-# act on the scores. ``reservoir=False`` leaves out the closed form, so that it is a network's
+# act on the scores. ``closed_form=False`` leaves out the closed form, so that it is a network's
 # training that we see. What a notebook shows of the fitted estimator is scikit-learn's diagram,
 # with the network below it: what goes in, the recurrence, what comes out.
 
@@ -50,7 +50,7 @@ from sklearn_rnn import RNNClassifier
 X_fit, X_val, y_fit, y_val = train_test_split(
     X_train, y_train, test_size=0.2, stratify=y_train, random_state=0
 )
-classifier = RNNClassifier(max_epochs=30, reservoir=False, random_state=0)
+classifier = RNNClassifier(max_epochs=30, closed_form=False, random_state=0)
 classifier.fit(X_fit, y_fit, X_val=X_val, y_val=y_val)
 
 # %%
@@ -71,7 +71,7 @@ TrainingCurveDisplay.from_estimator(classifier, learning_rate=True)
 from sklearn.base import clone
 from sklearn.metrics import ConfusionMatrixDisplay
 
-final = clone(classifier).set_params(reservoir="auto").fit(X_train, y_train)
+final = clone(classifier).set_params(closed_form="auto").fit(X_train, y_train)
 print("the network:", final.core_)
 print("share of the trained recurrence:", final.recurrence_share_)
 print(f"test accuracy: {final.score(X_test, y_test):.3f}")

@@ -23,7 +23,7 @@ from sklearn_rnn.model_selection import PanelTimeSeriesSplit, backtest
 y = load_air_passengers(as_frame=True).target
 X = pd.DataFrame(index=y.index)
 folds = PanelTimeSeriesSplit(horizon=12, n_splits=4)
-forecaster = SequenceForecaster(horizon=12, linear="only", random_state=0)
+forecaster = SequenceForecaster(horizon=12, closed_form="only", random_state=0)
 frames = {
     "fitted at every origin": backtest(forecaster, X, y, folds),
     "fitted once": backtest(forecaster, X, y, folds, refit=False),

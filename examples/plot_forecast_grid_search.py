@@ -49,7 +49,7 @@ for ax, splitter in zip(axes, splitters, strict=True):
 warnings.simplefilter("ignore", BaselineWarning)  # poor settings are to be tried, too
 folds = PanelTimeSeriesSplit(12, n_splits=3)
 search = GridSearchCV(
-    SequenceForecaster(12, linear="only", random_state=0),
+    SequenceForecaster(12, closed_form="only", random_state=0),
     {"window": [12, 24, 48], "target_transform": [None, "log"]},
     cv=folds,
     scoring=mase_scorer,

@@ -35,7 +35,7 @@ X = y.to_frame()[[]]
 # in what happened since.
 
 forecaster = SequenceForecaster(
-    horizon=14, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), linear="only", random_state=0
+    horizon=14, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), closed_form="only", random_state=0
 )
 folds = PanelTimeSeriesSplit(14, n_splits=3)
 origins = backtest(forecaster, X, y, folds, refit=False)

@@ -38,7 +38,7 @@ price = pd.Series(100 * np.exp(np.cumsum(returns / 100)), index=days, name="pric
 # is as good: the skill against the naive forecast is about nothing.
 
 X = pd.DataFrame(index=days)
-options = {"linear": "only", "random_state": 0, "season_length": 1}
+options = {"closed_form": "only", "random_state": 0, "season_length": 1}
 forecaster = SequenceForecaster(horizon=1, **options)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")

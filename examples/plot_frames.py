@@ -42,7 +42,7 @@ frame.head()
 # Straight into the classifier
 # ----------------------------
 # The frame survives ``train_test_split`` and cross-validation like any other. The two list columns
-# have the same length within a row; from row to row they differ. (``reservoir=False`` leaves out
+# have the same length within a row; from row to row they differ. (``closed_form=False`` leaves out
 # the closed-form path beside the recurrence, which reads the series alone.)
 
 from sklearn.model_selection import cross_val_score
@@ -50,7 +50,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn_rnn import RNNClassifier
 
 classifier = RNNClassifier(
-    hidden_size=16, bidirectional=False, max_epochs=25, reservoir=False, random_state=0
+    hidden_size=16, bidirectional=False, max_epochs=25, closed_form=False, random_state=0
 )
 columns = {
     "series and static": ["pulse", "temperature", "age", "ward"],

@@ -52,10 +52,10 @@ axes[0].set_ylabel("channel")
 # along time first. Dropping steps in which anything is missing is what one does by hand; sequences
 # of which nothing would be left keep their first step, filled with zeros.
 #
-# ``reservoir="only"`` solves the classifier in closed form and trains nothing by gradient: quick,
+# ``closed_form="only"`` solves the classifier in closed form and trains nothing by gradient: quick,
 # and on so few recordings hard to beat.
 
-classifier = RNNClassifier(reservoir="only", random_state=0)
+classifier = RNNClassifier(closed_form="only", random_state=0)
 interpolating = make_pipeline(SequenceImputer("linear"), classifier)
 
 

@@ -51,7 +51,7 @@ X_test, y_test = load_japanese_vowels(subset="test", return_X_y=True)
 
 scores = {}
 for cell in ["rnn", "gru", "lstm", LeakyCell]:
-    classifier = RNNClassifier(24, cell=cell, max_epochs=15, reservoir=False, random_state=0)
+    classifier = RNNClassifier(24, cell=cell, max_epochs=15, closed_form=False, random_state=0)
     name = cell if isinstance(cell, str) else cell.__name__
     scores[name] = classifier.fit(X_train, y_train).score(X_test, y_test)
     print(f"{name:10s} {classifier.n_weights_:6,} weights  {scores[name]:.3f}")

@@ -26,7 +26,7 @@ X_test, y_test = surnames.names[test], languages[test]
 
 # %%
 # The n-grams alone need no training by gradient.
-model = make_pipeline(TextTokenizer("char"), RNNClassifier(ngrams="only", random_state=0))
+model = make_pipeline(TextTokenizer("char"), RNNClassifier(closed_form="only", random_state=0))
 model.fit(X_train, y_train)
 print(f"accuracy {model.score(X_test, y_test):.3f}")
 print(model.predict(["Satoshi", "Papadopoulos", "O'Neill", "Kowalczyk"]))
@@ -36,7 +36,7 @@ print(model.predict(["Satoshi", "Papadopoulos", "O'Neill", "Kowalczyk"]))
 # for them.
 balanced = make_pipeline(
     TextTokenizer("char"),
-    RNNClassifier(ngrams="only", class_weight="balanced", random_state=0),
+    RNNClassifier(closed_form="only", class_weight="balanced", random_state=0),
 ).fit(X_train, y_train)
 for name, fitted in (("as they come", model), ("balanced", balanced)):
     report = classification_report(

@@ -56,7 +56,7 @@ plt.show()
 # A set of labels: what is said of plot and actors.
 names = ["plot", "actors", "scenes"]
 labels = np.array([[name in text.split() for name in names] for text in texts]).astype(int)
-tagged = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+tagged = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0))
 tagged.fit(texts[:450], labels[:450])
 print(dict(zip(names, tagged[-1].thresholds_.round(2).tolist(), strict=True)))
 print(f"whole sets right {tagged.score(texts[450:], labels[450:]):.3f}")
@@ -71,10 +71,10 @@ frame = pd.DataFrame(
     }
 )
 bought = np.where(liked & (frame["price"] < 0.5), "bought", "left")
-mixed = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+mixed = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0))
 mixed.fit(frame[:450], bought[:450])
 print(f"with price {mixed.score(frame[450:], bought[450:]):.3f}")
-words_alone = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+words_alone = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0))
 words_alone.fit(texts[:450], bought[:450])
 print(f"words alone {words_alone.score(texts[450:], bought[450:]):.3f}")
 
@@ -84,7 +84,7 @@ search = GridSearchCV(
     make_pipeline(TextTokenizer(), RNNClassifier(16, max_epochs=4, random_state=0)),
     {
         "texttokenizer__analyzer": ["word", "char"],
-        "rnnclassifier__ngrams": ["only", "auto"],
+        "rnnclassifier__closed_form": ["only", "auto"],
     },
     cv=2,
 )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
         SequenceTagger,
         stream,
     )
-    from .forecasting import SequenceForecaster, make_forecast_pipeline
+    from .forecasting import Distribution, SequenceForecaster, make_forecast_pipeline
     from .sequences import Sequences
+    from .training import Dropout, EarlyStopping, Embedding, Optimizer
 
 # Public name -> the subpackage it lives in.
 _NAMES = {
@@ -33,6 +34,11 @@ _NAMES = {
     "stream": "estimators",
     "SequenceForecaster": "forecasting",
     "make_forecast_pipeline": "forecasting",
+    "Distribution": "forecasting",
+    "Dropout": "training",
+    "EarlyStopping": "training",
+    "Embedding": "training",
+    "Optimizer": "training",
     "Sequences": "sequences",
 }
 _SUBPACKAGES = (
@@ -47,6 +53,11 @@ _SUBPACKAGES = (
 )
 
 __all__ = [
+    "Distribution",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
+    "Optimizer",
     "PipelineStream",
     "RNNClassifier",
     "RNNRegressor",

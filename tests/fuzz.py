@@ -35,16 +35,16 @@ KINDS = {
     name: value
     for module in (sklearn_rnn, preprocessing)
     for name in module.__all__
-    if inspect.isclass(value := getattr(module, name)) and hasattr(value, "_parameter_constraints")
+    if inspect.isclass(value := getattr(module, name)) and hasattr(value, "fit")
 }
 TRANSFORMERS = [name for name in KINDS if name in preprocessing.__all__]
 # Sizes that are small enough for a quick call, unless a size is what is drawn.
 SMALL = {
     "hidden_size": 3,
     "max_epochs": 1,
-    "embedding_size": 4,
-    "character_size": 3,
-    "n_samples": 3,
+    "embedding__size": 4,
+    "embedding__characters": 3,
+    "distribution__n_samples": 3,
     "random_state": 0,
 }
 # Costs too much to be drawn often, or stands for itself.
@@ -172,7 +172,7 @@ OWN = {
     "spectral_radius": [0.9, (0.5, 0.9), [0.5, 0.9, 0.95, 0.95, 0.99], np.ones(5), np.ones((2, 2))],
     "leak_rate": [0.5, (0.5, 1.0), [1.0, 1.0, 0.5, 0.2, 0.05], np.ones(5), (2.0, 0.0)],
     "alpha": [1.0, (0.1, 1.0), [], np.array([1.0, np.nan]), [[1.0]], ("a",), [0.0, -1.0], 1e-320],
-    "n_components": [1, 2],
+    "distribution__n_components": [1, 2],
     "id_col": ["id", "absent", 0, 5],
     "time_col": ["time", "absent", 0, 5],
     "freq": ["D", "h", 1, 2, "nope", 0, pd.Timedelta("1D"), "W"],
@@ -216,7 +216,9 @@ def draw_value(kind, name, rng):
     """Draw a value of a parameter: mostly legal, some at the border, some wrong."""
     if rng.random() < 0.12:
         return WRONG[rng.integers(len(WRONG))]
-    bounds = kind._parameter_constraints[name]
+    outer, _, inner = name.partition("__")
+    of = kind._composed[outer].kind if inner else kind
+    bounds = of._parameter_constraints[inner or outer]
     choices = [] if isinstance(bounds, str) else list(bounds)
     own = OWN.get(name, [])
     where = rng.integers(len(choices) + (2 * len(choices) if own else 0)) if choices else 99
@@ -227,10 +229,10 @@ def draw_value(kind, name, rng):
 
 def draw_parameters(kind, rng):
     """Draw settings: a small model, and a few parameters at random."""
-    names = list(kind._parameter_constraints)
+    names = list(kind().get_params())
     settings = {name: value for name, value in SMALL.items() if name in names}
-    if "reservoir" in names and rng.random() < 0.5:
-        settings["reservoir"] = False
+    if "closed_form" in names and rng.random() < 0.5:
+        settings["closed_form"] = False
     if "bidirectional" in names and rng.random() < 0.5:
         settings["bidirectional"] = False
     for name in rng.choice(names, size=min(len(names), rng.integers(0, 4)), replace=False):
@@ -613,7 +615,7 @@ class Session:
         )
         self.kind = KINDS[self.name]
         self.settings = draw_parameters(self.kind, rng)
-        self.model = self.kind(**self.settings)
+        self.model = self.kind().set_params(**self.settings)
         self.refused = False
 
     def calls(self):
@@ -663,8 +665,7 @@ class Session:
             elif chosen == "partial_fit":
                 yield "partial_fit", lambda: self.fit(problem, y, "partial_fit")
             elif chosen == "set_params":
-                names = list(self.kind._parameter_constraints)
-                name = str(rng.choice(names))
+                name = str(rng.choice(list(self.kind().get_params())))
                 value = draw_value(self.kind, name, rng)
                 self.settings[f"then {name}"] = value
                 model.set_params(**{name: value})
@@ -824,7 +825,7 @@ class Session:
             elif chosen == "pickle":
                 yield "pickle", lambda: self.forecast_again(model)
             elif chosen == "set_params":
-                name = str(rng.choice(list(self.kind._parameter_constraints)))
+                name = str(rng.choice(list(self.kind().get_params())))
                 value = draw_value(self.kind, name, rng)
                 self.settings[f"then {name}"] = value
                 model.set_params(**{name: value})

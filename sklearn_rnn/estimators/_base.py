@@ -174,7 +174,9 @@ class BaseRNN(
         self._resumable = one_epoch or self.warm_start
         self.__dict__.pop("report_", None)
         if not one_epoch:
-            replaced = Unused(("validation_fraction",), lambda _: True, "X_val is given")
+            replaced = Unused(
+                ("early_stopping__validation_fraction",), lambda _: True, "X_val is given"
+            )
             warn_of_unused(self, self._unused if validation is None else (*self._unused, replaced))
 
         storage = FlatStorage(data.sequences, data.compute.device, origins=self._origins)
@@ -215,7 +217,7 @@ class BaseRNN(
             labels=lambda: pick(data.prepared, data.rows),
             given=self._as_given,
             held_out=None if held_out is None else self._dataset_of(*held_out),
-            whole_steps=may_draw(self.cell, self.loss, self.optimizer),
+            whole_steps=may_draw(self.cell, self.loss, self._settings("optimizer").optimizer),
         )
 
     def _dataset(self, X: Any, y: Any = None) -> SequenceDataset:
@@ -317,7 +319,7 @@ class BaseRNN(
 
     def _hold_out(self, data: FitData) -> None:
         """Take the rows that stop training, or weigh the two paths, from those that train."""
-        fraction = self.validation_fraction
+        fraction = self._settings("early_stopping").validation_fraction
         if not self.early_stopping:
             fraction = min(MIXING[data.path], MOST[data.path] / len(data.rows))
             if fraction * len(data.rows) < FEWEST[data.path]:
@@ -348,29 +350,31 @@ class BaseRNN(
         max_epochs = max_epochs or self._auto_epochs(
             n_windows, batch_size, tokens=sequences.is_tokens
         )
+        settings = self._settings("optimizer")
         recipe = Recipe(
-            optimizer=self.optimizer,
+            optimizer=settings.optimizer,
             learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule="constant" if one_epoch else self.schedule,
+            weight_decay=settings.weight_decay,
+            schedule="constant" if one_epoch else settings.schedule,
             max_epochs=1 if one_epoch else max_epochs,
-            gradient_clip=self.gradient_clip,
-            tbptt_steps=None if self.tbptt_steps is None else int(self.tbptt_steps),
-            gradient_checkpointing=self.gradient_checkpointing,
+            gradient_clip=settings.gradient_clip,
+            tbptt_steps=None if settings.tbptt_steps is None else int(settings.tbptt_steps),
+            gradient_checkpointing=settings.gradient_checkpointing,
         )
         return recipe, batch_size
 
     def _windows(self, sequences: Sequences) -> int:
         """Return the optimizer steps that an average sequence makes: one, or one a window."""
-        if self.tbptt_steps is None or self._target.layout != "step":
+        tbptt_steps = self._settings("optimizer").tbptt_steps
+        if tbptt_steps is None or self._target.layout != "step":
             return 1
         if self.bidirectional:
             raise ValueError(
-                f"tbptt_steps={self.tbptt_steps} with a target at every step trains on a sequence "
-                "window by window, and a backward recurrence would have to start at windows that "
-                "are still to come; set bidirectional=False."
+                f"optimizer__tbptt_steps={tbptt_steps} with a target at every step trains on a "
+                "sequence window by window, and a backward recurrence would start at windows "
+                "that are still to come; set bidirectional=False."
             )
-        return max(1, round(float(sequences.lengths.mean()) / int(self.tbptt_steps)))
+        return max(1, round(float(sequences.lengths.mean()) / int(tbptt_steps)))
 
     def _start(self, data: FitData, recipe: Recipe) -> None:
         """Build the network for these data, with fresh weights and the data's statistics."""
@@ -383,12 +387,12 @@ class BaseRNN(
         indicator = self.missing == "indicator" or (
             self.missing == "auto" and statistics is not None and statistics.has_missing
         )
-        setting = self.ngrams if path == "ngrams" else self.reservoir
+        initial_scale = self._settings("optimizer").initial_scale
         self._config = NetworkConfig(
             **self._architecture(sequences, indicator=indicator),
             reservoir_units=UNITS if path == "reservoir" else 0,
             **(ngram_architecture(sequences) if path == "ngrams" else {}),
-            recurrent=path is None or setting != "only",
+            recurrent=path is None or self.closed_form != "only",
         )
         if not self._config.recurrent:
             # A class of the user's is nothing to keep, and not to be drawn for.
@@ -396,7 +400,7 @@ class BaseRNN(
         # Weights, their gradients and what the optimizer keeps of each.
         require_memory(self, 16 * network_size(self._config))
         generator = torch.Generator().manual_seed(data.seed("weights"))
-        network: Any = build_network(self._config, generator, initial_scale=self.initial_scale)
+        network: Any = build_network(self._config, generator, initial_scale=initial_scale)
         for member in network.members():
             if statistics is not None:
                 member.input.set_statistics(statistics.mean, statistics.scale)
@@ -405,7 +409,7 @@ class BaseRNN(
                     member.input,
                     sequences,
                     rows,
-                    scale=self.initial_scale,
+                    scale=initial_scale,
                     generator=generator,
                 )
             if member.static is not None:
@@ -413,7 +417,7 @@ class BaseRNN(
                 member.static.set_statistics(*known[:2])
             if of_targets is not None:
                 member.head.set_statistics(*of_targets)
-                if self.initial_scale is None:
+                if initial_scale is None:
                     # The first prediction is the mean, and not noise around it.
                     torch.nn.init.zeros_(member.head.projection.weight)
             self._finish_network(member)

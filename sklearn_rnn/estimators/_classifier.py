@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
+from ..training import Dropout, EarlyStopping, Embedding
 from ._attributions import AttributionMixin
 from ._base import BaseRNN
 from ._labels import JointTarget, LabelTarget, MultilabelTarget, logarithms, refuse_other_classes
@@ -26,8 +27,8 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     ----------
     hidden_size : int, default=64
         Units of the recurrence, in each direction.
-    cell : {"lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm"} or type, \
-            default="lstm"
+    cell : {"lstm", "gru", "rnn", "rnn_relu", "rnn_sigmoid", "gru_reset_before", "cifg", \
+            "mingru", "minlstm"} or type, default="lstm"
         The recurrence. A torch module class is taken too: one whose constructor has
         ``batch_first`` is called over the whole sequence as `torch.nn.GRU` is, any other one step
         at a time as `torch.nn.GRUCell` is.
@@ -36,53 +37,31 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     bidirectional : bool, default=True
         Whether a second recurrence, and half of the reservoir, read each sequence from its true
         end.
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Activation of ``cell="rnn"``; the other cells have their own.
     pooling : str or sequence of str, default=("mean", "max", "last")
         How the states of all steps become one vector: one or several of ``"last"``, ``"mean"``,
         ``"max"`` and ``"attention"``, concatenated. Also as ``"mean+max"``.
     stem : {"conv", None}, default=None
         ``"conv"`` puts a small convolution over time before the recurrence.
-    dropout : float, default=0.2
+    dropout : float or Dropout, default=0.2
         Share of the pooled features, and of the outputs between stacked layers, that training
-        sets to zero at random; in [0, 1).
+        sets to zero at random; in [0, 1). A `Dropout` also has the share of the weights from state
+        to state.
     layer_norm : bool, default=False
         Whether the outputs of every recurrent layer are normalised over its units.
-    weight_dropout : float, default=0.0
-        Share of the weights from state to state that each training step leaves out, the same at
-        all steps and for all sequences of its batch; in [0, 1). As in AWD-LSTM. Not for the cells
-        ``"mingru"`` and ``"minlstm"``, which have no such weights.
-    embedding_size : int, default=64
+    embedding : int or Embedding, default=64
         Size of the vector learned for each token, where X holds tokens; that of pretrained
-        vectors, where the tokenizer was given some.
-    embedding_dropout : float or "auto", default="auto"
-        Share of the values of these vectors that training sets to zero at random; in [0, 1).
-        ``"auto"`` is 0.5, and 0.2 for characters of an alphabet: of at most 256 different ones.
-    word_dropout : float or "auto", default="auto"
-        Share of the tokens that training leaves blank; in [0, 1). ``"auto"`` is 0.2, and 0 for the
-        characters of an alphabet.
-    variational : bool, default=False
-        Whether `embedding_dropout` drops the same values at every step of a sequence.
-    initial_scale : float, default=None
-        Standard deviation of normally distributed initial weights, with zero biases. None starts
-        with orthogonal recurrent weights, Glorot-uniform input weights and a forget-gate bias
-        of 1.
-    reservoir : {"auto", "only"} or bool, default="auto"
-        Whether a closed-form path stands beside the trained recurrence: random recurrences and
-        convolutions, pooled, with a readout solved by ridge regression in about a second.
-        It is solved on all sequences (2,000 at most); a fifth of them (1,000 at most), which the
-        recurrence then does not train on, decides the recurrence's share in the prediction
-        (``recurrence_share_``), from 0 to 1. With early stopping or a validation set, those
-        sequences decide it. ``"auto"`` has a path for numbers, one target a sequence, the default
-        loss, and sequences of at most 5,000 steps and five million all together. Overlapping
-        sequences (windows over one series, one recording cut at several times)
-        have to come from at least ten recordings. ``"only"`` trains nothing by gradient.
-    ngrams : {"auto", "only"} or bool, default="auto"
-        Whether a linear model on n-grams of tokens stands beside the trained recurrence: solved
-        in about a second, and mixed with it by a share (``recurrence_share_``) that is decided on
-        a tenth of the sequences, which the recurrence does not train on. ``"auto"`` has it where
-        X holds tokens, for one target a sequence and the default loss; ``"only"`` trains nothing
-        by gradient.
+        vectors, where the tokenizer was given some. An `Embedding` also has their dropout.
+    closed_form : {"auto", "only"} or bool, default="auto"
+        Whether a model that is solved in closed form, in about a second, stands beside the trained
+        recurrence; what it has to say in the prediction is decided on sequences that the recurrence
+        does not train on (``recurrence_share_``, from 0 to 1; with early stopping or a validation
+        set, on those). Of numbers: random recurrences and convolutions, pooled, with a readout
+        solved by ridge regression on all sequences (2,000 at most); a fifth of them (1,000 at most)
+        decide. ``"auto"`` has it for one target a sequence, the default loss, and sequences of at
+        most 5,000 steps and five million all together. Overlapping sequences (windows over one
+        series, one recording cut at several times) have to come from at least ten recordings. Of
+        tokens: a linear model on n-grams; a tenth of the sequences decide, and ``"auto"`` has it
+        for one target a sequence and the default loss. ``"only"`` trains nothing by gradient.
     n_estimators : int, default=1
         Networks that are trained side by side on the same batches, from different first weights
         and with dropout of their own; what they answer, before it becomes probabilities, is
@@ -96,15 +75,13 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         function of raw outputs and encoded targets that returns a loss for each sequence.
     label_smoothing : float, default=0.0
         Share of the target probability spread over all classes; in [0, 1).
-    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
-        A name or any torch optimizer class; ``functools.partial`` sets its own options.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"}, callable or Optimizer, default="adamw"
+        A name, any torch optimizer class, or an `Optimizer`, which also has weight decay, the
+        schedule of the learning rate, the clipping of gradients, truncated backpropagation,
+        checkpointing and the scale of the first weights. ``functools.partial`` sets an optimizer's
+        own options.
     learning_rate : float, default=3e-3
         Learning rate, the peak of the schedule.
-    weight_decay : float, default=0.01
-        Weight decay; biases are left out.
-    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
-        Learning rate over the epochs: up and down again, a half cosine down, halved when the
-        loss stands still, or constant.
     batch_size : int or "auto", default="auto"
         Sequences a step. ``"auto"`` is a sixteenth of them, or a 128th of tokens, as a power of
         two from 16 to 128.
@@ -112,27 +89,10 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         Passes over the data. ``"auto"`` makes about 1,500 steps, in 20 to 100 epochs, or 8 to 30
         for tokens; a fiftieth of them where the closed form leaves so little that no recurrence
         could get a share.
-    gradient_clip : float, default=1.0
-        Largest norm of the gradient; None does not clip.
-    tbptt_steps : int, default=None
-        Truncated backpropagation through time: the state is carried through the whole sequence,
-        but no gradient flows back over the end of a stretch of so many steps. Pooling sees all
-        steps. None lets gradients flow through
-        whole sequences.
-    gradient_checkpointing : bool or "auto", default="auto"
-        Whether long sequences are trained on in pieces whose inside is computed a second time
-        for the gradient, and not kept: the same gradient, in a fraction of the memory. ``"auto"``
-        does so where the activations of a batch would take more than 256 MiB, or a quarter of
-        the free memory of a GPU.
-    early_stopping : bool, default=False
+    early_stopping : bool or EarlyStopping, default=False
         Whether to hold out a part of the training data, stop when its score stands still, and
-        restore the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Share held out for early stopping; in (0, 1).
-    n_iter_no_change : int, default=10
-        Epochs before early stopping in which neither the model nor its recurrence alone improves.
-    tol : float, default=1e-4
-        Smallest improvement of the validation score that counts.
+        restore the weights of the best epoch. An `EarlyStopping` also says how large the part is,
+        and how long the score may stand still.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes; ``"balanced"`` weighs them inversely to their frequency.
     warm_start : bool, default=False
@@ -186,7 +146,7 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
     n_weights_ : int
         Number of trained weights; of a closed form alone, those of its solved readout.
     recurrence_share_ : float
-        Share of the trained recurrence in the prediction; 1 without reservoir and n-grams.
+        Share of the trained recurrence in the prediction; 1 without a closed form.
     thresholds_ : ndarray of shape (n_labels,)
         With a multilabel y, the probability from which on each label is given: tuned by F1 score
         on the sequences that were held out of training, where there were twenty or more, else 0.5.
@@ -250,36 +210,21 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         cell: str | type = "lstm",
         num_layers: int = 1,
         bidirectional: bool = True,
-        nonlinearity: str = "tanh",
         pooling: Any = ("mean", "max", "last"),
         stem: str | None = None,
-        dropout: float = 0.2,
+        dropout: float | Dropout = 0.2,
         layer_norm: bool = False,
-        weight_dropout: float = 0.0,
-        embedding_size: int = 64,
-        embedding_dropout: float | str = "auto",
-        word_dropout: float | str = "auto",
-        variational: bool = False,
-        initial_scale: float | None = None,
-        reservoir: str | bool = "auto",
-        ngrams: str | bool = "auto",
+        embedding: int | Embedding = 64,
+        closed_form: str | bool = "auto",
         n_estimators: int = 1,
         missing: str = "auto",
         loss: Any = "log_loss",
         label_smoothing: float = 0.0,
         optimizer: Any = "adamw",
         learning_rate: float = 3e-3,
-        weight_decay: float = 0.01,
-        schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
-        gradient_clip: float | None = 1.0,
-        tbptt_steps: int | None = None,
-        gradient_checkpointing: bool | str = "auto",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
+        early_stopping: bool | EarlyStopping = False,
         class_weight: Any = None,
         warm_start: bool = False,
         device: str = "auto",
@@ -293,36 +238,21 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         self.cell = cell
         self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.nonlinearity = nonlinearity
         self.pooling = pooling
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
-        self.weight_dropout = weight_dropout
-        self.embedding_size = embedding_size
-        self.embedding_dropout = embedding_dropout
-        self.word_dropout = word_dropout
-        self.variational = variational
-        self.initial_scale = initial_scale
-        self.reservoir = reservoir
-        self.ngrams = ngrams
+        self.embedding = embedding
+        self.closed_form = closed_form
         self.n_estimators = n_estimators
         self.missing = missing
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.gradient_clip = gradient_clip
-        self.tbptt_steps = tbptt_steps
-        self.gradient_checkpointing = gradient_checkpointing
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.device = device

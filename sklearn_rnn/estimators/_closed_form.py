@@ -31,7 +31,7 @@ _READOUTS = {
 _TOTAL = 6000
 # Levels and scales of the random features are taken from so many sequences, of so many steps.
 _CALIBRATE_ON, _CALIBRATE_STEPS = 32, 2**16
-#: ``reservoir="auto"`` uses one for sequences of at most so many steps, so many all together, and
+#: ``closed_form="auto"`` uses one for sequences of at most so many steps, so many all together, and
 #: for overlapping ones if they were cut from at least so many recordings.
 AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
 # The readout is solved on so many sequences at most: its cost grows with the cube.
@@ -53,17 +53,15 @@ def plan_path(
     """
     if setting is False:
         return False, None
-    obstacle = None
-    if sequences.is_tokens:
-        obstacle = "X holds tokens, and a reservoir reads numbers"
-    elif target.obstacle("reservoir") is not None:
-        obstacle = target.obstacle("reservoir")
-    elif loss not in ("log_loss", "squared_error"):
+    obstacle = target.obstacle("reservoir")
+    if obstacle is None and loss not in ("log_loss", "squared_error"):
         obstacle = f"the readout is solved for the default loss, not for loss={loss!r}"
     if obstacle is not None:
         if setting == "auto":
             return False, None
-        raise ValueError(f"reservoir={setting!r} cannot be used: {obstacle}. Set reservoir=False.")
+        raise ValueError(
+            f"closed_form={setting!r} cannot be used: {obstacle}. Set closed_form=False."
+        )
     lengths = sequences.lengths[rows]
     too_long = int(sequences.lengths.max()) > AUTO_STEPS or int(lengths.sum()) > AUTO_TOTAL_STEPS
     if too_long:

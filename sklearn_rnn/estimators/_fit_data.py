@@ -115,7 +115,8 @@ def split_rows(
     size = max(1, round(fraction * n_rows))
     if size >= n_rows:
         raise ValueError(
-            f"validation_fraction={fraction} of {n_rows} sequences leaves none to train on."
+            f"early_stopping__validation_fraction={fraction} of {n_rows} sequences leaves none to "
+            "train on."
         )
     if recordings is not None:
         order = np.random.default_rng(seed).permutation(np.unique(recordings))

@@ -54,18 +54,14 @@ def wants_ngrams(setting: str | bool, sequences: Sequences, target: Target, loss
     """Decide whether these data get a path of n-grams, or refuse what cannot have one."""
     if setting is False:
         return False
-    obstacle = None
-    if not sequences.is_tokens:
-        obstacle = "X holds numbers, and n-grams are of tokens"
-    elif target.obstacle("ngrams") is not None:
-        obstacle = target.obstacle("ngrams")
-    elif loss not in ("log_loss", "squared_error"):
+    obstacle = target.obstacle("ngrams")
+    if obstacle is None and loss not in ("log_loss", "squared_error"):
         obstacle = f"they are solved for the default loss, not for loss={loss!r}"
     if obstacle is None:
         return True
     if setting == "auto":
         return False
-    raise ValueError(f"ngrams={setting!r} cannot be used: {obstacle}. Set ngrams=False.")
+    raise ValueError(f"closed_form={setting!r} cannot be used: {obstacle}. Set closed_form=False.")
 
 
 def ngram_architecture(sequences: Sequences) -> dict[str, Any]:

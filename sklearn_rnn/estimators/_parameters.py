@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import cpu_count
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..nn import CELLS
@@ -21,7 +20,12 @@ from ..training import (
     MOST_EPOCHS,
     MOST_LAYERS,
     OPTIMIZERS,
-    SCHEDULES,
+    Composed,
+    Composition,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    Optimizer,
     auto_batch_size,
     auto_epochs,
 )
@@ -38,40 +42,29 @@ def private_stream(random_state: Any) -> np.random.RandomState:
     return np.random.RandomState(check_random_state(random_state).randint(0, 2**31 - 1))
 
 
+_OF_TOKENS = ("embedding", *(f"embedding__{name}" for name in Embedding._parameter_constraints))
 #: What is read by a recurrence, or by its training, and by nothing else.
 _OF_TRAINING = (
     "hidden_size",
     "cell",
     "num_layers",
-    "nonlinearity",
     "pooling",
     "stem",
     "dropout",
     "layer_norm",
-    "weight_dropout",
-    "embedding_size",
-    "embedding_dropout",
-    "word_dropout",
-    "variational",
-    "initial_scale",
+    "dropout__weights",
+    *_OF_TOKENS,
     "n_estimators",
     "label_smoothing",
     "optimizer",
+    *(f"optimizer__{name}" for name in Optimizer._parameter_constraints),
     "learning_rate",
-    "weight_decay",
-    "schedule",
     "batch_size",
     "max_epochs",
-    "gradient_clip",
-    "tbptt_steps",
-    "gradient_checkpointing",
-    "n_iter_no_change",
-    "tol",
+    "early_stopping__n_iter_no_change",
+    "early_stopping__tol",
 )
 
-
-#: Cells whose constructor takes a nonlinearity.
-_CHOOSE = [name for name, kind in CELLS.items() if kind.takes_nonlinearity]
 
 
 def _reads_no_text(model: Any) -> bool:
@@ -87,28 +80,18 @@ UNUSED = (
         "the closed form alone is solved, and nothing is trained",
     ),
     Unused(
-        ("early_stopping", "validation_fraction"),
+        ("early_stopping", "early_stopping__validation_fraction"),
         lambda model: not model._config.recurrent and bool(model._config.reservoir_units),
         "the closed form alone is solved, and nothing is trained",
     ),
     Unused(
-        ("nonlinearity",),
-        lambda model: model.cell not in _CHOOSE,
-        f"only cell={' or '.join(map(repr, _CHOOSE))} takes one",
-    ),
-    Unused(
-        ("n_iter_no_change", "tol", "validation_fraction"),
-        lambda model: not model.early_stopping,
-        "they are for early_stopping=True",
-    ),
-    Unused(
-        ("embedding_size", "embedding_dropout", "word_dropout", "variational", "character_size"),
+        _OF_TOKENS,
         _reads_no_text,
         "X holds numbers, and they are for tokens or words",
     ),
     Unused(
-        ("embedding_size",),
-        lambda model: model._config.embedding_size != model.embedding_size,
+        ("embedding",),
+        lambda model: model._config.embedding_size != model._settings("embedding").size,
         "the tokens' pretrained vectors have a size",
     ),
     Unused(
@@ -137,7 +120,7 @@ def n_threads(n_jobs: int | None) -> int:
     return min(wanted, cpu_count())
 
 
-class ParametersMixin(BaseEstimator):
+class ParametersMixin(Composed):
     """Shared parameters with their bounds; what an estimator adds to the fit skeleton."""
 
     _parameter_constraints: dict[str, list] = {
@@ -145,33 +128,18 @@ class ParametersMixin(BaseEstimator):
         "cell": [StrOptions(set(CELLS)), type],
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "bidirectional": ["boolean"],
-        "nonlinearity": [StrOptions({"tanh", "relu", "sigmoid"})],
         "pooling": [str, tuple, list],
         "stem": [StrOptions({"conv"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), Dropout],
         "layer_norm": ["boolean"],
-        "weight_dropout": [Interval(Real, 0, 1, closed="left")],
-        "embedding_size": [Interval(Integral, 1, None, closed="left")],
-        "initial_scale": [Interval(Real, 0, LARGEST_RATE, closed="right"), None],
-        "embedding_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "variational": ["boolean"],
-        "reservoir": [StrOptions({"auto", "only"}), "boolean"],
-        "ngrams": [StrOptions({"auto", "only"}), "boolean"],
+        "embedding": [Interval(Integral, 1, None, closed="left"), Embedding],
+        "closed_form": [StrOptions({"auto", "only"}), "boolean"],
         "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable, Optimizer],
         "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
-        "weight_decay": [Interval(Real, 0, LARGEST_RATE, closed="both")],
-        "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, MOST_EPOCHS, closed="both"), StrOptions({"auto"})],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "tbptt_steps": [Interval(Integral, 1, None, closed="left"), None],
-        "gradient_checkpointing": [StrOptions({"auto"}), "boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", EarlyStopping],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
@@ -181,6 +149,12 @@ class ParametersMixin(BaseEstimator):
         "callbacks": [object],
     }
 
+    _composed = {
+        "dropout": Composition(Dropout, auto={"outputs": 0.2}),
+        "embedding": Composition(Embedding, ("characters",), {"size": 64}),
+        "optimizer": Composition(Optimizer),
+        "early_stopping": Composition(EarlyStopping),
+    }
     _unused: tuple[Unused, ...] = UNUSED
 
     # Parameters, set by the constructors of the estimators.
@@ -188,35 +162,20 @@ class ParametersMixin(BaseEstimator):
     cell: str | type[torch.nn.Module]
     num_layers: int
     bidirectional: bool
-    nonlinearity: str
     pooling: Any
     stem: str | None
-    dropout: float
+    dropout: float | Dropout
     layer_norm: bool
-    weight_dropout: float
-    embedding_size: int
-    initial_scale: float | None
-    embedding_dropout: float | str
-    word_dropout: float | str
-    variational: bool
-    reservoir: str | bool
-    ngrams: str | bool
+    embedding: int | Embedding
+    closed_form: str | bool
     n_estimators: int = 1
     missing: str
     loss: Any
     optimizer: Any
     learning_rate: float
-    weight_decay: float
-    schedule: str
     batch_size: int | str
     max_epochs: int | str
-    gradient_clip: float | None
-    tbptt_steps: int | None
-    gradient_checkpointing: bool | str
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    tol: float
+    early_stopping: bool | EarlyStopping
     warm_start: bool
     device: str
     precision: str
@@ -253,27 +212,27 @@ class ParametersMixin(BaseEstimator):
         """Return the architecture for these data as plain values."""
         categories = sequences.static_categories or ()
         n_static = 0 if sequences.static is None else sequences.static.shape[1]
-        of_values, of_tokens = token_dropout(sequences, self.embedding_dropout, self.word_dropout)
+        embedding, dropout = self._settings("embedding"), self._settings("dropout")
+        of_values, of_tokens = token_dropout(sequences, embedding.dropout, embedding.word_dropout)
         return {
             "n_channels": sequences.n_channels + (sequences.times is not None),
             "vocabulary_size": sequences.vocabulary_size,
             "timed": sequences.is_tokens and sequences.times is not None,
-            "embedding_size": vector_size(sequences) or int(self.embedding_size),
+            "embedding_size": vector_size(sequences) or int(embedding.size),
             "embedding_dropout": of_values,
             "word_dropout": of_tokens,
-            "variational": bool(self.variational),
+            "variational": bool(embedding.variational),
             "indicator": indicator,
             "n_static": n_static,
             "static_cardinalities": tuple(len(c) if c else None for c in categories),
             "stem": self.stem,
             "cell": self.cell,
-            "nonlinearity": self.nonlinearity,
             "hidden_size": int(self.hidden_size),
             "num_layers": int(self.num_layers),
             "bidirectional": bool(self.bidirectional),
-            "dropout": float(self.dropout),
+            "dropout": float(dropout.outputs),
             "layer_norm": bool(self.layer_norm),
-            "weight_dropout": float(self.weight_dropout),
+            "weight_dropout": float(dropout.weights),
             "pooling": self.pooling if isinstance(self.pooling, str) else tuple(self.pooling),
             **self._target.architecture(),
             "loss": self.loss,

@@ -36,8 +36,7 @@ SETTLED = 50
 class PathsMixin:
     """The choice of a path, its solving and weighing, and what else held-out sequences teach."""
 
-    reservoir: str | bool
-    ngrams: str | bool
+    closed_form: str | bool
     loss: Any
     max_epochs: int | str
     warm_start: bool
@@ -57,44 +56,43 @@ class PathsMixin:
     def _refuse_alone(self, sequences: Sequences, *, reset: bool) -> None:
         """Refuse partial_fit, which only trains, where nothing is to be trained."""
         alone = not reset and not self._config.recurrent
-        if sequences.is_tokens and (self.ngrams == "only" or alone):
-            raise ValueError(
-                "ngrams='only' trains nothing by gradient, and partial_fit does nothing else. Call "
-                "fit, with ngrams=True to go on from it: partial_fit then keeps the n-grams."
-            )
-        if not sequences.is_tokens and (self.reservoir == "only" or alone):
+        if self.closed_form != "only" and not alone:
+            return
+        advice = "Call fit, with closed_form=True to go on from it: partial_fit keeps the n-grams."
+        if not sequences.is_tokens:
             kind = type(self).__name__.replace("RNN", "Reservoir")
-            raise ValueError(
-                "reservoir='only' trains nothing by gradient, and partial_fit does nothing else. "
-                f"Use {kind}, whose partial_fit is exact, or begin with reservoir=False."
-            )
+            advice = f"Use {kind}, whose partial_fit is exact, or begin with closed_form=False."
+        raise ValueError(
+            "closed_form='only' trains nothing by gradient, and partial_fit does nothing else. "
+            f"{advice}"
+        )
 
     def _choose_path(
         self, sequences: Sequences, rows: np.ndarray
     ) -> tuple[str | None, np.ndarray | None]:
         """Return the name of the path, and which recordings the rows were cut from, if any."""
-        n_grams = wants_ngrams(self.ngrams, sequences, self._target, self.loss)
-        wanted, recordings = plan_path(self.reservoir, sequences, self._target, self.loss, rows)
-        if not wanted and not n_grams and self.loss not in ("log_loss", "squared_error"):
-            setting = "ngrams" if sequences.is_tokens else "reservoir"
-            if getattr(self, setting) == "auto" and self._usually_solved(sequences, rows):
-                self._warn_left_out(setting)
+        wanted, recordings = self._plan(self.closed_form, sequences, self.loss, rows)
         if wanted:
-            return "reservoir", recordings
-        return ("ngrams" if n_grams else None), None
+            return ("ngrams" if sequences.is_tokens else "reservoir"), recordings
+        others = self.closed_form == "auto" and self.loss not in ("log_loss", "squared_error")
+        if others and self._plan("auto", sequences, "log_loss", rows)[0]:
+            self._warn_left_out()
+        return None, None
 
-    def _usually_solved(self, sequences: Sequences, rows: np.ndarray) -> bool:
-        """Tell whether these data get a closed form with the default loss."""
+    def _plan(
+        self, setting: str | bool, sequences: Sequences, loss: Any, rows: np.ndarray
+    ) -> tuple[bool, np.ndarray | None]:
+        """Tell whether these data get the closed form of their kind, and of which recordings."""
         if sequences.is_tokens:
-            return wants_ngrams("auto", sequences, self._target, "log_loss")
-        return plan_path("auto", sequences, self._target, "log_loss", rows)[0]
+            return wants_ngrams(setting, sequences, self._target, loss), None
+        return plan_path(setting, sequences, self._target, loss, rows)
 
-    def _warn_left_out(self, setting: str) -> None:
+    def _warn_left_out(self) -> None:
         """Say that these data would have got a closed form."""
         warn(
             f"{type(self).__name__} leaves out the closed form that it would solve for these data "
             "beside the recurrence, because it is solved for the default loss only: the model is "
-            f"another one. {setting}=False leaves it out without this warning.",
+            "another one. closed_form=False leaves it out without this warning.",
             ClosedFormWarning,
         )
 

@@ -44,13 +44,12 @@ class _of_recurrence:
         if model is None:
             return self._method
         if "net_" in model.__dict__ and not model._config.recurrent:
-            name, setting, more = type(model).__name__, "ngrams", ""
+            name, more = type(model).__name__, ""
             if not model._config.ngram_longest:
-                setting = "reservoir"
                 more = f" {name.replace('RNN', 'Reservoir')} has hidden_states of its reservoir."
             raise AttributeError(
-                f"This {name} was fitted with {setting}='only': there is no recurrence, and no "
-                f"{self._method.__name__}. Fit it with {setting}=True, or take what the closed "
+                f"This {name} was fitted with closed_form='only': there is no recurrence, and no "
+                f"{self._method.__name__}. Fit it with closed_form=True, or take what the closed "
                 f"form reads out, transform(X).{more}"
             )
         bound: Callable[..., Any] = MethodType(self._method, model)
@@ -165,8 +164,9 @@ class PredictionMixin(InStepTransformer):
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
             Pooled states of the recurrence, static features joined; those of all members side by
-            side. With ``reservoir="only"``
-            those of the reservoir; with ``ngrams="only"`` the raw outputs of the n-grams.
+            side. With ``closed_form="only"``
+            what the closed form reads out: those of the reservoir, or the raw outputs of the
+            n-grams.
         """
         sequences = self._read_for_prediction(X)
         if self._target.by_step:

@@ -28,7 +28,7 @@ _WORTH_A_WORD = 0.01
 NOTHING = "nothing was held out"
 #: What a trained network that does worse may do about it.
 REMEDY = (
-    "Take the simpler model, or cross-validate reservoir='only', a larger max_epochs and another "
+    "Take the simpler model, or cross-validate closed_form='only', a larger max_epochs and another "
     "learning_rate."
 )
 _WITHOUT = "cell, hidden_size and the like change no prediction while the recurrence has no share"

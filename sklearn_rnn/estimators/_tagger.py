@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import torch
 from ..metrics import scheme_of
 from ..nn import WordColumns
 from ..sequences import (
-    Interval,
     Sequences,
     StrOptions,
     Unused,
@@ -24,7 +22,15 @@ from ..sequences import (
     check_X,
     read_words,
 )
-from ..training import StepStatistics, cpu_threads
+from ..training import (
+    Composition,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    Optimizer,
+    StepStatistics,
+    cpu_threads,
+)
 from ._base import BaseRNN
 from ._tags import TagAnswers, TagRows, TagTarget, allowed_transitions
 from ._targets import answer_of, score_of, target_of
@@ -151,15 +157,7 @@ _DECODED_AT_ONCE = 2**20
 _WORD_SCALE = 0.1
 
 
-_NOT_OFFERED = {
-    "pooling",
-    "reservoir",
-    "ngrams",
-    "embedding_dropout",
-    "variational",
-    "tbptt_steps",
-    "gradient_checkpointing",
-}
+_NOT_OFFERED = {"pooling", "closed_form"}
 
 
 class _TagScores(StrOptions):
@@ -180,15 +178,13 @@ class SequenceTagger(BaseRNN):
     ----------
     hidden_size : int, default=128
         Units of the recurrence, in each direction.
-    cell : {"lstm", "gru", "rnn", "gru_reset_before", "cifg", "mingru", "minlstm"} or type, \
-            default="lstm"
+    cell : {"lstm", "gru", "rnn", "rnn_relu", "rnn_sigmoid", "gru_reset_before", "cifg", \
+            "mingru", "minlstm"} or type, default="lstm"
         The recurrence, as in `RNNClassifier`.
     num_layers : int, default=1
         Stacked recurrent layers.
     bidirectional : bool, default=True
         Whether a second recurrence reads each sequence from its end.
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Activation of ``cell="rnn"``; the other cells have their own.
     decoder : {"auto", "crf", "softmax"}, default="auto"
         Whether the tags of a sequence are decided together, by a linear-chain CRF, or each by
         itself. ``"auto"`` is a CRF for words and tokens, and softmax for numbers.
@@ -202,49 +198,32 @@ class SequenceTagger(BaseRNN):
         CRF sums over all tags that they may have.
     stem : {"conv", None}, default=None
         ``"conv"`` puts a small convolution over time before the recurrence.
-    dropout : float, default=0.3
+    dropout : float or Dropout, default=0.3
         Share of the inputs of words or tokens, of the outputs between stacked layers and of the
-        recurrence's outputs that training sets to zero at random; in [0, 1).
+        recurrence's outputs that training sets to zero at random; in [0, 1). A `Dropout` also has
+        the share of the weights from state to state.
     layer_norm : bool, default=False
         Whether the outputs of every recurrent layer are normalised over its units.
-    weight_dropout : float, default=0.0
-        Share of the weights from state to state that each training step leaves out, the same at
-        all steps and for all sequences of its batch; in [0, 1). As in AWD-LSTM. Not for the cells
-        ``"mingru"`` and ``"minlstm"``, which have no such weights.
-    embedding_size : int, default=100
-        Size of the vector learned for each word or token.
-    character_size : int, default=64
-        Size of the vector made from the characters of a word; 0 leaves characters out.
-    word_dropout : float, default=0.1
-        Share of the words that training takes as unknown, so that unknown ones are learned too.
-    initial_scale : float, default=None
-        Standard deviation of normally distributed initial weights. None starts as `RNNClassifier`
-        does.
+    embedding : int or Embedding, default=100
+        Size of the vector learned for each word or token. An `Embedding` also has the size of the
+        vector made from the characters of a word, and the share of the words that training takes
+        as unknown.
     missing : {"auto", "indicator", "mean", "error"}, default="auto"
         What to do with NaN in sequences of numbers, as in `RNNClassifier`.
-    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
-        A name or any torch optimizer class.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"}, callable or Optimizer, default="adamw"
+        A name, any torch optimizer class, or an `Optimizer`, which also has weight decay, the
+        schedule of the learning rate, the clipping of gradients and the scale of the first weights.
+        ``functools.partial`` sets an optimizer's own options.
     learning_rate : float, default=5e-3
         Learning rate, the peak of the schedule.
-    weight_decay : float, default=0.01
-        Weight decay; biases are left out.
-    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
-        Learning rate over the epochs.
     batch_size : int or "auto", default="auto"
         Sequences a step. ``"auto"`` is a sixteenth of them, as a power of two from 16 to 32.
     max_epochs : int or "auto", default="auto"
         Passes over the data. ``"auto"`` makes about 3,000 steps, in 8 to 100 epochs.
-    gradient_clip : float, default=1.0
-        Largest norm of the gradient; None does not clip.
-    early_stopping : bool, default=False
+    early_stopping : bool or EarlyStopping, default=False
         Whether to hold out a part of the training data, stop when its score stands still, and
-        restore the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Share held out for early stopping; in (0, 1).
-    n_iter_no_change : int, default=10
-        Epochs without improvement before early stopping.
-    tol : float, default=1e-4
-        Smallest improvement of the validation score that counts.
+        restore the weights of the best epoch. An `EarlyStopping` also says how large the part is,
+        and how long the score may stand still.
     scoring : {"token_accuracy", "entity_f1"}, default="token_accuracy"
         What `score`, and with it a grid search, and early stopping go by. A search that goes by
         something else than its estimators takes ``scoring=metrics.entity_f1_scorer``.
@@ -338,15 +317,21 @@ class SequenceTagger(BaseRNN):
         "decoder": [StrOptions({"auto", "crf", "softmax"})],
         "constraints": [StrOptions({"auto"}), None],
         "ignore_label": [object],
-        "character_size": [Interval(Integral, 0, None, closed="left")],
-        "word_dropout": [Interval(Real, 0, 1, closed="left")],
         "scoring": [_TagScores({"token_accuracy", "entity_f1"})],
     }
 
+    _composed = {
+        **BaseRNN._composed,
+        "dropout": Composition(Dropout, auto={"outputs": 0.3}),
+        "embedding": Composition(
+            Embedding, ("dropout", "variational"), {"size": 100, "word_dropout": 0.1}
+        ),
+        "optimizer": Composition(Optimizer, ("tbptt_steps", "gradient_checkpointing")),
+    }
     _unused = (
         *BaseRNN._unused,
         Unused(
-            ("character_size",),
+            ("embedding__characters",),
             lambda model: model._config.words is None,
             "it is for words, whose characters are read",
         ),
@@ -358,10 +343,7 @@ class SequenceTagger(BaseRNN):
     )
 
     # What other estimators offer as parameters.
-    reservoir = ngrams = False
-    embedding_dropout, variational = 0.0, False
-    tbptt_steps = None
-    gradient_checkpointing = "auto"
+    closed_form = False
     loss = None
     pooling = "none"
 
@@ -376,30 +358,19 @@ class SequenceTagger(BaseRNN):
         cell: str | type = "lstm",
         num_layers: int = 1,
         bidirectional: bool = True,
-        nonlinearity: str = "tanh",
         decoder: str = "auto",
         constraints: str | None = "auto",
         ignore_label: Any = None,
         stem: str | None = None,
-        dropout: float = 0.3,
+        dropout: float | Dropout = 0.3,
         layer_norm: bool = False,
-        weight_dropout: float = 0.0,
-        embedding_size: int = 100,
-        character_size: int = 64,
-        word_dropout: float = 0.1,
-        initial_scale: float | None = None,
+        embedding: int | Embedding = 100,
         missing: str = "auto",
         optimizer: Any = "adamw",
         learning_rate: float = 5e-3,
-        weight_decay: float = 0.01,
-        schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
-        gradient_clip: float | None = 1.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
+        early_stopping: bool | EarlyStopping = False,
         scoring: str = "token_accuracy",
         warm_start: bool = False,
         device: str = "auto",
@@ -413,30 +384,19 @@ class SequenceTagger(BaseRNN):
         self.cell = cell
         self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.nonlinearity = nonlinearity
         self.decoder = decoder
         self.constraints = constraints
         self.ignore_label = ignore_label
         self.stem = stem
         self.dropout = dropout
         self.layer_norm = layer_norm
-        self.weight_dropout = weight_dropout
-        self.embedding_size = embedding_size
-        self.character_size = character_size
-        self.word_dropout = word_dropout
-        self.initial_scale = initial_scale
+        self.embedding = embedding
         self.missing = missing
         self.optimizer = optimizer
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.gradient_clip = gradient_clip
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
         self.scoring = scoring
         self.warm_start = warm_start
         self.device = device
@@ -493,12 +453,13 @@ class SequenceTagger(BaseRNN):
     def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
         """Add what only tagging has."""
         reads_text = self._words is not None or sequences.is_tokens
+        embedding, dropout = self._settings("embedding"), self._settings("dropout")
         return {
             **super()._architecture(sequences, indicator=indicator and self._words is None),
             "words": None if self._words is None else self._words.columns,
-            "embedding_dropout": float(self.dropout) if reads_text else 0.0,
-            "character_size": int(self.character_size),
-            "word_dropout": float(self.word_dropout),
+            "embedding_dropout": float(dropout.outputs) if reads_text else 0.0,
+            "character_size": int(embedding.characters),
+            "word_dropout": float(embedding.word_dropout),
             "crf": self._crf(sequences),
         }
 
@@ -513,7 +474,7 @@ class SequenceTagger(BaseRNN):
         """Put the constraints in."""
         if network.head.crf is not None and self._allowed is not None:
             network.head.crf.constrain(*map(torch.from_numpy, self._allowed))
-        if self._words is not None and self.initial_scale is None:
+        if self._words is not None and self._settings("optimizer").initial_scale is None:
             network.input.shrink(_WORD_SCALE)
 
     def _statistics(self, sequences: Sequences, rows: np.ndarray) -> StepStatistics | None:

@@ -27,11 +27,8 @@ class TrainingRunMixin:
 
     cell: Any
     loss: Any
-    optimizer: Any
     callbacks: Any
-    early_stopping: bool
-    n_iter_no_change: int
-    tol: float
+    early_stopping: Any
     verbose: Any
     n_iter_: int
     best_validation_score_: float | None
@@ -39,6 +36,7 @@ class TrainingRunMixin:
     _history: list[EpochRecord]
     _guarded: Callable[[], AbstractContextManager]
     _fitted_state: Callable[[], dict[str, Any]]
+    _settings: Callable[[str], Any]
     _init_callback_context: Callable[..., Any]
 
     def _run(
@@ -53,14 +51,15 @@ class TrainingRunMixin:
         """Train, keep the weights of the best `score`, report every epoch, `finish`."""
         context = self._init_callback_context(max_subtasks=recipe.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=data.X, y=data.y)
-        best = BestWeights(self.n_iter_no_change, self.tol)
+        stopping = self._settings("early_stopping")
+        best = BestWeights(stopping.n_iter_no_change, stopping.tol)
         progress = Progress(recipe.max_epochs, type(self).__name__, show=bool(self.verbose))
 
         def on_epoch(record: EpochRecord) -> bool:
             stop = False
             if score is not None:
                 score(record)
-                stop = best.update(self.net_.module_, record) and self.early_stopping
+                stop = best.update(self.net_.module_, record) and bool(self.early_stopping)
             self._history.append(record)
             self.n_iter_ = record.epoch
             progress.update(record)
@@ -81,7 +80,7 @@ class TrainingRunMixin:
                 seed=data.seed("training"),
                 n_threads=data.n_threads,
                 on_epoch=on_epoch,
-                guard_globals=may_draw(self.cell, self.loss, self.optimizer),
+                guard_globals=may_draw(self.cell, self.loss, recipe.optimizer),
                 callbacks=self.callbacks,
             )
         except KeyboardInterrupt as interrupt:
@@ -112,8 +111,8 @@ class TrainingRunMixin:
         """Warn and fall back to the best weights, or refuse when there are none."""
         what = (
             f"Training diverged in epoch {self.n_iter_ + 1}: {error}. Lower learning_rate "
-            f"(now {recipe.learning_rate:g}), set gradient_clip (now {recipe.gradient_clip}), or "
-            "look for extreme values in X or y."
+            f"(now {recipe.learning_rate:g}), set optimizer__gradient_clip (now "
+            f"{recipe.gradient_clip}), or look for extreme values in X or y."
         )
         if best.has_weights and self.early_stopping:
             warn(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import cpu_count
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 
@@ -36,9 +36,11 @@ from ..training import (
     MOST_EPOCHS,
     MOST_LAYERS,
     OPTIMIZERS,
-    SCHEDULES,
+    Composed,
+    Composition,
     DivergenceError,
     EpochRecord,
+    Optimizer,
     Progress,
     SequenceNet,
     names_parameters,
@@ -53,7 +55,7 @@ from ._history import (
     warn_of_targets,
 )
 from ._model import ForecastModel
-from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, ForecastOptions
+from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, Distribution, ForecastOptions
 from ._outputs import ForecastOutputMixin, check_levels
 from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._records import FitRecordMixin
@@ -70,7 +72,7 @@ class SequenceForecaster(
     CallbackSupportMixin,
     RegressorMixin,
     Versioned,
-    BaseEstimator,
+    Composed,
 ):
     """Forecast one series, many, or panels of thousands, inside scikit-learn.
 
@@ -117,17 +119,17 @@ class SequenceForecaster(
         How the network gets from the window to the horizon. "segment" reads segments of a season
         and decodes all steps at once, "direct" reads step by step and decodes all steps at once,
         "recursive" reads and decodes step by step, with draws.
-    cell : str or torch module class, default="gru"
-        Any cell of the package, as for `RNNRegressor`.
     hidden_size : int, default=64
         Units of the recurrence.
+    cell : str or torch module class, default="gru"
+        Any cell of the package, as for `RNNRegressor`.
     num_layers : int, default=1
         Layers of the recurrence.
     dropout : float, default=0.0
         Dropout between layers and before the head.
     segment_length : int or "auto", default="auto"
         Steps that the segment decoder reads at once; ``"auto"`` is a season.
-    linear : bool or "only", default=True
+    closed_form : bool or "only", default=True
         Whether the closed form stands beside the recurrence. ``"only"`` trains nothing. It reads
         covariates that are known ahead, but not past-only and static ones.
     target_transform : {"auto", "log", "box-cox", None}, default="auto"
@@ -139,11 +141,10 @@ class SequenceForecaster(
     channels : {"shared", "mixed"}, default="shared"
         What becomes of several targets: "shared" reads each as a series of its own, with the same
         weights; "mixed" reads them together.
-    distribution : {"quantile", "normal", "student_t", "negative_binomial", "mixture"}, \
-            default="quantile"
-        What is learned about the uncertainty.
-    n_components : int, default=3
-        Components of ``distribution="mixture"``.
+    distribution : {"quantile", "normal", "student_t", "negative_binomial", "mixture"} or \
+            Distribution, default="quantile"
+        What is learned about the uncertainty. A `Distribution` also has the number of components
+        of ``"mixture"``, and of draws.
     n_estimators : int, default=1
         Number of networks; the forecast is their median.
     calibrate : bool, default=True
@@ -155,22 +156,16 @@ class SequenceForecaster(
         where these are few and long.
     refit : bool, default=True
         Whether to train again on everything after the held-out tail has decided.
-    n_samples : int, default=200
-        Draws of the horizon that the recursive decoder makes.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"}, callable or Optimizer, default="adamw"
+        A name, any torch optimizer class, or an `Optimizer`, which also has weight decay, the
+        schedule of the learning rate and the clipping of gradients. ``functools.partial`` sets an
+        optimizer's own options.
+    learning_rate : float, default=3e-3
+        Learning rate, the peak of the schedule.
     batch_size : int or "auto", default="auto"
         Windows a step.
     max_epochs : int or "auto", default="auto"
         Passes over the windows.
-    learning_rate : float, default=3e-3
-        Learning rate, the peak of the schedule.
-    weight_decay : float, default=0.01
-        Weight decay.
-    optimizer : {"adamw", "adam", "sgd", "rmsprop"} or callable, default="adamw"
-        A name or any torch optimizer class.
-    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
-        Learning rate over the epochs.
-    gradient_clip : float, default=1.0
-        Largest norm of the gradient; None does not clip.
     warm_start : bool, default=False
         Whether a second `fit` begins with the trained weights of the first and takes a quarter of
         the epochs. The networks must be alike. The closed form is solved anew.
@@ -241,7 +236,7 @@ class SequenceForecaster(
     >>> from sklearn_rnn import SequenceForecaster
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> y = load_air_passengers(as_frame=True).target
-    >>> forecaster = SequenceForecaster(horizon=12, linear="only").fit(None, y)
+    >>> forecaster = SequenceForecaster(horizon=12, closed_form="only").fit(None, y)
     >>> forecaster.freq_, forecaster.season_length_
     ('every month', 12)
     >>> forecast = forecaster.forecast(12, quantiles=[0.1, 0.9])
@@ -266,24 +261,19 @@ class SequenceForecaster(
         "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "segment_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "linear": ["boolean", StrOptions({"only"})],
+        "closed_form": ["boolean", StrOptions({"only"})],
         "target_transform": [StrOptions({"auto", "log", "box-cox"}), None],
         "seasonality": ["boolean", StrOptions({"auto"})],
         "channels": [StrOptions({"shared", "mixed"})],
-        "distribution": [StrOptions(set(DISTRIBUTIONS))],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "distribution": [StrOptions(set(DISTRIBUTIONS)), Distribution],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "calibrate": ["boolean"],
         "validation_horizon": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "refit": ["boolean"],
-        "n_samples": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, MOST_EPOCHS, closed="both"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
-        "weight_decay": [Interval(Real, 0, LARGEST_RATE, closed="both")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "schedule": [StrOptions(set(SCHEDULES))],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable, Optimizer],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
@@ -291,6 +281,13 @@ class SequenceForecaster(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [object],
+    }
+
+    _composed = {
+        "distribution": Composition(Distribution),
+        "optimizer": Composition(
+            Optimizer, ("tbptt_steps", "gradient_checkpointing", "initial_scale")
+        ),
     }
 
     def __init__(
@@ -307,29 +304,24 @@ class SequenceForecaster(
         static_covariates: Any = None,
         quantiles: Any = (0.05, 0.25, 0.5, 0.75, 0.95),
         decoder: str = "segment",
-        cell: Any = "gru",
         hidden_size: int = 64,
+        cell: Any = "gru",
         num_layers: int = 1,
         dropout: float = 0.0,
         segment_length: int | str = "auto",
-        linear: bool | str = True,
+        closed_form: bool | str = True,
         target_transform: str | None = "auto",
         seasonality: bool | str = "auto",
         channels: str = "shared",
-        distribution: str = "quantile",
-        n_components: int = 3,
+        distribution: str | Distribution = "quantile",
         n_estimators: int = 1,
         calibrate: bool = True,
         validation_horizon: int | str = "auto",
         refit: bool = True,
-        n_samples: int = 200,
+        optimizer: Any = "adamw",
+        learning_rate: float = 3e-3,
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
-        learning_rate: float = 3e-3,
-        weight_decay: float = 0.01,
-        optimizer: Any = "adamw",
-        schedule: str = "one_cycle",
-        gradient_clip: float | None = 1.0,
         warm_start: bool = False,
         device: str = "auto",
         precision: str = "auto",
@@ -349,29 +341,24 @@ class SequenceForecaster(
         self.static_covariates = static_covariates
         self.quantiles = quantiles
         self.decoder = decoder
-        self.cell = cell
         self.hidden_size = hidden_size
+        self.cell = cell
         self.num_layers = num_layers
         self.dropout = dropout
         self.segment_length = segment_length
-        self.linear = linear
+        self.closed_form = closed_form
         self.target_transform = target_transform
         self.seasonality = seasonality
         self.channels = channels
         self.distribution = distribution
-        self.n_components = n_components
         self.n_estimators = n_estimators
         self.calibrate = calibrate
         self.validation_horizon = validation_horizon
         self.refit = refit
-        self.n_samples = n_samples
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.gradient_clip = gradient_clip
         self.warm_start = warm_start
         self.device = device
         self.precision = precision
@@ -435,7 +422,7 @@ class SequenceForecaster(
             )
         warn_of_constant(history, self.target_names_)
         warn_of_targets(history, self.target_names_)
-        check_range(history, self.target_transform, self.distribution)
+        check_range(history, self.target_transform, self._settings("distribution").name)
         usual = int(min(history.grid.horizon(), max(1, np.median(panel.lengths) // 4)))
         horizon = usual if self.horizon == "auto" else int(self.horizon)
         seed = self._draw_seed()
@@ -565,8 +552,11 @@ class SequenceForecaster(
         """Fit the model, with a bar where one is wanted; say what to do when it diverges."""
         own = self.get_params(deep=False)
         # A parameter named transform would make a transformer of us in scikit-learn's eyes.
-        transform = transform_of_counts(self.target_transform, self.distribution)
-        own |= {"transform": transform, "horizon": horizon}
+        distribution = self._settings("distribution")
+        transform = transform_of_counts(self.target_transform, distribution.name)
+        own |= self._settings("optimizer").get_params() | distribution.get_params()
+        own |= {"transform": transform, "horizon": horizon, "linear": self.closed_form}
+        own["distribution"] = distribution.name
         chosen = {f.name: own[f.name] for f in fields(ForecastOptions) if f.name in own}
         options = ForecastOptions(**chosen)
         require_memory(self, needed_bytes(panel, options))
@@ -591,8 +581,8 @@ class SequenceForecaster(
         except DivergenceError as error:
             raise ValueError(
                 f"Training diverged: {error}. Lower learning_rate (now {self.learning_rate:g}), "
-                f"set gradient_clip (now {self.gradient_clip}), or look for extreme values in y "
-                "and the covariates."
+                f"set optimizer__gradient_clip (now {options.gradient_clip}), or look for extreme "
+                "values in y and the covariates."
             ) from error
         finally:
             progress.close()

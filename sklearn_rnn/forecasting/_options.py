@@ -1,16 +1,62 @@
-"""What a forecasting model is told: the estimator's parameters as plain values. Imports layer 0."""
+"""What a forecasting model is told: the estimator's parameters as plain values.
+
+Imports layers 0 to 2.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
-from ..sequences import Unused
+from ..sequences import Interval, StrOptions, Unused
+from ..training import Settings
 
 #: The levels at which every model states its quantiles.
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 DECODERS = ("segment", "direct", "recursive")
 DISTRIBUTIONS = ("quantile", "normal", "student_t", "negative_binomial", "mixture")
+
+
+class Distribution(Settings):
+    """What a forecaster learns about the uncertainty.
+
+    For the parameter ``distribution`` of `SequenceForecaster`, where more than the name is to be
+    set.
+
+    Parameters
+    ----------
+    name : {"quantile", "normal", "student_t", "negative_binomial", "mixture"}, default="quantile"
+        Quantiles, each by itself, or a distribution with its parameters.
+    n_components : int, default=3
+        Components of ``"mixture"``.
+    n_samples : int, default=200
+        Draws of the horizon that ``decoder="recursive"`` makes.
+
+    See Also
+    --------
+    SequenceForecaster : Takes it.
+
+    Examples
+    --------
+    >>> from sklearn_rnn import Distribution, SequenceForecaster
+    >>> forecaster = SequenceForecaster(distribution=Distribution("mixture", n_components=5))
+    >>> forecaster.get_params()["distribution__n_components"]
+    5
+    """
+
+    _parameter_constraints = {
+        "name": [StrOptions(set(DISTRIBUTIONS))],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, name: str = "quantile", *, n_components: int = 3, n_samples: int = 200
+    ) -> None:
+        self.name = name
+        self.n_components = n_components
+        self.n_samples = n_samples
 
 
 @dataclass(frozen=True)
@@ -98,26 +144,26 @@ UNUSED = (
             "dropout",
             "segment_length",
             "n_estimators",
-            "n_samples",
+            "distribution__n_samples",
             "batch_size",
             "max_epochs",
             "learning_rate",
-            "weight_decay",
             "optimizer",
-            "schedule",
-            "gradient_clip",
+            "optimizer__weight_decay",
+            "optimizer__schedule",
+            "optimizer__gradient_clip",
             "warm_start",
         ),
-        lambda forecaster: forecaster.linear == "only",
-        "linear='only' trains nothing",
+        lambda forecaster: forecaster.closed_form == "only",
+        "closed_form='only' trains nothing",
     ),
     Unused(
-        ("n_components",),
-        lambda forecaster: forecaster.distribution != "mixture",
+        ("distribution__n_components",),
+        lambda forecaster: forecaster._settings("distribution").name != "mixture",
         "it is for distribution='mixture'",
     ),
     Unused(
-        ("n_samples",),
+        ("distribution__n_samples",),
         lambda forecaster: forecaster.decoder != "recursive",
         "it is for decoder='recursive'",
     ),

@@ -364,7 +364,7 @@ def make_forecast_pipeline(*steps: Any, memory: Any = None, verbose: bool = Fals
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> data = load_air_passengers(as_frame=True)
     >>> pipeline = make_forecast_pipeline(
-    ...     StandardScaler(), SequenceForecaster(horizon=12, linear="only")
+    ...     StandardScaler(), SequenceForecaster(horizon=12, closed_form="only")
     ... )
     >>> pipeline.fit(data.X_train, data.y_train).predict(data.X_test).shape
     (24,)

@@ -51,7 +51,7 @@ class ErrorByHorizonDisplay:
     >>> from sklearn_rnn.model_selection import PanelTimeSeriesSplit
     >>> data = load_air_passengers(as_frame=True)
     >>> display = ErrorByHorizonDisplay.from_estimator(
-    ...     SequenceForecaster(6, linear="only"),
+    ...     SequenceForecaster(6, closed_form="only"),
     ...     data.data[[]],
     ...     data.target,
     ...     cv=PanelTimeSeriesSplit(6, n_splits=3),

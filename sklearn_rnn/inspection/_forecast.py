@@ -53,7 +53,7 @@ class ForecastDisplay:
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> from sklearn_rnn.inspection import ForecastDisplay
     >>> data = load_air_passengers(as_frame=True)
-    >>> forecaster = SequenceForecaster(horizon=24, linear="only")
+    >>> forecaster = SequenceForecaster(horizon=24, closed_form="only")
     >>> forecaster = forecaster.fit(None, data.y_train)
     >>> display = ForecastDisplay.from_estimator(forecaster, None, data.y_test)
     >>> len(display.axes_)

@@ -69,7 +69,7 @@ class TrainingCurveDisplay:
     >>> from sklearn_rnn.datasets import make_sequential_digits
     >>> from sklearn_rnn.inspection import TrainingCurveDisplay
     >>> X, y = make_sequential_digits(200, random_state=0)
-    >>> classifier = RNNClassifier(8, max_epochs=5, early_stopping=True, reservoir=False)
+    >>> classifier = RNNClassifier(8, max_epochs=5, early_stopping=True, closed_form=False)
     >>> display = TrainingCurveDisplay.from_estimator(classifier.fit(X, y))
     >>> display.score_ax_.get_ylabel()
     'Validation accuracy'

@@ -116,7 +116,7 @@ class ForecastScorer:
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> from sklearn_rnn.metrics import ForecastScorer
     >>> data = load_air_passengers(as_frame=True)
-    >>> forecaster = SequenceForecaster(horizon=12, linear="only")
+    >>> forecaster = SequenceForecaster(horizon=12, closed_form="only")
     >>> scores = cross_val_score(
     ...     forecaster, data.data[[]], data.target, scoring=ForecastScorer("mase"),
     ...     cv=TimeSeriesSplit(2, test_size=12),

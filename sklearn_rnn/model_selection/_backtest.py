@@ -70,7 +70,7 @@ def backtest(
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> from sklearn_rnn.model_selection import PanelTimeSeriesSplit, backtest
     >>> data = load_air_passengers(as_frame=True)
-    >>> forecaster = SequenceForecaster(horizon=6, linear="only", quantiles=[0.1, 0.9])
+    >>> forecaster = SequenceForecaster(horizon=6, closed_form="only", quantiles=[0.1, 0.9])
     >>> frame = backtest(
     ...     forecaster, data.data[[]], data.target, PanelTimeSeriesSplit(6, n_splits=3)
     ... )

@@ -306,8 +306,6 @@ class NetworkConfig:
         Whether the recurrence reads the input beside the convolutions.
     cell : str or type, default="lstm"
         See :func:`make_layer`.
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Of the cell ``"rnn"``.
     hidden_size : int, default=64
     num_layers : int, default=1
     bidirectional : bool, default=False
@@ -379,7 +377,6 @@ class NetworkConfig:
     stem_norm: str | None = "layer"
     stem_concatenate: bool = True
     cell: CellLike = "lstm"
-    nonlinearity: str = "tanh"
     hidden_size: int = 64
     num_layers: int = 1
     bidirectional: bool = False
@@ -535,7 +532,6 @@ def _build(config: NetworkConfig) -> SequenceNetwork:
             bidirectional=config.bidirectional,
             dropout=config.dropout,
             layer_norm=config.layer_norm,
-            nonlinearity=config.nonlinearity,
             weight_dropout=config.weight_dropout,
         )
     else:

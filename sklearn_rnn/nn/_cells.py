@@ -290,8 +290,6 @@ class Cell(nn.Module):
     trains_in_small_parts = False
     #: Whether `forward` takes `lengths`, and goes on from a row's last step to nowhere.
     takes_lengths = False
-    #: Whether the constructor takes a `nonlinearity`.
-    takes_nonlinearity = False
     #: The axis of a state's tensors along which the rows of a batch stand.
     rows_axis = 1
 
@@ -409,13 +407,11 @@ class GRU(nn.GRU, Cell):
 
 
 class RNN(Cell):
-    """The simple recurrence h_t = phi(W x_t + U h_{t-1} + b).
+    """The simple recurrence h_t = tanh(W x_t + U h_{t-1} + b).
 
     Parameters
     ----------
     input_size, hidden_size : int
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        phi.
 
     Attributes
     ----------
@@ -426,16 +422,12 @@ class RNN(Cell):
 
     output_is_state = True
     takes_lengths = True
-    takes_nonlinearity = True
+    #: What is applied at every step: "tanh", or what a subclass has.
+    nonlinearity = "tanh"
 
-    def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh") -> None:
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        if nonlinearity not in ("tanh", "relu", "sigmoid"):
-            raise ValueError(
-                f"nonlinearity must be 'tanh', 'relu' or 'sigmoid'; got {nonlinearity!r}."
-            )
-        kernel = "relu" if nonlinearity == "relu" else "tanh"
-        self.nonlinearity = nonlinearity
+        kernel = "relu" if self.nonlinearity == "relu" else "tanh"
         self.core = nn.RNN(input_size, hidden_size, nonlinearity=kernel, batch_first=True)
 
     def compiled_form(self) -> Form:
@@ -479,6 +471,28 @@ class RNN(Cell):
             h = torch.where((lengths > t)[:, None], torch.relu(torch.addmm(v, h, u.t())), h)
             outputs.append(h)
         return torch.stack(outputs, 1), h[None]
+
+
+class RNNReLU(RNN):
+    """The simple recurrence with relu(v) = max(v, 0) in the place of tanh.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    nonlinearity = "relu"
+
+
+class RNNSigmoid(RNN):
+    """The simple recurrence with the logistic function in the place of tanh.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    """
+
+    nonlinearity = "sigmoid"
 
 
 class GRUResetBefore(GatedCell):

@@ -19,8 +19,8 @@ from torch import Tensor
 from ..kernels import is_available, load
 
 #: Units up to which a single step that is to be differentiated is faster compiled; more steps
-#: always are, and other cells.
-_ONE_STEP = {"rnn_tanh": 0, "rnn_relu": 0, "rnn_sigmoid": 0, "gru": 128}
+#: always are, and other cells. No single step of a simple recurrence is.
+_ONE_STEP = {"gru": 128}
 #: Bytes of a block's recurrent weights; larger ones leave the cache, and torch, which reads them
 #: once for many rows, is faster (measured: 500 units in single precision are, 1000 are not).
 _LARGEST_BLOCK = 2**20
@@ -77,7 +77,7 @@ def is_faster(form: Form, x: Tensor) -> bool:
     """
     if x.shape[1] > 1 or not torch.is_grad_enabled():
         return True
-    most = _ONE_STEP.get(form.name)
+    most = 0 if form.name.startswith("rnn_") else _ONE_STEP.get(form.name)
     return most is None or form.weights.u.shape[1] <= most
 
 

@@ -369,8 +369,6 @@ class Recurrence(nn.Module):
         Of each layer's output but the last's.
     layer_norm : bool, default=False
         Normalise each layer's output over its units, each direction by itself.
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Of the cell ``"rnn"``.
     weight_dropout : float, default=0.0
         Share of the weights from state to state that :func:`dropped_weights` leaves out.
 
@@ -401,7 +399,6 @@ class Recurrence(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         layer_norm: bool = False,
-        nonlinearity: str = "tanh",
         weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -420,7 +417,7 @@ class Recurrence(nn.Module):
         self.norms = nn.ModuleList()
         for index in range(num_layers):
             size = input_size if index == 0 else self.output_size
-            layers = [make_layer(cell, size, hidden_size, nonlinearity) for _ in range(directions)]
+            layers = [make_layer(cell, size, hidden_size) for _ in range(directions)]
             self.layers.append(nn.ModuleList(layers))
             if layer_norm:
                 self.norms.append(nn.ModuleList(nn.LayerNorm(hidden_size) for _ in layers))
@@ -429,7 +426,8 @@ class Recurrence(nn.Module):
         if weight_dropout and not recurrent_weights(self.layers):
             raise ValueError(
                 f"weight_dropout={weight_dropout} leaves out weights from state to state, and "
-                f"cell={cell!r} has none (parameters named weight_hh...); set it to 0."
+                f"cell={cell!r} has none (parameters named weight_hh...); set it, the "
+                "dropout__weights of an estimator, to 0."
             )
 
     @property

@@ -12,7 +12,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ._cells import CIFG, GRU, LSTM, RNN, Cell, GRUResetBefore, MinGRU, MinLSTM
+from ._cells import (
+    CIFG,
+    GRU,
+    LSTM,
+    RNN,
+    Cell,
+    GRUResetBefore,
+    MinGRU,
+    MinLSTM,
+    RNNReLU,
+    RNNSigmoid,
+)
 from ._masking import ContractError, broken, is_told
 from ._pooling import (
     AttentionPooling,
@@ -30,6 +41,8 @@ CellLike = str | type[nn.Module]
 #: Every cell that has a name.
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
+    "rnn_relu": RNNReLU,
+    "rnn_sigmoid": RNNSigmoid,
     "lstm": LSTM,
     "gru": GRU,
     "gru_reset_before": GRUResetBefore,
@@ -146,9 +159,7 @@ def _is_whole_sequence(cell: type[nn.Module]) -> bool:
     )
 
 
-def make_layer(
-    cell: CellLike, input_size: int, hidden_size: int, nonlinearity: str = "tanh"
-) -> nn.Module:
+def make_layer(cell: CellLike, input_size: int, hidden_size: int) -> nn.Module:
     """Make one layer, in one direction, of the named or given cell.
 
     Parameters
@@ -158,8 +169,6 @@ def make_layer(
         ``batch_first``, it is used as :class:`torch.nn.GRU` would be, with ``batch_first=True``;
         otherwise as :class:`torch.nn.GRUCell`, one step at a time.
     input_size, hidden_size : int
-    nonlinearity : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Of ``"rnn"``; the other cells have no choice.
 
     Returns
     -------
@@ -181,8 +190,8 @@ def make_layer(
     >>> make_layer("transformer", 3, 5)
     Traceback (most recent call last):
         ...
-    ValueError: cell must be one of 'rnn', 'lstm', 'gru', 'gru_reset_before', 'cifg', 'mingru', \
-'minlstm', or a torch.nn.Module class; got 'transformer'.
+    ValueError: cell must be one of 'rnn', 'rnn_relu', 'rnn_sigmoid', 'lstm', 'gru', \
+'gru_reset_before', 'cifg', 'mingru', 'minlstm', or a torch.nn.Module class; got 'transformer'.
     """
     if isinstance(cell, str):
         if cell not in CELLS:
@@ -191,8 +200,7 @@ def make_layer(
                 f"cell must be one of {names}, or a torch.nn.Module class; got {cell!r}."
             )
         kind: Callable[..., Cell] = CELLS[cell]
-        chosen = (nonlinearity,) if CELLS[cell].takes_nonlinearity else ()
-        return kind(input_size, hidden_size, *chosen)
+        return kind(input_size, hidden_size)
     if not (isinstance(cell, type) and issubclass(cell, nn.Module)):
         raise TypeError(f"cell must be a name or a class; got {cell!r}. {FORMS}")
     make: Callable[..., nn.Module] = cell

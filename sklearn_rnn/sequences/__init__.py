@@ -47,6 +47,7 @@ from ._sklearn import (
     _fit_context,
     _get_output_config,
     _safe_indexing,
+    validate_parameter_constraints,
 )
 from ._tables import (
     StepTable,
@@ -164,4 +165,5 @@ __all__ = [
     "refuse_long_table",
     "release_pages",
     "require_in_step",
+    "validate_parameter_constraints",
 ]

@@ -42,7 +42,8 @@ _SAID = re.compile(
 # What NumPy says of a size beyond 64 bits, as a ValueError.
 _BEYOND = re.compile(r"Maximum allowed (dimension|size)|array is too big|negative dimensions")
 # Whole numbers that are no sizes, and sizes that hardly anybody lowers.
-_NO_SIZES = {"random_state", "n_jobs", "verbose", "max_epochs", "n_iter_no_change", "min_count"}
+_NO_SIZES = {"random_state", "n_jobs", "verbose", "max_epochs", "min_count"}
+_NO_SIZES |= {"early_stopping__n_iter_no_change"}
 _SMALL = 256
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -113,9 +114,10 @@ def names_sizes(method: Method) -> Method:
 
 def _sizes(estimator: Any) -> str:
     """Name the parameters that are large, the largest first."""
+    params = getattr(estimator, "_with_settings", dict)(estimator.get_params(deep=False))
     values = {
         name: value
-        for name, value in estimator.get_params(deep=False).items()
+        for name, value in params.items()
         if isinstance(value, Integral) and int(value) >= _SMALL and name not in _NO_SIZES
     }
     largest = sorted(values, key=lambda name: -int(values[name]))
@@ -264,8 +266,10 @@ def warn_of_unused(model: Any, table: Iterable[Unused]) -> None:
     search fits at its end is not.
     """
     signature = inspect.signature(type(model)).parameters
-    values = model.get_params(deep=False)
-    changed = {name for name, p in signature.items() if not _same(values[name], p.default)}
+    flat = getattr(model, "_with_settings", dict)  # with the settings inside of parameters
+    values = flat(model.get_params(deep=False))
+    defaults = flat({name: p.default for name, p in signature.items()})
+    changed = {name for name in values if not _same(values[name], defaults[name])}
     found: dict[str, str] = {}
     for entry in table:
         names = [name for name in entry.names if name in changed and name not in found]

@@ -65,7 +65,7 @@ def check_no_leakage(
     >>> from sklearn_rnn.datasets import load_air_passengers
     >>> from sklearn_rnn.testing import check_no_leakage
     >>> data = load_air_passengers(as_frame=True)
-    >>> check_no_leakage(SequenceForecaster(12, linear="only"), data.data, data.target)
+    >>> check_no_leakage(SequenceForecaster(12, closed_form="only"), data.data, data.target)
     """
     if X is None:
         X, y = rows_of_targets(

@@ -64,6 +64,7 @@ from ._ridge import (
     at_level_of_all,
     solve_ridge,
 )
+from ._settings import Composed, Composition, Dropout, EarlyStopping, Embedding, Optimizer, Settings
 from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 
 __all__ = [
@@ -75,12 +76,18 @@ __all__ = [
     "Batch",
     "BatchPlan",
     "BestWeights",
+    "Composed",
+    "Composition",
     "Compute",
     "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
     "EpochRecord",
     "FlatStorage",
     "NetworkError",
     "NormalEquations",
+    "Optimizer",
     "Origins",
     "Progress",
     "Recipe",
@@ -88,6 +95,7 @@ __all__ = [
     "RidgeProblem",
     "RidgeSolution",
     "Schedule",
+    "Settings",
     "StepDataset",
     "StepStatistics",
     "SequenceDataset",

@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..nn import allow_threads, global_random_lock
 from ..sequences import is_out_of_memory, not_enough
+from ._settings import Settings
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -333,6 +334,9 @@ def explained(estimator: Any, error: Exception) -> Exception:
         return not_enough(estimator)
     name = type(estimator).__name__
     values = {key: getattr(estimator, key, None) for key in _BROUGHT}
+    for key, value in values.items():
+        if isinstance(value, Settings):
+            values[key] = getattr(value, key)
     brought = ", ".join(
         f"{key}={value.__name__ if isinstance(value, type) else repr(value)}"
         for key, value in values.items()

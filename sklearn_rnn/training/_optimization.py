@@ -46,7 +46,7 @@ SCHEDULES = ("one_cycle", "cosine", "plateau", "constant")
 
 _CALLED = (
     "must be callable as optimizer(params, lr=..., weight_decay=...), the last unless "
-    "weight_decay=0, with groups of parameters, and return a torch optimizer"
+    "optimizer__weight_decay=0, with groups of parameters, and return a torch optimizer"
 )
 # Share of the steps over which one-cycle warms up; where it starts and ends, of the peak.
 _WARM_UP = 0.25
@@ -85,7 +85,9 @@ def resolve_optimizer(
     if weight_decay:
         takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
         if "weight_decay" not in accepted and not takes_any:
-            raise ValueError(f"optimizer {name} has no weight decay; set weight_decay=0.")
+            raise ValueError(
+                f"optimizer {name} has no weight decay; set optimizer__weight_decay=0."
+            )
         keywords["weight_decay"] = weight_decay
     if factory not in PLAIN.values():
         _try(factory, name, keywords, grouped=grouped or bool(weight_decay))

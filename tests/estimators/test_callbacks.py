@@ -8,7 +8,7 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_rnn import RNNClassifier, RNNRegressor
+from sklearn_rnn import EarlyStopping, Optimizer, RNNClassifier, RNNRegressor
 from sklearn_rnn.preprocessing import SequenceScaler
 
 # The library's callbacks are young, and it says so of every use.
@@ -82,10 +82,14 @@ def test_callbacks_change_no_bit(data):
 
 def test_a_callback_stops_training(data):
     X, y = data
-    model = RNNClassifier(**TINY, schedule="constant").set_callbacks(Recorder(stop_after=2))
+    model = RNNClassifier(**TINY, optimizer=Optimizer(schedule="constant")).set_callbacks(
+        Recorder(stop_after=2)
+    )
     model.fit(X, y)
     assert model.n_iter_ == 2 and len(model.loss_curve_) == 2
-    short = RNNClassifier(**{**TINY, "max_epochs": 2}, schedule="constant").fit(X, y)
+    short = RNNClassifier(
+        **{**TINY, "max_epochs": 2}, optimizer=Optimizer(schedule="constant")
+    ).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
 
 
@@ -120,7 +124,7 @@ def test_what_is_no_callback_is_refused():
 def test_scoring_monitor_scores_every_epoch_and_the_fit(data, kind, score, reservoir):
     X, y = data
     monitor = ScoringMonitor(scoring=score)
-    model = kind(**TINY, reservoir=reservoir).set_callbacks(monitor).fit(X, y)
+    model = kind(**TINY, closed_form=reservoir).set_callbacks(monitor).fit(X, y)
     frame = monitor.get_logs().data_as_pandas
     epochs = frame[frame["task_name"] == "epoch"]
     assert epochs["task_id"].tolist() == list(range(0 if reservoir == "only" else EPOCHS))
@@ -195,7 +199,9 @@ def test_progress_bar_reaches_epochs_through_a_search(data, pipeline, capsys):
 def test_early_stopping_and_callbacks_together(data):
     recorder = Recorder()
     model = RNNClassifier(
-        **{**TINY, "max_epochs": 50}, early_stopping=True, n_iter_no_change=2, learning_rate=0.05
+        **{**TINY, "max_epochs": 50},
+        early_stopping=EarlyStopping(n_iter_no_change=2),
+        learning_rate=0.05,
     )
     model.set_callbacks(recorder).fit(*data)
     ended = [task for task in recorder.tasks if task[:2] == ("end", "epoch")]

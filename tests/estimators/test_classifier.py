@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_rnn import RNNClassifier, Sequences
+from sklearn_rnn import EarlyStopping, Optimizer, RNNClassifier, Sequences
 from sklearn_rnn.nn import CELLS
 
 TINY = {"hidden_size": 8, "max_epochs": 30, "learning_rate": 0.02, "random_state": 0}
@@ -107,7 +107,7 @@ def test_tokens_are_embedded():
         [row if label else row[row != 9] for row, label in zip(tokens, y, strict=True)],
         vocabulary_size=10,
     )
-    model = RNNClassifier(embedding_size=6, **TINY).fit(X, y)
+    model = RNNClassifier(embedding=6, **TINY).fit(X, y)
     assert model.score(X, y) > 0.95
     assert model.input_ == "10 tokens"
     with pytest.raises(ValueError, match="fitted on tokens"):
@@ -198,8 +198,8 @@ def test_custom_losses(data):
 
     for loss in (focal, torch.nn.CrossEntropyLoss(label_smoothing=0.1), torch.nn.MultiMarginLoss):
         assert RNNClassifier(loss=loss, **TINY).fit(X, y).score(X, y) > 0.9
-    smooth = RNNClassifier(label_smoothing=0.3, reservoir=False, **TINY).fit(X, y)
-    sharp = RNNClassifier(reservoir=False, **TINY).fit(X, y)
+    smooth = RNNClassifier(label_smoothing=0.3, closed_form=False, **TINY).fit(X, y)
+    sharp = RNNClassifier(closed_form=False, **TINY).fit(X, y)
     assert smooth.predict_proba(X).max() < sharp.predict_proba(X).max()
 
 
@@ -220,9 +220,7 @@ def test_early_stopping_restores_the_best(data):
     model = RNNClassifier(
         8,
         max_epochs=80,
-        early_stopping=True,
-        n_iter_no_change=5,
-        validation_fraction=0.3,
+        early_stopping=EarlyStopping(n_iter_no_change=5, validation_fraction=0.3),
         random_state=0,
         learning_rate=0.02,
     ).fit(X, y)
@@ -282,13 +280,13 @@ def test_partial_fit(data):
 def test_partial_fit_has_nothing_to_train_in_a_closed_form(data):
     X, y = data
     with pytest.raises(ValueError, match="'only' trains nothing.*Use ReservoirClassifier"):
-        RNNClassifier(reservoir="only").partial_fit(X, y)
-    solved = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+        RNNClassifier(closed_form="only").partial_fit(X, y)
+    solved = RNNClassifier(closed_form="only", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="'only' trains nothing"):
         solved.partial_fit(X, y)
     tokens = Sequences.from_list([[0, 1], [2, 1]] * 5, vocabulary_size=3)
-    with pytest.raises(ValueError, match="ngrams='only' trains nothing.*Call fit"):
-        RNNClassifier(ngrams="only").partial_fit(tokens, [0, 1] * 5)
+    with pytest.raises(ValueError, match="closed_form='only' trains nothing.*Call fit"):
+        RNNClassifier(closed_form="only").partial_fit(tokens, [0, 1] * 5)
 
 
 def test_partial_fit_takes_the_same_classes_again_in_any_order(data):
@@ -311,7 +309,7 @@ def test_partial_fit_takes_the_same_classes_again_in_any_order(data):
 
 def test_divergence_raises_with_the_remedy(data):
     X, y = data
-    model = RNNClassifier(8, optimizer="sgd", learning_rate=1e6, gradient_clip=None)
+    model = RNNClassifier(8, optimizer=Optimizer("sgd", gradient_clip=None), learning_rate=1e6)
     with pytest.raises(ValueError, match="diverged in epoch 1.*Lower learning_rate"):
         model.fit(X, y)
     assert not hasattr(model, "net_")
@@ -329,13 +327,11 @@ def test_divergence_with_best_weights_in_hand_warns(data):
 
     model = RNNClassifier(
         8,
-        optimizer=Explodes,
+        optimizer=Optimizer(Explodes, schedule="constant", gradient_clip=None),
         learning_rate=0.1,
-        schedule="constant",
         early_stopping=True,
         batch_size=8,
         max_epochs=20,
-        gradient_clip=None,
         random_state=0,
     )
     with pytest.warns(ConvergenceWarning, match="weights of epoch .* are kept"):

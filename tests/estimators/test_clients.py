@@ -61,7 +61,7 @@ TINY = {
     "max_epochs": 4,
     "batch_size": 8,
     "learning_rate": 0.03,
-    "reservoir": False,
+    "closed_form": False,
     "random_state": 0,
 }
 CLASSIFIER = RNNClassifier(**TINY)

@@ -16,7 +16,7 @@ THREE = np.array(["c", "a", "b"] * 8)
 TWO = np.where(THREE == "a", "yes", "no")
 MODELS = [
     RNNClassifier(4, max_epochs=2, random_state=0),
-    RNNClassifier(4, max_epochs=2, reservoir=False, n_estimators=2, random_state=0),
+    RNNClassifier(4, max_epochs=2, closed_form=False, n_estimators=2, random_state=0),
     ReservoirClassifier(5, random_state=0),
 ]
 models = pytest.mark.parametrize("model", MODELS, ids=["network", "ensemble", "reservoir"])

@@ -7,7 +7,14 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, SequenceTagger
+from sklearn_rnn import (
+    Dropout,
+    Embedding,
+    Optimizer,
+    RNNClassifier,
+    RNNRegressor,
+    SequenceTagger,
+)
 from sklearn_rnn.nn import NetworkConfig, build_network, dropped_weights
 from sklearn_rnn.nn import _masking as _dropout
 
@@ -22,7 +29,7 @@ def ragged():
 
 def small(**options):
     return RNNClassifier(
-        8, reservoir=False, bidirectional=False, max_epochs=3, random_state=0, **options
+        8, closed_form=False, bidirectional=False, max_epochs=3, random_state=0, **options
     )
 
 
@@ -55,7 +62,7 @@ def test_an_ensemble_is_better_than_its_members_on_average(ragged):
     X = rng.normal(size=(400, 6, 1)).astype(np.float32)
     y = X[:, :, 0].sum(1) + rng.normal(size=400)
     model = RNNRegressor(
-        16, reservoir=False, n_estimators=4, max_epochs=20, random_state=0, dropout=0.0
+        16, closed_form=False, n_estimators=4, max_epochs=20, random_state=0, dropout=0.0
     )
     model.fit(X[:100], y[:100])
     head = model.net_.module_.head
@@ -95,7 +102,7 @@ def test_long_sequences_in_pieces_know_all_members(bidirectional):
     y = [0, 1, 0, 1]
     model = RNNClassifier(
         4,
-        reservoir=False,
+        closed_form=False,
         n_estimators=2,
         bidirectional=bidirectional,
         max_epochs=1,
@@ -120,7 +127,12 @@ def test_members_go_window_by_window_and_go_on(ragged):
     X, _ = ragged
     y = [np.cumsum(x[:, 0]) for x in X]
     model = RNNRegressor(
-        8, n_estimators=2, bidirectional=False, tbptt_steps=4, max_epochs=2, random_state=0
+        8,
+        n_estimators=2,
+        bidirectional=False,
+        optimizer=Optimizer(tbptt_steps=4),
+        max_epochs=2,
+        random_state=0,
     ).fit(X, y)
     assert [p.shape for p in model.predict(X[:2])] == [p.shape for p in y[:2]]
     before = model.predict(X)[0].copy()
@@ -132,7 +144,7 @@ def test_an_ensemble_beside_a_reservoir_is_mixed_in(ragged):
     X, y = ragged
     model = RNNClassifier(8, n_estimators=2, max_epochs=2, random_state=0).fit(X, y)
     assert 0 <= model.recurrence_share_ <= 1
-    only = clone(model).set_params(reservoir="only").fit(X, y)
+    only = clone(model).set_params(closed_form="only").fit(X, y)
     assert len(only.net_.module_.members()) == 1
 
 
@@ -144,7 +156,9 @@ def test_texts_and_their_attributions():
     texts = ["good film", "bad film", "very good", "very bad"] * 10
     model = make_pipeline(
         TextTokenizer(),
-        RNNClassifier(8, n_estimators=2, max_epochs=3, random_state=0, word_dropout=0.0),
+        RNNClassifier(
+            8, n_estimators=2, max_epochs=3, random_state=0, embedding=Embedding(word_dropout=0.0)
+        ),
     ).fit(texts, [1, 0, 1, 0] * 10)
     tokens = model[0].transform(["very good film"])
     parts = model[-1].token_attributions(tokens, target=1)[0]
@@ -236,19 +250,19 @@ def test_an_interrupt_leaves_the_weights_as_they_were(cell, monkeypatch):
 
 def test_weight_dropout_changes_training_and_not_prediction(ragged):
     X, y = ragged
-    plain, dropped = small().fit(X, y), small(weight_dropout=0.5).fit(X, y)
+    plain, dropped = small().fit(X, y), small(dropout=Dropout(weights=0.5)).fit(X, y)
     assert np.abs(plain.predict_proba(X) - dropped.predict_proba(X)).max() > 1e-4
     np.testing.assert_array_equal(dropped.predict_proba(X), dropped.predict_proba(X))
-    again = small(weight_dropout=0.5).fit(X, y)
+    again = small(dropout=Dropout(weights=0.5)).fit(X, y)
     np.testing.assert_array_equal(dropped.predict_proba(X), again.predict_proba(X))
     words = [["the", "cat", "sat"], ["a", "dog"]] * 6
     tags = [["D", "N", "V"], ["D", "N"]] * 6
-    SequenceTagger(8, weight_dropout=0.3, max_epochs=2, random_state=0).fit(words, tags)
+    SequenceTagger(8, dropout=Dropout(weights=0.3), max_epochs=2, random_state=0).fit(words, tags)
 
 
 def test_cells_without_such_weights_are_refused(ragged):
     with pytest.raises(ValueError, match="weight_dropout=0.5 .* cell='mingru' has none"):
-        small(weight_dropout=0.5, cell="mingru").fit(*ragged)
+        small(dropout=Dropout(weights=0.5), cell="mingru").fit(*ragged)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "three"])

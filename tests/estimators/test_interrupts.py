@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_rnn
-from sklearn_rnn import preprocessing
+from sklearn_rnn import Dropout, Optimizer, preprocessing
 from sklearn_rnn.nn import _compiled as _threads
 from sklearn_rnn.sequences import _conduct
 from sklearn_rnn.training import _device
@@ -36,7 +36,7 @@ PAST, SINCE = SERIES[:60], SERIES[60:]
 TOKENS = preprocessing.TextTokenizer().fit_transform(TEXTS)
 
 TINY = {"hidden_size": 4, "max_epochs": 2, "batch_size": 16, "random_state": 0}
-DROPPED = {**TINY, "weight_dropout": 0.5, "n_estimators": 2}
+DROPPED = {**TINY, "dropout": Dropout(weights=0.5), "n_estimators": 2}
 WARM = {**TINY, "warm_start": True}
 UNITS = {"hidden_size": 5, "random_state": 0}
 AHEAD = {"horizon": 3, "hidden_size": 4, "max_epochs": 2, "random_state": 0}
@@ -67,7 +67,7 @@ CASES = {
     "forecaster": ("SequenceForecaster", AHEAD, ("fit", None, PAST), ("fit", None, -PAST)),
     "update": (
         "SequenceForecaster",
-        {**AHEAD, "linear": "only"},
+        {**AHEAD, "closed_form": "only"},
         ("fit", None, PAST),
         ("update", None, SINCE),
     ),
@@ -203,7 +203,9 @@ def test_bad_input_leaves_the_model_of_before(case, bad):
 
 
 def test_a_portion_that_diverges_leaves_the_model_of_before():
-    model = sklearn_rnn.RNNRegressor(**TINY, gradient_clip=None).partial_fit(X, NUMBERS)
+    model = sklearn_rnn.RNNRegressor(**TINY, optimizer=Optimizer(gradient_clip=None)).partial_fit(
+        X, NUMBERS
+    )
     before = outputs(model)
     with pytest.raises(ValueError, match="diverged"):
         model.partial_fit(X, 1e30 * NUMBERS)
@@ -265,7 +267,7 @@ def test_a_forecaster_whose_first_fit_failed_is_not_fitted():
 
 def test_a_forecast_pipeline_is_fitted_as_a_whole():
     frame = pd.DataFrame({"price": np.arange(65.0)}, index=DAYS)
-    forecaster = sklearn_rnn.SequenceForecaster(3, linear="only", random_state=0)
+    forecaster = sklearn_rnn.SequenceForecaster(3, closed_form="only", random_state=0)
     model = sklearn_rnn.make_forecast_pipeline(StandardScaler(), forecaster)
     model.fit(frame[:60], PAST)
     before = model.predict(frame[60:])

@@ -78,12 +78,12 @@ def mapped(x, tmp_path):
 MODELS = {
     "classifier": lambda x: RNNClassifier(4, **FAST).fit(x, LABELS).predict_proba(x),
     "recurrence": lambda x: (
-        RNNClassifier(4, reservoir=False, **FAST).fit(x, LABELS).predict_proba(x)
+        RNNClassifier(4, closed_form=False, **FAST).fit(x, LABELS).predict_proba(x)
     ),
     "stopped": lambda x: (
         RNNClassifier(4, early_stopping=True, **FAST).fit(x, LABELS).predict_proba(x)
     ),
-    "states": lambda x: RNNRegressor(4, reservoir=False, **FAST).fit(x, Y).hidden_states(x),
+    "states": lambda x: RNNRegressor(4, closed_form=False, **FAST).fit(x, Y).hidden_states(x),
     "regressor": lambda x: RNNRegressor(4, **FAST).fit(x, Y).predict(x),
     "steps": lambda x: RNNRegressor(4, **FAST).fit(x, STEPS).predict(x),
     "tagger": lambda x: SequenceTagger(4, **FAST).fit(x, TAGS).predict_proba(x),
@@ -121,7 +121,7 @@ def test_mapped_files(name, tmp_path):
     "model",
     [
         RNNClassifier(4, **FAST),
-        RNNClassifier(4, reservoir=False, **FAST),
+        RNNClassifier(4, closed_form=False, **FAST),
         ReservoirClassifier(8, random_state=0),
     ],
 )
@@ -148,7 +148,7 @@ def test_targets(model, y):
 @pytest.mark.parametrize(
     "model",
     [
-        RNNRegressor(4, reservoir=False, random_state=0),
+        RNNRegressor(4, closed_form=False, random_state=0),
         ReservoirRegressor(8, random_state=0),
         RNNRegressor(4, warm_start=True, **FAST),
     ],

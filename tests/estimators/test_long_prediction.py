@@ -47,9 +47,9 @@ def compared(model, methods, in_pieces, data=X):
     "options",
     [
         {},
-        {"reservoir": "only"},
-        {"reservoir": False, "pooling": "attention", "num_layers": 2},
-        {"reservoir": False, "bidirectional": False, "stem": "conv"},
+        {"closed_form": "only"},
+        {"closed_form": False, "pooling": "attention", "num_layers": 2},
+        {"closed_form": False, "bidirectional": False, "stem": "conv"},
     ],
     ids=str,
 )
@@ -90,7 +90,7 @@ def test_static_features_times_and_mapped_values(in_pieces, tmp_path):
 def test_a_long_row_needs_no_memory_in_proportion():
     import psutil
 
-    model = RNNClassifier(32, max_epochs=1, reservoir=False, random_state=0).fit(X, Y)
+    model = RNNClassifier(32, max_epochs=1, closed_form=False, random_state=0).fit(X, Y)
     model.predict(X)
     row = np.zeros((300_000, 2), dtype=np.float32)
     process, peak, n_pieces = psutil.Process(), 0, 0

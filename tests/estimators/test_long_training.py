@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from sklearn_rnn import RNNClassifier, RNNRegressor
+from sklearn_rnn import Optimizer, RNNClassifier, RNNRegressor
 from sklearn_rnn.training import _batches
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(n, 2)).astype(np.float32) for n in (90, 14, 200, 131, 7, 64)]
 LABELS = np.array(["a", "b", "a", "b", "b", "a"])
-SMALL = {"hidden_size": 6, "max_epochs": 3, "random_state": 0, "reservoir": False}
+SMALL = {"hidden_size": 6, "max_epochs": 3, "random_state": 0, "closed_form": False}
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,17 @@ SMALL = {"hidden_size": 6, "max_epochs": 3, "random_state": 0, "reservoir": Fals
 )
 def test_checkpoints_train_the_same_model(options):
     models = [
-        RNNClassifier(**SMALL | options, gradient_checkpointing=setting).fit(X, LABELS)
+        RNNClassifier(**SMALL | options, optimizer=Optimizer(gradient_checkpointing=setting)).fit(
+            X, LABELS
+        )
         for setting in (False, True)
     ]
     if not options:  # in pieces, dropout between layers draws in another order
         np.testing.assert_allclose(models[1].loss_curve_, models[0].loss_curve_, rtol=1e-5)
         np.testing.assert_allclose(*(m.predict_proba(X) for m in models), atol=1e-4)
-    again = RNNClassifier(**SMALL | options, gradient_checkpointing=True).fit(X, LABELS)
+    again = RNNClassifier(**SMALL | options, optimizer=Optimizer(gradient_checkpointing=True)).fit(
+        X, LABELS
+    )
     assert again.loss_curve_ == models[1].loss_curve_
 
 
@@ -43,9 +47,11 @@ def test_auto_begins_where_memory_would_not_do(monkeypatch):
     assert seen and all(pieces.checkpoint and not pieces.detach for _, pieces in seen)
     assert all(pieces.steps == 64 for _, pieces in seen)
     seen.clear()
-    RNNClassifier(**SMALL, gradient_checkpointing=False).fit(X, LABELS)
+    RNNClassifier(**SMALL, optimizer=Optimizer(gradient_checkpointing=False)).fit(X, LABELS)
     assert not seen
-    RNNClassifier(**SMALL, gradient_checkpointing=False, tbptt_steps=50).fit(X, LABELS)
+    RNNClassifier(**SMALL, optimizer=Optimizer(gradient_checkpointing=False, tbptt_steps=50)).fit(
+        X, LABELS
+    )
     assert seen and all(not p.checkpoint and p.detach and p.steps == 50 for _, p in seen)
 
 
@@ -58,7 +64,12 @@ def test_a_recording_is_learned_window_by_window():
         x[0] = value
     y = [np.full(len(x), value) for x, value in zip(X, level, strict=True)]
     model = RNNRegressor(
-        16, bidirectional=False, tbptt_steps=10, batch_size=16, max_epochs=30, random_state=0
+        16,
+        bidirectional=False,
+        optimizer=Optimizer(tbptt_steps=10),
+        batch_size=16,
+        max_epochs=30,
+        random_state=0,
     )
     assert model.fit(X, y).score(X, y) > 0.7
     ends = np.array([row[-1] for row in model.predict(X)])
@@ -68,7 +79,12 @@ def test_a_recording_is_learned_window_by_window():
 def test_each_window_is_a_step_of_the_optimizer():
     y = [np.cumsum(x[:, 0]) for x in X]
     model = RNNRegressor(
-        4, bidirectional=False, tbptt_steps=50, batch_size=6, max_epochs=2, random_state=0
+        4,
+        bidirectional=False,
+        optimizer=Optimizer(tbptt_steps=50),
+        batch_size=6,
+        max_epochs=2,
+        random_state=0,
     )
     model.fit(X, y, sample_weight=np.arange(1.0, 7.0))
     (state, *_) = model.net_.optimizer_.state.values()
@@ -81,14 +97,14 @@ def test_one_window_is_the_whole():
     y = [np.cumsum(x[:, 0]) for x in X]
     options = {"bidirectional": False, "batch_size": 6, "max_epochs": 2, "random_state": 0}
     whole = RNNRegressor(4, dropout=0.0, **options).fit(X, y)
-    window = RNNRegressor(4, dropout=0.0, tbptt_steps=500, **options).fit(X, y)
+    window = RNNRegressor(4, dropout=0.0, optimizer=Optimizer(tbptt_steps=500), **options).fit(X, y)
     np.testing.assert_allclose(window.loss_curve_, whole.loss_curve_, rtol=1e-5)
 
 
 def test_windows_need_one_direction():
     y = [np.cumsum(x[:, 0]) for x in X]
     with pytest.raises(ValueError, match=r"tbptt_steps=20.*bidirectional=False"):
-        RNNRegressor(4, tbptt_steps=20).fit(X, y)
-    RNNClassifier(4, tbptt_steps=20, max_epochs=1).fit(X, LABELS)
+        RNNRegressor(4, optimizer=Optimizer(tbptt_steps=20)).fit(X, y)
+    RNNClassifier(4, optimizer=Optimizer(tbptt_steps=20), max_epochs=1).fit(X, LABELS)
     with pytest.raises(ValueError, match="tbptt_steps"):
-        RNNClassifier(tbptt_steps=0).fit(X, LABELS)
+        RNNClassifier(optimizer=Optimizer(tbptt_steps=0)).fit(X, LABELS)

@@ -48,7 +48,7 @@ def test_windows_of_one_series_keep_the_closed_form_away(series):
     windows, y = SlidingWindows(12, horizon=1).split([series[:100]])
     model = RNNRegressor(4, max_epochs=1).fit(windows, y)
     assert model.recurrence_share_ == 1 and "reservoir" not in model.core_
-    assert "reservoir" in RNNRegressor(4, max_epochs=1, reservoir=True).fit(windows, y).core_
+    assert "reservoir" in RNNRegressor(4, max_epochs=1, closed_form=True).fit(windows, y).core_
 
 
 def cut(series, n_recordings=12):
@@ -77,7 +77,7 @@ def test_cuts_of_many_recordings_are_left_out_with_their_recording(series):
     rng = np.random.default_rng(3)
     X, owner = cut(rng.normal(size=(300, 1)))
     y = rng.normal(size=12)[owner] + np.tile(np.arange(5.0), 12)
-    model = RNNRegressor(reservoir="only", random_state=0).fit(X, y)
+    model = RNNRegressor(closed_form="only", random_state=0).fit(X, y)
     new, _ = cut(rng.normal(size=(300, 1)))
     error = np.sqrt(np.mean((model.predict(new) - np.tile(np.arange(5.0), 12) - y.mean() + 2) ** 2))
     assert error < 1.6, "the penalty is chosen for new recordings"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn import EarlyStopping, RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_japanese_vowels, make_adding_problem
 from sklearn_rnn.estimators import _closed_form
 from sklearn_rnn.exceptions import BaselineWarning, ClosedFormWarning
@@ -122,12 +122,16 @@ def test_a_recurrence_that_is_still_learning_is_given_time():
     """The closed form adds the marked numbers badly; the recurrence needs many epochs for it."""
     X_train, y = make_adding_problem(300, n_steps=20, random_state=0)
     model = RNNRegressor(
-        16, cell="gru", max_epochs=60, learning_rate=0.01, early_stopping=True, n_iter_no_change=8,
-        validation_fraction=0.2, random_state=0,
-    )  # fmt: skip
+        16,
+        cell="gru",
+        max_epochs=60,
+        learning_rate=0.01,
+        early_stopping=EarlyStopping(n_iter_no_change=8, validation_fraction=0.2),
+        random_state=0,
+    )
     model.fit(X_train, y)
     X_test, y_test = make_adding_problem(200, n_steps=20, random_state=1)
-    alone = RNNRegressor(reservoir="only", random_state=0).fit(X_train, y)
+    alone = RNNRegressor(closed_form="only", random_state=0).fit(X_train, y)
     assert model.recurrence_share_ > 0
     assert 1 - model.score(X_test, y_test) < 0.6 * (1 - alone.score(X_test, y_test))
 

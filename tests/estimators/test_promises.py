@@ -13,7 +13,7 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, Sequences
+from sklearn_rnn import EarlyStopping, Optimizer, RNNClassifier, RNNRegressor, Sequences
 from sklearn_rnn.testing import (
     _checks_of_fits,
     _checks_of_inputs,
@@ -24,7 +24,7 @@ from sklearn_rnn.testing import (
 CHECKS = (_checks_of_fits, _checks_of_inputs)
 
 TINY = {"hidden_size": 4, "max_epochs": 3, "batch_size": 8, "random_state": 0}
-SETTINGS = {**TINY, "reservoir": False}
+SETTINGS = {**TINY, "closed_form": False}
 
 
 @parametrize_with_sequence_checks([RNNClassifier(**SETTINGS), RNNRegressor(**SETTINGS)])
@@ -97,8 +97,8 @@ CORES = [
     {"cell": "mingru", "stem": "conv", "pooling": "mean+attention"},
     {"cell": "minlstm", "num_layers": 2},
     {"cell": SumCell},
-    {"early_stopping": True, "validation_fraction": 0.25},
-    {"missing": "indicator", "schedule": "plateau", "optimizer": "sgd"},
+    {"early_stopping": EarlyStopping(validation_fraction=0.25)},
+    {"missing": "indicator", "optimizer": Optimizer("sgd", schedule="plateau")},
     {"loss": torch.nn.CrossEntropyLoss()},
 ]
 
@@ -111,7 +111,7 @@ def test_sequence_checks_of_other_cores(core):
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
 @pytest.mark.parametrize("reservoir", ["auto", "only"])
 def test_sequence_checks_of_the_closed_form(kind, reservoir):
-    run_checks(kind(**{**TINY, "reservoir": reservoir}), ["list", "padded_3d", "pandas_static"])
+    run_checks(kind(**{**TINY, "closed_form": reservoir}), ["list", "padded_3d", "pandas_static"])
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ class NoisyCell(torch.nn.GRUCell):
 @pytest.mark.parametrize("reservoir", [False, True])
 def test_what_the_user_brings_may_draw(data, brought, reservoir):
     X, y = data
-    model = RNNClassifier(**{**TINY, **brought, "reservoir": reservoir})
+    model = RNNClassifier(**{**TINY, **brought, "closed_form": reservoir})
     before = torch.get_rng_state()
     first = model.fit(X, y).predict_proba(X)
     assert torch.equal(torch.get_rng_state(), before)

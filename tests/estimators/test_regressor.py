@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_predict
 
-from sklearn_rnn import ReservoirClassifier, ReservoirRegressor, RNNRegressor, Sequences
+from sklearn_rnn import Optimizer, ReservoirClassifier, ReservoirRegressor, RNNRegressor, Sequences
 
 TINY = {"hidden_size": 16, "max_epochs": 50, "learning_rate": 0.02, "random_state": 0}
 
@@ -162,7 +162,7 @@ def test_a_cell_may_make_tensors_of_the_default_type(data):
             return self.step(x, state)
 
     X, y = data
-    model = RNNRegressor(4, cell=FromZeros, max_epochs=2, reservoir=False, random_state=0)
+    model = RNNRegressor(4, cell=FromZeros, max_epochs=2, closed_form=False, random_state=0)
     model.fit(X, y)
     alone = np.array([model.predict([x])[0] for x in X[:20]])
     np.testing.assert_allclose(model.predict(X)[:20], alone, rtol=1e-7, atol=1e-5)
@@ -190,7 +190,7 @@ def test_targets_far_from_zero_are_learned_alike(data, offset, per_step):
 def test_targets_beyond_float32_are_refused(data):
     X, y = data
     with pytest.raises(ValueError, match="too large for dtype"):
-        RNNRegressor(reservoir="only").fit(X, y * 1e200)
+        RNNRegressor(closed_form="only").fit(X, y * 1e200)
 
 
 def stepwise(n=40, seed=0):
@@ -256,7 +256,11 @@ def test_windows_and_validation_leave_steps_without_a_target_out():
     X, y = stepwise()
     gaps = [np.r_[[np.nan] * 4, row[4:]] for row in y]
     parameters = {"bidirectional": False, "max_epochs": 3, "random_state": 0}
-    for more in ({"tbptt_steps": 4}, {"early_stopping": True}, {"gradient_checkpointing": True}):
+    for more in (
+        {"optimizer": Optimizer(tbptt_steps=4)},
+        {"early_stopping": True},
+        {"optimizer": Optimizer(gradient_checkpointing=True)},
+    ):
         model = RNNRegressor(8, **parameters, **more).fit(X, gaps)
         assert np.isfinite(model.loss_curve_).all() and np.isfinite(model.score(X, gaps))
     assert np.isfinite(model.partial_fit(X, gaps).score(X, y))

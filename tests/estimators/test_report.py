@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from sklearn_rnn import (
+    EarlyStopping,
     ReservoirClassifier,
     ReservoirRegressor,
     RNNClassifier,
@@ -51,9 +52,9 @@ def test_each_way_of_holding_out():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BaselineWarning)
         mixed = RNNClassifier(**settings).fit(X, y).report_
-        only = RNNClassifier(reservoir="only", random_state=0).fit(X, y).report_
+        only = RNNClassifier(closed_form="only", random_state=0).fit(X, y).report_
         early = RNNClassifier(
-            reservoir=False, early_stopping=True, validation_fraction=0.3, **settings
+            closed_form=False, early_stopping=EarlyStopping(validation_fraction=0.3), **settings
         )
         early = early.fit(X, y).report_
         own = RNNClassifier(**settings).fit(X, y, X_val=X[:30], y_val=y[:30]).report_
@@ -65,7 +66,7 @@ def test_each_way_of_holding_out():
 
 def test_nothing_held_out_is_said_and_compared_later():
     X, y = waves(60)
-    model = RNNClassifier(4, max_epochs=1, reservoir=False, random_state=0).fit(X, y)
+    model = RNNClassifier(4, max_epochs=1, closed_form=False, random_state=0).fit(X, y)
     report = model.report_
     assert report.model_score is None and "nothing was held out" in repr(report)
     assert "X_val" in report.verdict and "None" not in report._repr_html_()
@@ -83,7 +84,7 @@ def test_a_bad_model_is_warned_of_once():
     y = rng.normal(size=400)
     X = [np.full(5, 3 * value) + rng.normal(size=5) for value in y]
     model = RNNRegressor(
-        2, max_epochs=1, reservoir=False, early_stopping=True, validation_fraction=0.3
+        2, max_epochs=1, closed_form=False, early_stopping=EarlyStopping(validation_fraction=0.3)
     )
     with pytest.warns(
         BaselineWarning, match="R2 .* 120 sequences held out.*cross-validate"
@@ -161,9 +162,13 @@ def test_on_noise_all_are_level_and_none_is_told_to_be_better_or_worse(kind, n, 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"reservoir": "only"},
+        {"closed_form": "only"},
         {"max_epochs": 2},
-        {"max_epochs": 2, "reservoir": False, "early_stopping": True, "validation_fraction": 0.4},
+        {
+            "max_epochs": 2,
+            "closed_form": False,
+            "early_stopping": EarlyStopping(validation_fraction=0.4),
+        },
     ],
 )
 def test_networks_are_level_on_noise_too(settings):
@@ -191,9 +196,8 @@ def test_a_worse_model_is_warned_of_on_few_sequences_too():
         2,
         max_epochs=1,
         learning_rate=1e-6,
-        reservoir=False,
-        early_stopping=True,
-        validation_fraction=0.5,
+        closed_form=False,
+        early_stopping=EarlyStopping(validation_fraction=0.5),
         random_state=0,
     )
     with pytest.warns(BaselineWarning, match="on 25 sequences held out"):
@@ -317,12 +321,12 @@ def test_both_parts_are_scored_on_what_decided_their_shares():
     model = RNNRegressor(8, max_epochs=8, random_state=0)
     model.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
     closed, recurrence = model.report_.parts
-    alone = RNNRegressor(reservoir="only", random_state=0).fit(X[:150], y[:150])
+    alone = RNNRegressor(closed_form="only", random_state=0).fit(X[:150], y[:150])
     assert closed.score == pytest.approx(alone.score(X[150:], y[150:]), abs=1e-4)
     assert recurrence.score == pytest.approx(model.history_["recurrence_score"].iloc[-1], abs=1e-4)
     assert closed.share + recurrence.share == pytest.approx(1)
     assert alone.prediction_.startswith("1.00 closed form (") and len(alone.report_.parts) == 1
-    trained = RNNRegressor(4, max_epochs=1, reservoir=False).fit(X, y)
+    trained = RNNRegressor(4, max_epochs=1, closed_form=False).fit(X, y)
     assert trained.prediction_ == "1.00 recurrence"
     assert trained.partial_fit(X, y).prediction_ == "1.00 recurrence"
     model.partial_fit(X, y)

@@ -32,7 +32,7 @@ def test_alone_it_reaches_the_published_level_in_a_second():
     for load, least in ((load_japanese_vowels, 0.98), (load_basic_motions, 0.97)):
         X, y = load(return_X_y=True, subset="train")
         X_test, y_test = load(return_X_y=True, subset="test")
-        model = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+        model = RNNClassifier(closed_form="only", random_state=0).fit(X, y)
         assert model.score(X_test, y_test) >= least
         assert model.recurrence_share_ == 0 and model.n_iter_ == 0 and model.loss_curve_ == []
 
@@ -41,7 +41,7 @@ def test_alone_it_reaches_the_published_level_in_a_second():
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirectional):
     X, y = data
-    settings = {"reservoir": "only", "bidirectional": bidirectional, "random_state": 0}
+    settings = {"closed_form": "only", "bidirectional": bidirectional, "random_state": 0}
     small = estimator(1, **settings).fit(X, y)
     large = estimator(512, num_layers=4, stem="conv", n_estimators=3, **settings).fit(X, y)
     np.testing.assert_array_equal(small.predict(X), large.predict(X))
@@ -56,7 +56,7 @@ def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirec
     steps = torch.tensor(X[0], dtype=torch.float32)[None, :, None]
     torch.testing.assert_close(network(steps), network.answer(steps))
     for states in ("hidden_states", "attention_weights"):
-        with pytest.raises(AttributeError, match="reservoir='only'.*no recurr.*reservoir=True"):
+        with pytest.raises(AttributeError, match="closed_form='only'.*no recurr.*closed_form=True"):
             getattr(large, states)(X)
         assert hasattr(estimator(**settings), states) and callable(getattr(estimator, states))
     if not bidirectional:
@@ -65,14 +65,14 @@ def test_alone_it_keeps_no_network_that_nothing_trained(data, estimator, bidirec
 
 def test_what_was_fitted_alone_is_no_beginning_for_a_recurrence(data):
     X, y = data
-    model = RNNClassifier(4, reservoir="only", max_epochs=1, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="begin with reservoir=False"):
-        model.set_params(reservoir=False).partial_fit(X, y)
+    model = RNNClassifier(4, closed_form="only", max_epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="begin with closed_form=False"):
+        model.set_params(closed_form=False).partial_fit(X, y)
     again = model.set_params(warm_start=True).fit(X, y)
     assert again.core_ == "lstm 4, bidirectional" and again.n_iter_ == 1
     assert again.hidden_states(X)[0].shape == (len(X[0]), 8)
     with pytest.raises(ValueError, match="keeps every step"):
-        RNNClassifier(reservoir="only", pooling="none").fit(X, y)
+        RNNClassifier(closed_form="only", pooling="none").fit(X, y)
 
 
 def test_auto_says_what_it_did(data):
@@ -82,7 +82,7 @@ def test_auto_says_what_it_did(data):
     assert set(small.readout_shares_) == {"all", "recurrent", "convolutions"}
     assert sum(small.readout_shares_.values()) == pytest.approx(1)
     for model in (
-        RNNClassifier(4, max_epochs=1, reservoir=False).fit(X, y),
+        RNNClassifier(4, max_epochs=1, closed_form=False).fit(X, y),
         RNNClassifier(4, max_epochs=1).partial_fit(X, y),
         RNNRegressor(4, max_epochs=1, loss="absolute_error").fit(X, y),
         RNNRegressor(4, max_epochs=1).fit(X, [np.zeros(len(x)) for x in X]),
@@ -99,7 +99,7 @@ def test_static_features_are_read_out(data, reservoir):
     number[3] = np.nan
     labels = np.array(["u", "v", "w"])[rng.integers(0, 3, size=80)]
     frame = pd.DataFrame({"noise": noise, "number": number, "label": labels})
-    settings = {"max_epochs": 2, "reservoir": reservoir, "random_state": 0}
+    settings = {"max_epochs": 2, "closed_form": reservoir, "random_state": 0}
     for y, least in ((number > 0, 0.85), (labels == "v", 1.0)):
         model = RNNClassifier(4, **settings).fit(frame[:60], y[:60])
         assert model.score(frame[60:], y[60:]) >= least
@@ -119,7 +119,7 @@ def test_every_kind_of_target(data, kind):
         "many": np.stack([y, -3.0 * y], axis=1),
     }[kind]
     estimator = RNNRegressor if kind in ("regressor", "many") else RNNClassifier
-    model = estimator(reservoir="only", random_state=0).fit(X[:60], Y[:60])
+    model = estimator(closed_form="only", random_state=0).fit(X[:60], Y[:60])
     assert model.score(X[60:], Y[60:]) > 0.8
     assert np.array_equal(model.predict(X), pickle.loads(pickle.dumps(model)).predict(X))
 
@@ -133,7 +133,7 @@ def test_the_recurrence_takes_over_where_only_it_can_tell():
     X[np.arange(400), marked, 1] = 1
     y = X[np.arange(400), marked, 0] ** 2
     model = RNNRegressor(32, learning_rate=0.01, random_state=0).fit(X[:300], y[:300])
-    alone = RNNRegressor(reservoir="only", random_state=0).fit(X[:300], y[:300])
+    alone = RNNRegressor(closed_form="only", random_state=0).fit(X[:300], y[:300])
     assert model.recurrence_share_ > 0
     assert model.score(X[300:], y[300:]) > alone.score(X[300:], y[300:])
 
@@ -195,11 +195,11 @@ def test_of_many_labels_some_rows_choose_the_penalty(monkeypatch):
         return plain(self, raw, encoded, rows)
 
     monkeypatch.setattr(ClosedForm, "_loss", watched)
-    whole = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    whole = RNNClassifier(closed_form="only", random_state=0).fit(X, y)
     assert set(seen) == {(300, 150)}
     monkeypatch.setattr("sklearn_rnn.estimators._closed_form._CHOOSE_ON", 2**15)
     seen.clear()
-    some = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    some = RNNClassifier(closed_form="only", random_state=0).fit(X, y)
     assert set(seen) == {(2**15 // 150, 150)}
     assert abs(some.report_.model_score - whole.report_.model_score) < 0.05
 
@@ -222,17 +222,17 @@ def test_weights_count(data):
     X, y = data
     wrong = np.where(np.arange(80) < 40, 1 - y, y)
     weights = np.where(np.arange(80) < 40, 1e-6, 1.0)
-    model = RNNClassifier(reservoir="only", random_state=0).fit(X, wrong, sample_weight=weights)
+    model = RNNClassifier(closed_form="only", random_state=0).fit(X, wrong, sample_weight=weights)
     assert model.score(X, y) > 0.9
-    left = RNNClassifier(reservoir="only", random_state=0).fit(X[40:], y[40:])
-    without = RNNClassifier(reservoir="only", random_state=0)
+    left = RNNClassifier(closed_form="only", random_state=0).fit(X[40:], y[40:])
+    without = RNNClassifier(closed_form="only", random_state=0)
     without.fit(X, wrong, sample_weight=np.where(np.arange(80) < 40, 0.0, 1.0))
     np.testing.assert_allclose(left.predict_proba(X), without.predict_proba(X), atol=1e-4)
 
 
 def test_transform_is_that_of_what_answers(data):
     X, y = data
-    only = RNNClassifier(reservoir="only", random_state=0).fit(X, y)
+    only = RNNClassifier(closed_form="only", random_state=0).fit(X, y)
     assert only.transform(X).shape == (80, 11016) == (80, len(only.get_feature_names_out()))
     both = RNNClassifier(4, max_epochs=1, random_state=0).fit(X, y)
     assert both.transform(X).shape == (80, 24)
@@ -241,7 +241,7 @@ def test_transform_is_that_of_what_answers(data):
 def test_probabilities_are_not_overconfident(data):
     X, _ = data
     noise = np.random.default_rng(1).integers(0, 2, size=80)
-    model = RNNClassifier(reservoir="only", random_state=0).fit(X[:40], noise[:40])
+    model = RNNClassifier(closed_form="only", random_state=0).fit(X[:40], noise[:40])
     chosen = model.predict_proba(X[40:])[np.arange(40), noise[40:]]
     assert -np.log(chosen).mean() < 1.1, "labels that nothing explains"
 
@@ -249,23 +249,23 @@ def test_probabilities_are_not_overconfident(data):
 def test_refusals(data):
     X, y = data
     tokens = Sequences.from_list([np.arange(5)] * 4, vocabulary_size=5)
-    with pytest.raises(ValueError, match="reservoir='only' cannot be used: X holds tokens"):
-        RNNClassifier(reservoir="only").fit(tokens, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="closed_form='only' cannot be used: X holds tokens"):
+        RNNClassifier(closed_form="only").fit(tokens, [0, 1, 0, 1])
     with pytest.raises(ValueError, match="one target a step"):
-        RNNRegressor(reservoir=True).fit(X, [np.zeros(len(x)) for x in X])
+        RNNRegressor(closed_form=True).fit(X, [np.zeros(len(x)) for x in X])
     with pytest.raises(ValueError, match="default loss"):
-        RNNRegressor(reservoir=True, loss="huber").fit(X, y)
+        RNNRegressor(closed_form=True, loss="huber").fit(X, y)
     with pytest.raises(ValueError, match="several outputs"):
-        RNNClassifier(reservoir=True).fit(X, np.stack([y, y + 5, y], axis=1))
+        RNNClassifier(closed_form=True).fit(X, np.stack([y, y + 5, y], axis=1))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_rnn.exceptions.BaselineWarning")
 def test_copies_do_not_make_it_sure_of_itself(data):
     X, _ = data
     noise = np.random.default_rng(1).integers(0, 2, size=40)
-    once = RNNClassifier(reservoir="only", random_state=0).fit(X[:40], noise)
-    thrice = RNNClassifier(reservoir="only", random_state=0).fit(X[:40] * 3, np.tile(noise, 3))
-    weighed = RNNClassifier(reservoir="only", random_state=0)
+    once = RNNClassifier(closed_form="only", random_state=0).fit(X[:40], noise)
+    thrice = RNNClassifier(closed_form="only", random_state=0).fit(X[:40] * 3, np.tile(noise, 3))
+    weighed = RNNClassifier(closed_form="only", random_state=0)
     weighed.fit(X[:40], noise, sample_weight=np.full(40, 3.0))
     for other in (thrice, weighed):
         np.testing.assert_allclose(once.predict_proba(X), other.predict_proba(X), atol=1e-3)
@@ -284,7 +284,7 @@ def test_learning_on_weighs_both_paths_on_what_comes_in(data):
 
 def test_reading_forward_alone_leaves_the_features_that_can_be_followed(data):
     X, y = data
-    model = RNNClassifier(4, bidirectional=False, reservoir="only", random_state=0).fit(X, y)
+    model = RNNClassifier(4, bidirectional=False, closed_form="only", random_state=0).fit(X, y)
     assert model.transform(X).shape == (80, 3000) and model.score(X, y) > 0.9
 
 
@@ -309,7 +309,7 @@ def test_scale_and_level_of_one_sequence_do_not_break_it(data, kind):
     """Tiny, far away and constant sequences give finite answers, the same alone and in company."""
     X, y = data
     odd = {"small": X[0] * 1e-6, "far": X[0] + 1e4, "constant": np.full(30, 2.5)}[kind]
-    model = RNNRegressor(reservoir="only", random_state=0).fit([*X[:40], odd], np.arange(41.0))
+    model = RNNRegressor(closed_form="only", random_state=0).fit([*X[:40], odd], np.arange(41.0))
     together = model.predict([*X[40:60], odd, np.arange(90.0)])
     assert np.isfinite(together).all()
     assert model.predict([odd])[0] == pytest.approx(together[20], rel=1e-4, abs=1e-3)

@@ -69,11 +69,11 @@ def read(long):
 
 CLASSIFIERS = [
     ReservoirClassifier(10, random_state=0),
-    RNNClassifier(reservoir="only", random_state=0),
+    RNNClassifier(closed_form="only", random_state=0),
 ]
 REGRESSORS = [
     ReservoirRegressor(10, random_state=0),
-    RNNRegressor(reservoir="only", random_state=0),
+    RNNRegressor(closed_form="only", random_state=0),
 ]
 
 
@@ -244,7 +244,7 @@ def test_texts():
     y = pd.Series(rng.permutation([0, 1] * 15), index=[f"d{i:02}" for i in rng.permutation(30)])
     words = (["bad", "awful", "sad"], ["good", "nice", "fine"])
     texts = y.map(lambda label: " ".join(rng.choice(words[label], 6))).rename("text")
-    model = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+    model = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0))
     for X in (texts, texts.to_frame()):
         assert model.fit(X, y.sort_index()).score(X, y) == 1
         assert model.score(X, y.sort_index()) == 1

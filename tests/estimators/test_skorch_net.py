@@ -20,7 +20,7 @@ from skorch.callbacks import (
     TensorBoard,
 )
 
-from sklearn_rnn import RNNClassifier, RNNRegressor, SequenceForecaster, SequenceTagger
+from sklearn_rnn import Optimizer, RNNClassifier, RNNRegressor, SequenceForecaster, SequenceTagger
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(n, 2)) for n in RNG.integers(4, 12, size=48)]
@@ -119,7 +119,7 @@ def test_net_follows_its_estimator_through_pickle(kind):
 
 
 def test_net_by_itself_can_be_pickled_and_trained_on():
-    model = classifier(reservoir=False)
+    model = classifier(closed_form=False)
     net = pickle.loads(pickle.dumps(model.net_))
     np.testing.assert_array_equal(net.predict(X), model.predict(X))
     before = model.predict_proba(X)
@@ -131,7 +131,7 @@ def test_net_by_itself_can_be_pickled_and_trained_on():
 
 
 def test_loaded_weights_change_predictions(tmp_path):
-    one, other = classifier(reservoir=False), classifier(reservoir=False, random_state=1)
+    one, other = classifier(closed_form=False), classifier(closed_form=False, random_state=1)
     one.net_.save_params(f_params=str(tmp_path / "weights"))
     other.net_.load_params(f_params=str(tmp_path / "weights"))
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
@@ -157,7 +157,7 @@ def test_callbacks_change_no_digit():
 def test_epoch_scoring(scoring):
     score = EpochScoring(scoring, on_train=True, name="own", lower_is_better=False)
     held = EpochScoring(scoring, name="held", lower_is_better=False)
-    model = RNNClassifier(**SMALL, callbacks=[score, held], reservoir=False)
+    model = RNNClassifier(**SMALL, callbacks=[score, held], closed_form=False)
     model.fit(X, Y, X_val=X[:20], y_val=Y[:20])
     assert len(model.net_.history[:, ("own", "held", "held_best")]) == 3
     if scoring == "accuracy":
@@ -167,7 +167,7 @@ def test_epoch_scoring(scoring):
 
 def test_epoch_scoring_of_numbers_tags_and_classes_of_callbacks():
     r2 = EpochScoring("r2", on_train=True, lower_is_better=False)
-    model = RNNRegressor(**SMALL, reservoir=False, callbacks=[r2]).fit(X, NUMBERS)
+    model = RNNRegressor(**SMALL, closed_form=False, callbacks=[r2]).fit(X, NUMBERS)
     assert model.net_.history[-1, "r2"] == pytest.approx(model.score(X, NUMBERS))
     own = EpochScoring(lambda net, X, y: net.score(X, y), on_train=True, name="own")
     tagger = SequenceTagger(**SMALL, callbacks=[own, Recorder]).fit(WORDS, TAGS)
@@ -179,7 +179,7 @@ def test_epoch_scoring_of_numbers_tags_and_classes_of_callbacks():
 def test_checkpoint(tmp_path):
     saved = Checkpoint(dirname=str(tmp_path), monitor="train_loss_best")
     pickled = Checkpoint(dirname=str(tmp_path), monitor=None, f_pickle="net.pkl", fn_prefix="all_")
-    model = classifier(callbacks=[saved, pickled], reservoir=False)
+    model = classifier(callbacks=[saved, pickled], closed_form=False)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"params.pt", "optimizer.pt", "history.json", "all_net.pkl"} <= names
     with open(tmp_path / "all_net.pkl", "rb") as file:
@@ -191,14 +191,16 @@ def test_checkpoint_that_loads_the_best(tmp_path):
     first = Checkpoint(
         dirname=str(tmp_path), monitor=lambda net: len(net.history) == 1, load_best=True
     )
-    model = classifier(callbacks=[first], reservoir=False, schedule="constant")
-    short = classifier(max_epochs=1, reservoir=False, schedule="constant")
+    model = classifier(
+        callbacks=[first], closed_form=False, optimizer=Optimizer(schedule="constant")
+    )
+    short = classifier(max_epochs=1, closed_form=False, optimizer=Optimizer(schedule="constant"))
     np.testing.assert_array_equal(model.predict_proba(X), short.predict_proba(X))
 
 
 def test_learning_rate_scheduler():
     step = LRScheduler(policy="StepLR", step_size=1, gamma=0.1)
-    net = classifier(schedule="constant", callbacks=[step]).net_
+    net = classifier(optimizer=Optimizer(schedule="constant"), callbacks=[step]).net_
     assert net.history[:, "learning_rate"] == pytest.approx([3e-3, 3e-4, 3e-5])
 
 

@@ -40,7 +40,7 @@ def test_classifier_with_its_reservoir(share):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "minlstm"])
 def test_regressor_one_by_one_and_many_at_once(cell):
     y = 1e5 + RNG.normal(size=(6, 2))
-    model = fitted(y=y, estimator=RNNRegressor, cell=cell, reservoir=False)
+    model = fitted(y=y, estimator=RNNRegressor, cell=cell, closed_form=False)
     stream = model.stream()
     for a, b in ((0, 1), (1, 8), (8, 9), (9, 30)):
         found = stream.push(X[5][a] if b == a + 1 else X[5][a:b])
@@ -102,7 +102,7 @@ def test_tokens_with_ngrams_as_predict_says_and_through_a_pickle():
     rng = np.random.default_rng(0)
     tokens = [rng.integers(0, 30, size=rng.integers(4, 20)) for _ in range(80)]
     data = Sequences.from_list(tokens, vocabulary_size=30)
-    model = fitted(X=data, y=[t[0] % 2 for t in tokens], ngrams=True, share=0.25)
+    model = fitted(X=data, y=[t[0] % 2 for t in tokens], closed_form=True, share=0.25)
     stream = model.stream()
     for stop, token in enumerate(tokens[1], 1):
         stream.push(int(token))
@@ -276,7 +276,7 @@ def test_tokens_with_times_and_ngrams_as_predict_says():
     tokens = [rng.integers(0, 9, size=rng.integers(4, 12)) for _ in range(40)]
     times = [np.cumsum(rng.uniform(0.5, 2, len(row))) for row in tokens]
     data = Sequences.from_list(tokens, vocabulary_size=9, times=times)
-    model = fitted(X=data, y=[row[0] % 2 for row in tokens], ngrams=True, share=0.5)
+    model = fitted(X=data, y=[row[0] % 2 for row in tokens], closed_form=True, share=0.5)
     stream = model.stream()
     for token, time in zip(tokens[3], times[3], strict=True):
         stream.push(int(token), times=time)

@@ -13,14 +13,13 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_rnn import RNNClassifier, Sequences, SequenceTagger
+from sklearn_rnn import Embedding, RNNClassifier, Sequences, SequenceTagger
 from sklearn_rnn.metrics import entity_f1_score, token_accuracy_score
 from sklearn_rnn.preprocessing import TextTokenizer
 
 SMALL = {
     "hidden_size": 16,
-    "embedding_size": 12,
-    "character_size": 8,
+    "embedding": Embedding(12, characters=8),
     "dropout": 0.2,
     "learning_rate": 0.02,
     "max_epochs": 15,
@@ -322,7 +321,9 @@ def test_endings_tell_of_unknown_words():
     stems = ["walk", "talk", "jump", "play", "look", "call", "work", "turn", "open", "push"]
     X = [[stem + "ing", stem + "ed"] for stem in stems]
     y = [["G", "D"]] * len(X)
-    tagger = SequenceTagger(**{**SMALL, "character_size": 0, "word_dropout": 0.5}).fit(X, y)
+    tagger = SequenceTagger(
+        **{**SMALL, "embedding": Embedding(characters=0, word_dropout=0.5)}
+    ).fit(X, y)
     assert tagger.predict([["zapped"], ["zapping"]]) == [["D"], ["G"]]
 
 

@@ -12,6 +12,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import (
+    Embedding,
+    Optimizer,
     ReservoirClassifier,
     ReservoirRegressor,
     ReservoirTransformer,
@@ -69,7 +71,7 @@ def test_four_phrases(cell):
 
 
 def test_ngrams_alone_are_a_linear_model():
-    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(TEXTS, LABELS)
+    model = make_pipeline(TextTokenizer(), quick(closed_form="only")).fit(TEXTS, LABELS)
     new, truth = reviews(200, seed=1)
     linear = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10.0))
     assert model.score(new, truth) >= linear.fit(TEXTS, LABELS).score(new, truth) - 0.02
@@ -80,23 +82,28 @@ def test_ngrams_alone_are_a_linear_model():
 
 def test_ngrams_alone_keep_no_network_that_nothing_trained():
     tokens = TextTokenizer().fit_transform(TEXTS)
-    small, large = quick(ngrams="only"), quick(ngrams="only", hidden_size=512, embedding_size=500)
+    small, large = (
+        quick(closed_form="only"),
+        quick(closed_form="only", hidden_size=512, embedding=500),
+    )
     sizes = [len(pickle.dumps(model.fit(tokens, LABELS))) for model in (small, large)]
     assert sizes[1] == pytest.approx(sizes[0], rel=0.01)
     assert sum(p.numel() for p in large.net_.module_.parameters()) < 2 * tokens.vocabulary_size
     np.testing.assert_array_equal(small.predict_proba(tokens), large.predict_proba(tokens))
     assert large.n_weights_ > int(large.core_.split(" n-grams")[0])
-    with pytest.raises(AttributeError, match="ngrams='only'.*no recurrence.*ngrams=True"):
+    with pytest.raises(AttributeError, match="closed_form='only'.*no recurrence.*closed_form=True"):
         large.hidden_states(tokens)
-    with pytest.raises(ValueError, match="ngrams=True to go on"):
-        large.set_params(ngrams=True).partial_fit(tokens, LABELS)
+    with pytest.raises(ValueError, match="closed_form=True to go on"):
+        large.set_params(closed_form=True).partial_fit(tokens, LABELS)
 
 
 def test_the_share_lies_between():
     model = make_pipeline(TextTokenizer(), quick()).fit(TEXTS, LABELS)
     assert 0 <= model[-1].recurrence_share_ <= 1
     assert (
-        make_pipeline(TextTokenizer(), quick(ngrams=False)).fit(TEXTS, LABELS)[-1].recurrence_share_
+        make_pipeline(TextTokenizer(), quick(closed_form=False))
+        .fit(TEXTS, LABELS)[-1]
+        .recurrence_share_
         == 1
     )
 
@@ -126,22 +133,22 @@ def test_fits_repeat_exactly():
 
 def test_what_ngrams_cannot_do_is_said():
     X, y = TextTokenizer().fit_transform(TEXTS), LABELS
-    with pytest.raises(ValueError, match="ngrams=True cannot be used: X holds numbers"):
-        quick(ngrams=True).fit(np.zeros((20, 5)), np.arange(20) % 2)
-    with pytest.raises(ValueError, match="ngrams='only' cannot be used: they are solved"):
-        quick(ngrams="only", loss=lambda raw, target: raw.sum()).fit(X, y)
+    with pytest.raises(ValueError, match="closed_form=True cannot be used: X holds numbers"):
+        quick(closed_form=True).fit(np.zeros((20, 5)), np.arange(20) % 2)
+    with pytest.raises(ValueError, match="closed_form='only' cannot be used: they are solved"):
+        quick(closed_form="only", loss=lambda raw, target: raw.sum()).fit(X, y)
     assert quick().fit(np.random.default_rng(0).normal(size=(20, 5)), np.arange(20) % 2)
 
 
 def test_weights_of_rows_and_classes_count():
     X = TextTokenizer().fit_transform(TEXTS)
     rare = np.where(np.arange(len(TEXTS)) % 10 == 0, LABELS, "disliked")
-    plain = quick(ngrams="only").fit(X, rare)
-    balanced = quick(ngrams="only", class_weight="balanced").fit(X, rare)
+    plain = quick(closed_form="only").fit(X, rare)
+    balanced = quick(closed_form="only", class_weight="balanced").fit(X, rare)
     new = balanced.predict_proba(X)[:, 1].mean(), plain.predict_proba(X)[:, 1].mean()
     assert new[0] > new[1]
     half = np.arange(len(TEXTS)) < 120
-    weighted = quick(ngrams="only").fit(X, LABELS, sample_weight=half.astype(float))
+    weighted = quick(closed_form="only").fit(X, LABELS, sample_weight=half.astype(float))
     assert weighted.score(X[half], LABELS[half]) > 0.9
 
 
@@ -161,7 +168,7 @@ def test_label_sets_have_thresholds_of_their_own():
 
 def test_regression_on_texts():
     y = np.array([len(text) for text in TEXTS], dtype=float)
-    model = make_pipeline(TextTokenizer(), RNNRegressor(8, ngrams="only", random_state=0)).fit(
+    model = make_pipeline(TextTokenizer(), RNNRegressor(8, closed_form="only", random_state=0)).fit(
         TEXTS, y
     )
     assert model.score(TEXTS, y) > 0.5
@@ -175,7 +182,7 @@ def test_texts_beside_numbers_and_categories():
     y = np.where(price > 0, "dear", "cheap")
     model = make_pipeline(TextTokenizer(), quick()).fit(frame, y)
     assert model.score(frame, y) > 0.9
-    only = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(frame, kind)
+    only = make_pipeline(TextTokenizer(), quick(closed_form="only")).fit(frame, kind)
     assert only.score(frame, kind) > 0.9
 
 
@@ -195,7 +202,7 @@ def asked(n, seed):
 def test_how_a_text_opens_is_read_where_it_matters():
     texts, labels = asked(600, 0)
     unseen, right = asked(300, 1)
-    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(texts, labels)
+    model = make_pipeline(TextTokenizer(), quick(closed_form="only")).fit(texts, labels)
     assert model.score(unseen, right) > 0.9
     assert model[-1]._config.ngram_openings and model[-1].net_.module_.path.openings
     again = pickle.loads(pickle.dumps(model))
@@ -206,7 +213,7 @@ def test_how_a_text_opens_is_read_where_it_matters():
         parts = ngram_parts(path, tokens, column)
         torch.testing.assert_close(parts.sum(), (path(tokens) - path.bias)[0, column])
     # Reviews and long texts do without.
-    plain = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(TEXTS, LABELS)
+    plain = make_pipeline(TextTokenizer(), quick(closed_form="only")).fit(TEXTS, LABELS)
     assert not plain[-1]._config.ngram_openings and not plain[-1].net_.module_.path.openings
     long = TextTokenizer().fit_transform([text + " and so on" * 20 for text in texts])
     assert not _ngrams.ngram_architecture(long)["ngram_openings"]
@@ -214,7 +221,7 @@ def test_how_a_text_opens_is_read_where_it_matters():
 
 def test_characters_have_longer_ngrams():
     X = TextTokenizer("char").fit_transform(TEXTS)
-    model = quick(ngrams="only").fit(X, LABELS)
+    model = quick(closed_form="only").fit(X, LABELS)
     assert model._config.ngram_longest == 5 and not model._config.ngram_spelling
     assert model._config.ngram_skips
     assert model.score(X, LABELS) > 0.9
@@ -225,7 +232,9 @@ def test_pretrained_vectors_reach_the_embedding():
     vectors = {word: rng.normal(size=7) for word in [*GOOD, *BAD, "unheard"]}
     tokenizer = TextTokenizer(vectors=vectors)
     X = tokenizer.fit_transform(TEXTS)
-    model = quick(learning_rate=1e-9, weight_decay=0.0, max_epochs=1).fit(X[::2], LABELS[::2])
+    model = quick(learning_rate=1e-9, optimizer=Optimizer(weight_decay=0.0), max_epochs=1).fit(
+        X[::2], LABELS[::2]
+    )
     table = model.net_.module_.input.embedding.weight.detach().numpy()
     assert table.shape[1] == 7
     for word in GOOD[:3]:
@@ -235,7 +244,7 @@ def test_pretrained_vectors_reach_the_embedding():
 
 
 def test_attention_can_be_read_back():
-    model = quick(pooling=("attention", "max"), ngrams=False)
+    model = quick(pooling=("attention", "max"), closed_form=False)
     X = TextTokenizer().fit_transform(TEXTS)
     weights = model.fit(X, LABELS).attention_weights(X[:10])
     assert isinstance(weights, Sequences)
@@ -250,25 +259,31 @@ def test_attention_can_be_read_back():
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"variational": True}, {"word_dropout": 0.5}, {"embedding_dropout": 0.0}],
+    [
+        {"embedding": Embedding(variational=True)},
+        {"embedding": Embedding(word_dropout=0.5)},
+        {"embedding": Embedding(dropout=0.0)},
+    ],
     ids=str,
 )
 def test_dropout_of_words_and_vectors(parameters):
     X = TextTokenizer().fit_transform(TEXTS)
-    plain = quick(ngrams=False).fit(X, LABELS).predict_proba(X)
-    other = quick(ngrams=False, **parameters).fit(X, LABELS).predict_proba(X)
+    plain = quick(closed_form=False).fit(X, LABELS).predict_proba(X)
+    other = quick(closed_form=False, **parameters).fit(X, LABELS).predict_proba(X)
     assert np.abs(plain - other).max() > 1e-4
 
 
 def test_letters_are_not_left_blank():
     names = [("ab" if i % 2 else "ba") * (1 + i % 5) for i in range(40)]
     X, y = TextTokenizer("char").fit_transform(names), np.arange(40) % 2
-    plain = quick(ngrams=False).fit(X, y).predict_proba(X)
-    stated = quick(ngrams=False, embedding_dropout=0.2, word_dropout=0.0).fit(X, y)
+    plain = quick(closed_form=False).fit(X, y).predict_proba(X)
+    stated = quick(closed_form=False, embedding=Embedding(dropout=0.2, word_dropout=0.0)).fit(X, y)
     np.testing.assert_array_equal(plain, stated.predict_proba(X))
     words = TextTokenizer().fit_transform(TEXTS)
-    plain = quick(ngrams=False).fit(words, LABELS).predict_proba(words)
-    stated = quick(ngrams=False, embedding_dropout=0.5, word_dropout=0.2).fit(words, LABELS)
+    plain = quick(closed_form=False).fit(words, LABELS).predict_proba(words)
+    stated = quick(closed_form=False, embedding=Embedding(dropout=0.5, word_dropout=0.2)).fit(
+        words, LABELS
+    )
     np.testing.assert_array_equal(plain, stated.predict_proba(words))
 
 
@@ -285,16 +300,16 @@ def test_a_penalty_chosen_on_some_rows_is_solved_on_all(monkeypatch):
     monkeypatch.setattr(_ngrams, "_MANY_ROWS", 1)
     texts, labels = list(TEXTS) * 4, np.tile(LABELS, 4)
     X = TextTokenizer().fit_transform(texts)
-    model = quick(ngrams="only").fit(X, labels)
+    model = quick(closed_form="only").fit(X, labels)
     assert len(set(sizes)) == 3 and max(sizes) == len(texts) and sizes.count(len(texts)) == 2
     assert model.score(X, labels) > 0.7
 
 
 def test_a_search_over_tokenizer_and_network():
-    model = make_pipeline(TextTokenizer(), quick(ngrams="only"))
+    model = make_pipeline(TextTokenizer(), quick(closed_form="only"))
     search = GridSearchCV(
         model,
-        {"texttokenizer__analyzer": ["word", "char"], "rnnclassifier__ngrams": ["only"]},
+        {"texttokenizer__analyzer": ["word", "char"], "rnnclassifier__closed_form": ["only"]},
         cv=2,
     ).fit(TEXTS, LABELS)
     assert search.best_score_ > 0.7
@@ -306,7 +321,7 @@ def test_long_documents_and_other_scripts():
     words = np.array([chr(0x4E00 + i) for i in range(300)])
     texts = ["".join(rng.choice(words, 2000)) + ("好" if i % 2 else "坏") * 20 for i in range(60)]
     y = np.arange(60) % 2
-    model = make_pipeline(TextTokenizer(), quick(ngrams="only")).fit(texts, y)
+    model = make_pipeline(TextTokenizer(), quick(closed_form="only")).fit(texts, y)
     assert model.score(texts, y) == 1.0
 
 
@@ -364,7 +379,7 @@ def test_of_two_readouts_a_useless_one_is_left_out(monkeypatch):
     monkeypatch.setattr(_ngrams, "solve_labels", noted)
     for spoils in (False, True):
         solved.clear()
-        assert quick(ngrams="only").fit(X, labels).score(X, labels) > 0.9
+        assert quick(closed_form="only").fit(X, labels).score(X, labels) > 0.9
         # What is averaged is solved once more, on all rows.
         assert ((600, True) in solved) is not spoils and (600, False) in solved
         assert (540, True) in solved
@@ -375,7 +390,7 @@ def test_copies_of_a_text_do_not_judge_what_learned_from_them(monkeypatch):
     texts = ["".join(rng.choice(list("abcdef"), 12)) for _ in range(150)] * 4
     y = rng.integers(0, 2, 600)
     X = TextTokenizer("char").fit_transform(texts)
-    model, seen = quick(ngrams="only"), []
+    model, seen = quick(closed_form="only"), []
     hold_out = type(model)._hold_out
 
     def noted(self, data):
@@ -398,7 +413,9 @@ def test_words_that_are_spelled_alike_start_alike():
     texts = ["painting painter paintings", "quickly slowly", "zebra"] * 20
     tokenizer = TextTokenizer()
     X = tokenizer.fit_transform(texts)
-    model = quick(learning_rate=1e-9, weight_decay=0.0, max_epochs=1).fit(X, np.arange(60) % 3)
+    model = quick(learning_rate=1e-9, optimizer=Optimizer(weight_decay=0.0), max_epochs=1).fit(
+        X, np.arange(60) % 3
+    )
     table = model.net_.module_.input.embedding.weight.detach().numpy()
 
     def similarity(first, second):
@@ -421,7 +438,7 @@ def test_letters_are_read_out_in_three_views(monkeypatch):
 
     monkeypatch.setattr(_ngrams, "solve_labels", noted)
     y = np.array(["p", "q", "p", "q"] * 20)
-    model = quick(ngrams="only").fit(X, y)
+    model = quick(closed_form="only").fit(X, y)
     texts = [["<", *name, ">"] for name in names[:4]]
     grams = [{tuple(t[i : i + n]) for t in texts for i in range(len(t) + 1 - n)} for n in range(6)]
     pairs = {(t[i], t[i + 2]) for t in texts for i in range(len(t) - 2)}
@@ -439,7 +456,7 @@ def test_texts_without_a_known_word_are_no_reason_to_warn():
 def test_special_tokens_make_no_words_of_letters():
     texts = ["[BEGIN]acgt", "[BEGIN]ttga"] * 10
     tokenizer = TextTokenizer("char", special_tokens=["[BEGIN]", "[END]"])
-    model = make_pipeline(tokenizer, quick(ngrams="only")).fit(texts, ["x", "y"] * 10)
+    model = make_pipeline(tokenizer, quick(closed_form="only")).fit(texts, ["x", "y"] * 10)
     assert model[-1].net_.module_.path.longest == 5
 
 
@@ -447,7 +464,7 @@ def test_few_texts_told_right_do_not_make_certain():
     rng = np.random.default_rng(0)
     labels = np.array(["bad", "good"])[rng.integers(2, size=120)]
     texts = [" ".join([*rng.choice(FILLER, 4), label]) for label in labels]
-    model = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0))
+    model = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0))
     found = model.fit(texts, labels).predict_proba(texts)
     assert model.score(texts, labels) == 1
     assert 0.8 < np.median(found.max(axis=1)) < 0.9999
@@ -468,7 +485,7 @@ def timed_tokens(n=60, seed=0):
 def test_times_of_tokens_are_learned_from():
     X, y = timed_tokens()
     new, labels = timed_tokens(seed=1)
-    model = RNNClassifier(8, ngrams=False, max_epochs=40, random_state=0).fit(X, y)
+    model = RNNClassifier(8, closed_form=False, max_epochs=40, random_state=0).fit(X, y)
     assert model.score(new, labels) > 0.8
     assert model.input_ == "5 tokens, times"
     assert ReservoirClassifier(20, random_state=0).fit(X, y).score(new, labels) > 0.8
@@ -481,7 +498,7 @@ def test_times_of_tokens_are_learned_from():
     "model",
     [
         RNNClassifier(8, max_epochs=2, random_state=0),
-        RNNClassifier(8, max_epochs=2, ngrams="only", random_state=0),
+        RNNClassifier(8, max_epochs=2, closed_form="only", random_state=0),
         RNNClassifier(8, max_epochs=2, bidirectional=False, stem="conv", random_state=0),
         RNNRegressor(8, max_epochs=2, bidirectional=False, n_estimators=2, random_state=0),
         RNNRegressor(8, max_epochs=2, random_state=0),
@@ -521,7 +538,7 @@ def test_long_rows_of_tokens_with_times_are_predicted_in_pieces(monkeypatch):
     long = Sequences.from_list(
         rows, vocabulary_size=5, times=[np.cumsum(rng.exponential(size=len(row))) for row in rows]
     )
-    for parameters in ({}, {"ngrams": False, "bidirectional": False}):
+    for parameters in ({}, {"closed_form": False, "bidirectional": False}):
         model = quick(**parameters).fit(X, y)
         whole = model.predict_proba(long)
         with monkeypatch.context() as patch:
@@ -531,7 +548,7 @@ def test_long_rows_of_tokens_with_times_are_predicted_in_pieces(monkeypatch):
 
 def test_attributions_of_tokens_with_times_add_up_to_what_the_text_adds():
     X, y = timed_tokens()
-    model = RNNRegressor(8, ngrams=False, max_epochs=5, random_state=0).fit(X, y)
+    model = RNNRegressor(8, closed_form=False, max_epochs=5, random_state=0).fit(X, y)
     network = model.net_.network_for(torch.float64)
     for row in range(3):
         one = X[row : row + 1]

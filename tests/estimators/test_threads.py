@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from sklearn_rnn import (
+    Distribution,
+    Dropout,
     ReservoirClassifier,
     ReservoirRegressor,
     ReservoirTransformer,
@@ -51,13 +53,13 @@ SMALL = {"hidden_size": 4, "max_epochs": 1}
 CASES = {
     "classifier": (RNNClassifier(**SMALL), ROWS, LABELS),
     "watched": (
-        RNNClassifier(**SMALL, reservoir=False, early_stopping=True, dropout=0.1),
+        RNNClassifier(**SMALL, closed_form=False, early_stopping=True, dropout=0.1),
         ROWS,
         LABELS,
     ),
-    "members": (RNNClassifier(**SMALL, n_estimators=2, weight_dropout=0.1), ROWS, LABELS),
+    "members": (RNNClassifier(**SMALL, n_estimators=2, dropout=Dropout(weights=0.1)), ROWS, LABELS),
     "multilabel": (RNNClassifier(**SMALL), ROWS, BOTH),
-    "reservoir only": (RNNClassifier(reservoir="only"), ROWS, LABELS),
+    "reservoir only": (RNNClassifier(closed_form="only"), ROWS, LABELS),
     "one direction": (RNNClassifier(**SMALL, bidirectional=False), ROWS, LABELS),
     "joint": (
         RNNClassifier(**SMALL),
@@ -65,8 +67,8 @@ CASES = {
         BOTH + np.array([[0, 1]]) * (np.arange(N) % 3)[:, None],
     ),
     "tokens": (RNNClassifier(**SMALL), TOKENS, LABELS),
-    "n-grams only": (RNNClassifier(ngrams="only"), TOKENS, LABELS),
-    "no n-grams": (RNNClassifier(**SMALL, ngrams=False), TOKENS, LABELS),
+    "n-grams only": (RNNClassifier(closed_form="only"), TOKENS, LABELS),
+    "no n-grams": (RNNClassifier(**SMALL, closed_form=False), TOKENS, LABELS),
     "token numbers": (RNNRegressor(**SMALL), TOKENS, NUMBERS),
     "numbers": (RNNRegressor(**SMALL), ROWS, NUMBERS),
     "several numbers": (RNNRegressor(**SMALL), ROWS, np.c_[NUMBERS, NUMBERS]),
@@ -86,12 +88,16 @@ CASES = {
     "forecaster": (SequenceForecaster(4, max_epochs=1, hidden_size=4), None, SERIES),
     "recursive": (
         SequenceForecaster(
-            2, max_epochs=1, hidden_size=4, decoder="recursive", distribution="normal", n_samples=5
+            2,
+            max_epochs=1,
+            hidden_size=4,
+            decoder="recursive",
+            distribution=Distribution("normal", n_samples=5),
         ),
         None,
         SERIES,
     ),
-    "linear forecaster": (SequenceForecaster(4, linear="only"), None, SERIES),
+    "linear forecaster": (SequenceForecaster(4, closed_form="only"), None, SERIES),
     "imputer": (SequenceImputer(), ROWS, None),
     "resampler": (SequenceResampler(5), ROWS, None),
     "scaler": (SequenceScaler(), ROWS, None),

@@ -10,7 +10,9 @@ SHAPE = np.array([0.0, 3.0, 5.0, 1.0, -4.0, -2.0, -3.0])  # a week
 
 def quick(**keywords):
     """Return a forecaster that trains nothing by gradient."""
-    return SequenceForecaster(**{"horizon": 7, "linear": "only", "random_state": 0, **keywords})
+    return SequenceForecaster(
+        **{"horizon": 7, "closed_form": "only", "random_state": 0, **keywords}
+    )
 
 
 def weekly(n=140, level=10.0, shift=0):

@@ -145,7 +145,7 @@ def test_a_long_horizon_is_chosen_on_steps_that_meet_every_phase():
 @pytest.mark.parametrize(("asked", "held_out"), [(60, 60), (3, 10), ("auto", 40)])
 def test_the_tail_is_as_long_as_asked_and_at_least_a_horizon(asked, held_out):
     model = SequenceForecaster(
-        horizon=10, season_length=5, linear="only", validation_horizon=asked, refit=False
+        horizon=10, season_length=5, closed_form="only", validation_horizon=asked, refit=False
     )
     model.fit(None, walks(200)[:, 0])
     assert model.model_.choice_.until.tolist() == [200 - held_out]

@@ -15,7 +15,7 @@ from sklearn_rnn.metrics import mase_scorer
 pytestmark = pytest.mark.filterwarnings("ignore:.*callback.*experimental")
 
 Y = daily(60)
-NETWORK = {"linear": True, "hidden_size": 4, "max_epochs": 3, "refit": False, "window": 7}
+NETWORK = {"closed_form": True, "hidden_size": 4, "max_epochs": 3, "refit": False, "window": 7}
 
 
 class Recorder:
@@ -73,7 +73,7 @@ PANEL = pd.concat([Y.rename("y").to_frame(), 3 * Y.rename("y").to_frame()], keys
 )
 def test_scores_are_recorded_of_every_epoch_and_of_the_fit(X, y, linear):
     monitor = ScoringMonitor(scoring={"r2": "r2", "mase": mase_scorer})
-    forecaster = quick(**NETWORK | {"linear": linear, "refit": True}).set_callbacks(monitor)
+    forecaster = quick(**NETWORK | {"closed_form": linear, "refit": True}).set_callbacks(monitor)
     forecaster.fit(X, y)
     log = monitor.get_logs().data_as_pandas
     epochs = log[log["task_name"] == "epoch"]

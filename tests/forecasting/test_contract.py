@@ -244,7 +244,7 @@ def test_pickle_holds_arrays_and_forecasts_the_same():
 
 
 def test_the_same_seed_gives_the_same_bits():
-    options = {"linear": False, "hidden_size": 4, "max_epochs": 1, "random_state": 3}
+    options = {"closed_form": False, "hidden_size": 4, "max_epochs": 1, "random_state": 3}
     state = np.random.get_state()[1].copy()
     one, other = (quick(**options).fit(None, TRAIN).predict(TEST.index) for _ in range(2))
     assert (one == other).all()
@@ -315,7 +315,7 @@ def forms_of(frame):
 
 def test_the_order_of_named_columns_is_free_and_unknown_ones_are_refused():
     X, y = covariates()
-    model = SequenceForecaster(linear="only", horizon=10, time_col="day").fit(X[:50], y[:50])
+    model = SequenceForecaster(closed_form="only", horizon=10, time_col="day").fit(X[:50], y[:50])
     later = X[50:]
     wanted, ahead = model.predict(later), model.forecast(10, later)["forecast"]
     for turned in forms_of(later[["promo", "day", "price"]]):
@@ -338,10 +338,10 @@ def test_the_order_of_named_columns_is_free_and_unknown_ones_are_refused():
 def test_lazy_frames_and_datasets_are_read_whole(place):
     X, y = covariates()
     given = list(forms_of(X))[place]
-    model = SequenceForecaster(linear="only", horizon=5, time_col="day").fit(given, y)
+    model = SequenceForecaster(closed_form="only", horizon=5, time_col="day").fit(given, y)
     assert list(model.feature_names_in_) == ["day", "price", "promo"]
     np.testing.assert_allclose(model.predict(given), clone(model).fit(X, y).predict(X))
-    alone = SequenceForecaster(linear="only", horizon=5, time_col="day")
+    alone = SequenceForecaster(closed_form="only", horizon=5, time_col="day")
     assert alone.fit(None, given).target_names_ == ["price", "promo"]
 
 
@@ -352,13 +352,13 @@ def test_one_string_among_numbers_is_told_with_its_place():
         mixed = X.astype(object)
         mixed.iloc[row, 0] = "n/a"
         with pytest.raises(ValueError, match=f"'price' holds the string 'n/a' in row {row} among"):
-            SequenceForecaster(linear="only").fit(mixed, y)
+            SequenceForecaster(closed_form="only").fit(mixed, y)
         for bare in (mixed.to_numpy(), mixed.to_numpy().tolist()):
             with pytest.raises(ValueError, match=rf"'n/a' \(row, column \({row}, 0\)\)"):
-                SequenceForecaster(linear="only").fit(bare, y)
-    fitted = SequenceForecaster(linear="only", horizon=5).fit(X, y)
+                SequenceForecaster(closed_form="only").fit(bare, y)
+    fitted = SequenceForecaster(closed_form="only", horizon=5).fit(X, y)
     with pytest.raises(ValueError, match="'n/a' in row 20 among"):
         fitted.predict(mixed)
     odd = np.where(np.arange(60) == 9, "oops", y.astype(object))
     with pytest.raises(ValueError, match="'oops' in row 9"):
-        SequenceForecaster(linear="only").fit(X, odd)
+        SequenceForecaster(closed_form="only").fit(X, odd)

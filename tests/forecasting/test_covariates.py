@@ -72,7 +72,7 @@ def test_a_covariate_that_is_known_ahead_counts():
     frame = pd.DataFrame({"price": price}, index=index)
     forecaster = quick(
         horizon=2,
-        linear=True,
+        closed_form=True,
         hidden_size=8,
         max_epochs=10,
         window=7,

@@ -43,7 +43,7 @@ def test_past_covariates_with_holes(linear):
     rain = np.random.default_rng(0).normal(size=126)
     rain[3:9] = rain[-1] = np.nan
     X = pd.DataFrame({"rain": rain, "none": np.nan}, index=TRAIN.index)
-    model = quick(past_covariates=["rain", "none"], linear=linear, max_epochs=1, hidden_size=4)
+    model = quick(past_covariates=["rain", "none"], closed_form=linear, max_epochs=1, hidden_size=4)
     assert np.abs(model.fit(X, TRAIN).predict(TEST.index[:7]) - TEST[:7]).mean() < 0.6
 
 
@@ -224,7 +224,7 @@ def counts(n=60, seed=0):
 
 def test_counts_are_not_forecast_below_zero():
     y = counts()
-    model = quick(distribution="negative_binomial", linear=True, max_epochs=1, hidden_size=4)
+    model = quick(distribution="negative_binomial", closed_form=True, max_epochs=1, hidden_size=4)
     found = model.fit(None, y).forecast(21, quantiles=[0.001, 0.05, 0.5])
     assert found.iloc[:, 1:].to_numpy().min() == 0
     later = pd.date_range(y.index[-1], periods=22)[1:]
@@ -232,7 +232,7 @@ def test_counts_are_not_forecast_below_zero():
 
 
 def test_counts_keep_their_units():
-    model = quick(distribution="negative_binomial", linear=True, max_epochs=1, hidden_size=4)
+    model = quick(distribution="negative_binomial", closed_form=True, max_epochs=1, hidden_size=4)
     assert model.fit(None, counts() + 1).validation_["transform"] is None
     with pytest.raises(ValueError, match="target_transform='log' would leave none.*=None"):
         model.set_params(target_transform="log").fit(None, counts() + 1)

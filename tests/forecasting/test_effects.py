@@ -24,7 +24,7 @@ def error(forecaster, X, y, late=7):
     return np.abs(forecaster.predict(X[-late:]) - y[-late:]).mean()
 
 
-@pytest.mark.parametrize("keywords", [{}, {"linear": True, "max_epochs": 1}])
+@pytest.mark.parametrize("keywords", [{}, {"closed_form": True, "max_epochs": 1}])
 def test_a_short_series_is_enough_to_learn_an_effect(keywords):
     X = table()
     y = weekly(120) + 3 * X.price.to_numpy()

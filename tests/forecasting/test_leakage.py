@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_rnn import make_forecast_pipeline
+from sklearn_rnn import Distribution, make_forecast_pipeline
 from sklearn_rnn.testing import check_no_leakage
 
 Y = daily(90)
@@ -17,7 +17,7 @@ X = pd.DataFrame(
     {"price": RNG.normal(size=90), "rain": RNG.normal(size=90), "sky": RNG.choice(["a", "b"], 90)},
     index=Y.index,
 )
-NETWORK = {"linear": True, "hidden_size": 4, "max_epochs": 1, "refit": False, "window": 14}
+NETWORK = {"closed_form": True, "hidden_size": 4, "max_epochs": 1, "refit": False, "window": 14}
 PAST = {"past_covariates": ["rain", "sky"]}
 
 
@@ -28,7 +28,7 @@ PAST = {"past_covariates": ["rain", "sky"]}
         quick(**PAST),
         quick(**PAST, **NETWORK),
         quick(**PAST, **NETWORK, decoder="direct", cell="lstm", distribution="normal"),
-        quick(**PAST, **NETWORK, decoder="recursive", n_samples=5),
+        quick(**PAST, **NETWORK, decoder="recursive", distribution=Distribution(n_samples=5)),
         quick(**PAST, target_transform="log", seasonality=True),
         TransformedTargetRegressor(quick(**PAST), transformer=StandardScaler()),
         make_forecast_pipeline(StandardScaler(), quick(past_covariates=["rain"])),

@@ -32,7 +32,7 @@ def assert_alike(fit):
         {"target_transform": "box-cox"},
         {"distribution": "student_t"},
         {"decoder": "recursive"},
-        {"linear": False},
+        {"closed_form": False},
     ],
     ids=str,
 )

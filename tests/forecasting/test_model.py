@@ -272,7 +272,7 @@ def test_averaged_windows_keep_a_trend():
     rng = np.random.default_rng(1)
     months = pd.date_range("2010", periods=120, freq="MS")
     y = np.arange(120) + 5 * np.sin(np.arange(120) * np.pi / 6) + 0.3 * rng.normal(size=120)
-    model = SequenceForecaster(6, linear="only", random_state=0)
+    model = SequenceForecaster(6, closed_form="only", random_state=0)
     model.fit(None, pd.Series(y[:-6], index=months[:-6]))
     assert len(model.validation_["windows"]) > 1, "or there is nothing to test"
     assert model.report_.mase["forecast"] < 0.5 * model.report_.mase["drift"]

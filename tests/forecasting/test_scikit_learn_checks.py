@@ -14,10 +14,10 @@ pytestmark = [
 ]
 
 
-TRAINED = {"linear": True, "horizon": 1, "window": 4, "hidden_size": 8, "max_epochs": 15}
+TRAINED = {"closed_form": True, "horizon": 1, "window": 4, "hidden_size": 8, "max_epochs": 15}
 
 
-@parametrize_with_checks([SequenceForecaster(linear="only")])
+@parametrize_with_checks([SequenceForecaster(closed_form="only")])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_checks(estimator, check):
     if check.func.__name__ in ("check_regressors_train", "check_fit_idempotent"):
@@ -29,4 +29,4 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_checks_that_are_not_yielded():
     # Of names, scikit-learn asks for their order too, which is free here: see test_contract.
-    checks.check_param_validation("SequenceForecaster", SequenceForecaster(linear="only"))
+    checks.check_param_validation("SequenceForecaster", SequenceForecaster(closed_form="only"))

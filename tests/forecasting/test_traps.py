@@ -235,7 +235,7 @@ def test_what_is_masked_is_missing():
     gone = np.arange(60) == 50
     masked = np.ma.masked_array(np.where(gone, 1e6, y), mask=gone)
     X = np.ma.masked_array(np.arange(60.0)[:, None], mask=gone[:, None])
-    model = SequenceForecaster(linear="only", horizon=3, season_length=1)
+    model = SequenceForecaster(closed_form="only", horizon=3, season_length=1)
     plain = clone(model).fit(None, np.where(gone, np.nan, y)).forecast(3)["forecast"]
     assert np.allclose(clone(model).fit(None, masked).forecast(3)["forecast"], plain)
     with pytest.raises(ValueError, match="contains NaN.*row 50, column 0"):

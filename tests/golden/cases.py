@@ -13,6 +13,11 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 from sklearn_rnn import (
+    Distribution,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    Optimizer,
     ReservoirClassifier,
     ReservoirRegressor,
     ReservoirTransformer,
@@ -33,7 +38,7 @@ from sklearn_rnn.preprocessing import (
 
 CELLS = ("rnn", "lstm", "gru", "gru_reset_before", "cifg", "mingru", "minlstm")
 SMALL: dict[str, Any] = {"hidden_size": 6, "max_epochs": 2, "random_state": 0}
-ALONE: dict[str, Any] = {**SMALL, "reservoir": False, "ngrams": False}
+ALONE: dict[str, Any] = {**SMALL, "closed_form": False}
 
 Found = dict[str, Any]
 CASES: dict[str, Callable[[], Found]] = {}
@@ -122,28 +127,32 @@ def classifier_dense_holes() -> Found:
 
 @case
 def classifier_closed_form_alone() -> Found:
-    model = RNNClassifier(**{**SMALL, "reservoir": "only"}).fit(ROWS, LABELS)
+    model = RNNClassifier(**{**SMALL, "closed_form": "only"}).fit(ROWS, LABELS)
     return answers(model, ROWS, "predict_proba", "transform")
 
 
 @case
 def classifier_two_layers() -> Found:
     model = RNNClassifier(
-        num_layers=2, layer_norm=True, dropout=0.3, weight_dropout=0.2, stem="conv", **ALONE
+        num_layers=2, layer_norm=True, dropout=Dropout(0.3, weights=0.2), stem="conv", **ALONE
     ).fit(ROWS, LABELS)
     return answers(model, ROWS, "predict_proba")
 
 
 @case
 def classifier_attention() -> Found:
-    model = RNNClassifier(pooling=("attention", "max"), variational=True, **ALONE).fit(ROWS, LABELS)
+    model = RNNClassifier(
+        pooling=("attention", "max"), embedding=Embedding(variational=True), **ALONE
+    ).fit(ROWS, LABELS)
     weights = model.attention_weights(ROWS).values
     return {**answers(model, ROWS, "predict_proba"), "attention_weights": weights}
 
 
 @case
 def classifier_early_stopping() -> Found:
-    model = RNNClassifier(early_stopping=True, validation_fraction=0.2, **ALONE).fit(ROWS, LABELS)
+    model = RNNClassifier(early_stopping=EarlyStopping(validation_fraction=0.2), **ALONE).fit(
+        ROWS, LABELS
+    )
     scores = np.asarray(model.validation_scores_)
     return {**answers(model, ROWS, "predict_proba"), "scores": scores}
 
@@ -225,7 +234,7 @@ def classifier_words() -> Found:
 
 @case
 def classifier_words_only() -> Found:
-    model = make_pipeline(TextTokenizer(), RNNClassifier(**{**SMALL, "ngrams": "only"}))
+    model = make_pipeline(TextTokenizer(), RNNClassifier(**{**SMALL, "closed_form": "only"}))
     return answers(model.fit(TEXTS, LIKED), TEXTS, "predict_proba")
 
 
@@ -256,7 +265,9 @@ def regressor_every_step() -> Found:
 @case
 def regressor_truncated() -> Found:
     y = [np.cumsum(row[:, 0]) for row in ROWS]
-    model = RNNRegressor(bidirectional=False, tbptt_steps=4, **ALONE).fit(ROWS, y)
+    model = RNNRegressor(bidirectional=False, optimizer=Optimizer(tbptt_steps=4), **ALONE).fit(
+        ROWS, y
+    )
     return {"predict": np.concatenate([np.ravel(row) for row in model.predict(ROWS)])}
 
 
@@ -335,9 +346,9 @@ def _forecaster(name: str, **parameters: Any) -> None:
 
 
 _forecaster("default")
-_forecaster("linear", linear="only")
+_forecaster("linear", closed_form="only")
 _forecaster("direct", decoder="direct", cell="lstm")
-_forecaster("recursive", decoder="recursive", n_samples=20)
+_forecaster("recursive", decoder="recursive", distribution=Distribution(n_samples=20))
 _forecaster("normal", distribution="normal")
 _forecaster("student", distribution="student_t")
 _forecaster("negative_binomial", distribution="negative_binomial", target_transform=None)

@@ -29,7 +29,9 @@ def closed_figures():
 
 
 def forecaster(**keywords):
-    return SequenceForecaster(**{"horizon": 7, "linear": "only", "random_state": 0, **keywords})
+    return SequenceForecaster(
+        **{"horizon": 7, "closed_form": "only", "random_state": 0, **keywords}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_pipelines_and_curves(fitted):
     pipeline = make_forecast_pipeline(forecaster()).fit(rows[:56], Y[:56])
     display = ForecastDisplay.from_estimator(pipeline, rows[56:63], horizon=7)
     assert len(display.forecast) == 7
-    network = forecaster(linear=True, hidden_size=4, max_epochs=2, refit=False, window=7)
+    network = forecaster(closed_form=True, hidden_size=4, max_epochs=2, refit=False, window=7)
     network.fit(None, Y)
     curve = TrainingCurveDisplay.from_estimator(network)
     assert len(curve.loss) == len(network.loss_curve_) == len(network.history_) == 2

@@ -60,7 +60,7 @@ def test_attributions_are_complete(share, cell):
 
 
 def test_the_word_that_decides_stands_out():
-    model = fitted(ngrams="only")
+    model = fitted(closed_form="only")
     X = model[0].transform(["a good plot"])
     values = model[-1].token_attributions(X, target="yes")[0][:, 0]
     assert np.argmax(values) == 1 and values[1] > 0
@@ -68,14 +68,14 @@ def test_the_word_that_decides_stands_out():
 
 def test_several_classes_and_numbers():
     y = np.array(["x", "y", "z", "x"] * 30)
-    model = make_pipeline(TextTokenizer(), RNNClassifier(ngrams="only", random_state=0)).fit(
+    model = make_pipeline(TextTokenizer(), RNNClassifier(closed_form="only", random_state=0)).fit(
         TEXTS, y
     )
     X = model[0].transform(TEXTS[:2])
     assert model[-1].token_attributions(X).values.shape == (6, 1)
     with pytest.raises(ValueError, match="none of the labels"):
         model[-1].token_attributions(X, target="w")
-    numbers = make_pipeline(TextTokenizer(), RNNRegressor(4, ngrams="only", random_state=0))
+    numbers = make_pipeline(TextTokenizer(), RNNRegressor(4, closed_form="only", random_state=0))
     numbers.fit(TEXTS, np.arange(120.0))
     assert numbers[-1].token_attributions(X).values.shape == (6, 1)
     with pytest.raises(ValueError, match="of tokens"):
@@ -86,7 +86,7 @@ def test_several_classes_and_numbers():
 
 def test_from_a_pipeline_of_texts():
     display = TokenAttributionDisplay.from_estimator(
-        fitted(ngrams="only"), ["Not <good> at all", "a $bad$ plot"]
+        fitted(closed_form="only"), ["Not <good> at all", "a $bad$ plot"]
     )
     assert display.tokens[0] == ["not", "<unk>", "good", "<unk>", "at", "all"]
     assert [text.get_text() for text in display.texts_][0] in ("yes", "no")
@@ -96,7 +96,7 @@ def test_from_a_pipeline_of_texts():
 
 
 def test_attention():
-    model = fitted(pooling=("attention", "max"), ngrams=False)
+    model = fitted(pooling=("attention", "max"), closed_form=False)
     display = TokenAttributionDisplay.from_estimator(model, TEXTS[:2], method="attention")
     assert all(row.sum() == pytest.approx(1, abs=1e-5) for row in display.attributions)
     with pytest.raises(ValueError, match="method"):
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="1 texts, but 2 titles"):
         TokenAttributionDisplay([["a"]], [[1]], titles=["x", "y"])
     with pytest.raises(ValueError, match="no tokens"):
-        TokenAttributionDisplay.from_estimator(fitted(ngrams="only")[-1], TEXTS)
+        TokenAttributionDisplay.from_estimator(fitted(closed_form="only")[-1], TEXTS)
 
 
 def test_html_needs_no_matplotlib(monkeypatch):

@@ -25,7 +25,7 @@ TRAIN, TEST = slice(0, 76), slice(76, 90)
 
 
 def fit(estimator=None):
-    forecaster = SequenceForecaster(7, linear="only", random_state=0)
+    forecaster = SequenceForecaster(7, closed_form="only", random_state=0)
     chosen = forecaster if estimator is None else estimator(forecaster)
     return chosen.fit(X.iloc[TRAIN], Y.iloc[TRAIN])
 
@@ -104,7 +104,7 @@ def test_panels_count_series_alike():
     index = pd.MultiIndex.from_product([["a", "b"], INDEX])
     y = pd.Series(np.r_[Y.to_numpy(), 100 * Y.to_numpy()], index=index)
     early = index.get_level_values(1) < INDEX[76]
-    model = SequenceForecaster(7, linear="only").fit(y[early].index, y[early])
+    model = SequenceForecaster(7, closed_form="only").fit(y[early].index, y[early])
     rows, truth = y[~early].index, y[~early]
     each = metrics.mean_absolute_scaled_error(
         truth,
@@ -123,7 +123,7 @@ def test_panels_count_series_alike():
 def test_they_go_into_scikit_learn():
     scoring = {"mase": metrics.mase_scorer, "loss": metrics.quantile_loss_scorer}
     found = cross_validate(
-        SequenceForecaster(7, linear="only"), X, Y, cv=TimeSeriesSplit(2, test_size=7),
+        SequenceForecaster(7, closed_form="only"), X, Y, cv=TimeSeriesSplit(2, test_size=7),
         scoring=scoring,
     )  # fmt: skip
     assert (found["test_mase"] < 0).all() and (found["test_loss"] < 0).all()

@@ -24,7 +24,13 @@ CV = PanelTimeSeriesSplit(7, n_splits=3)
 
 def forecaster(**keywords):
     return SequenceForecaster(
-        **{"horizon": 7, "linear": "only", "quantiles": (0.1, 0.9), "random_state": 0, **keywords}
+        **{
+            "horizon": 7,
+            "closed_form": "only",
+            "quantiles": (0.1, 0.9),
+            "random_state": 0,
+            **keywords,
+        }
     )
 
 
@@ -64,7 +70,7 @@ def test_without_refit_the_history_is_updated():
 
 
 def test_warm_fits_begin_where_the_last_one_ended():
-    network = forecaster(linear=True, hidden_size=4, max_epochs=4, window=14, refit=False)
+    network = forecaster(closed_form=True, hidden_size=4, max_epochs=4, window=14, refit=False)
     cv = PanelTimeSeriesSplit(7, n_splits=2)
     warm = backtest(network, X, Y, cv, refit="warm")
     cold = backtest(network, X, Y, cv)

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.nn._cells import CIFG, GRU, LSTM, RNN, GRUResetBefore, MinGRU, MinLSTM
+from sklearn_rnn.nn._cells import (
+    CIFG,
+    GRU,
+    LSTM,
+    RNN,
+    GRUResetBefore,
+    MinGRU,
+    MinLSTM,
+    RNNReLU,
+    RNNSigmoid,
+)
 
 B, T, C, H = 3, 6, 4, 5
 
@@ -118,11 +128,11 @@ def minlstm_step(w):
 CASES = {
     "rnn tanh": (lambda: RNN(C, H), lambda w: rnn_step(w, np.tanh), False),
     "rnn relu": (
-        lambda: RNN(C, H, "relu"),
+        lambda: RNNReLU(C, H),
         lambda w: rnn_step(w, lambda v: np.maximum(v, 0)),
         False,
     ),
-    "rnn sigmoid": (lambda: RNN(C, H, "sigmoid"), lambda w: rnn_step(w, sigmoid), False),
+    "rnn sigmoid": (lambda: RNNSigmoid(C, H), lambda w: rnn_step(w, sigmoid), False),
     "lstm": (lambda: LSTM(C, H), lstm_step, True),
     "gru": (lambda: GRU(C, H), gru_step, False),
     "gru reset before": (lambda: GRUResetBefore(C, H), gru_reset_before_step, False),
@@ -207,11 +217,6 @@ def test_the_state_carries_on(kind):
     second, same_end = layer(x[:, 2:], state)
     torch.testing.assert_close(torch.cat((first, second), 1), whole)
     torch.testing.assert_close(same_end, end)
-
-
-def test_unknown_nonlinearity():
-    with pytest.raises(ValueError, match="nonlinearity must be"):
-        RNN(2, 3, "softmax")
 
 
 @pytest.mark.parametrize("kind", [RNN, GRUResetBefore, CIFG, MinGRU, MinLSTM])

@@ -50,7 +50,7 @@ def chunked(network, x, static=None, chunk=7):
 
 CASES = [
     *({"cell": cell} for cell in CELLS),
-    {"cell": "rnn", "nonlinearity": "relu"},
+    {"cell": "rnn_relu"},
     {"cell": OwnCell},
     {"cell": torch.nn.GRU},
     {"pooling": tuple(POOLINGS)},

@@ -10,7 +10,7 @@ import torch
 from sklearn_rnn.kernels import _loading, is_available
 from sklearn_rnn.nn import CELLS as NAMED
 from sklearn_rnn.nn import Recurrence, _compiled
-from sklearn_rnn.nn._cells import RNN
+from sklearn_rnn.nn._cells import RNN, RNNReLU, RNNSigmoid
 from sklearn_rnn.nn._compiled import recur
 
 _call = pytest.importorskip("sklearn_rnn.kernels._call", exc_type=ImportError)
@@ -21,8 +21,8 @@ CELLS = {
         name: kind for name, kind in NAMED.items() if kind(1, 1).compiled_form() and kind is not RNN
     },
     "rnn_tanh": lambda c, h: RNN(c, h),
-    "rnn_relu": lambda c, h: RNN(c, h, "relu"),
-    "rnn_sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
+    "rnn_relu": lambda c, h: RNNReLU(c, h),
+    "rnn_sigmoid": lambda c, h: RNNSigmoid(c, h),
 }
 TOLERANCE = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},

@@ -165,7 +165,6 @@ def test_cross_entropy_on_two_classes_gets_two_logits():
     ("bad", "message"),
     [
         ({"cell": "gur"}, "cell must be one of"),
-        ({"cell": "rnn", "nonlinearity": "softmax"}, "nonlinearity must be"),
         ({"hidden_size": 0}, "hidden_size must be at least 1"),
         ({"num_layers": 0}, "num_layers must be at least 1"),
         ({"n_channels": 0}, "n_channels must be at least 1"),

@@ -62,7 +62,7 @@ def gradients(network, features, x, lengths, static=None):
 CASES = [
     {},
     {"cell": "gru", "num_layers": 2, "layer_norm": True},
-    {"cell": "rnn", "nonlinearity": "relu", "pooling": "max"},
+    {"cell": "rnn_relu", "pooling": "max"},
     {"cell": "cifg", "pooling": ("attention", "last")},
     {"cell": "minlstm", "num_layers": 2, "pooling": "attention"},
     {"stem": "conv", "stem_filters": 3, "n_static": 2},

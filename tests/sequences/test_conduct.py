@@ -168,7 +168,7 @@ GONE = np.where(np.arange(5) == 2, np.nan, X)
         lambda: GridSearchCV(RNNClassifier(**WATCHED), {"dropout": [0.1]}, cv=2).fit(X, Y),
         lambda: cross_val_score(RNNClassifier(**WATCHED), X, Y, cv=2),
         lambda: ReservoirClassifier(5, random_state=0).fit(MACHINES, Y),
-        lambda: SequenceForecaster(3, linear="only").fit(None, FLAT),
+        lambda: SequenceForecaster(3, closed_form="only").fit(None, FLAT),
         lambda: SequenceImputer().fit(GONE[..., None].transpose(0, 2, 1)),
     ],
     ids=["fit", "pipeline", "search", "cross_val_score", "table", "forecaster", "imputer"],

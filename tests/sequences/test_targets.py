@@ -278,9 +278,9 @@ def test_consistent(X):
 
 MASK = np.arange(6) == 4
 MODELS = [
-    RNNClassifier(4, max_epochs=1, reservoir=False, random_state=0),
+    RNNClassifier(4, max_epochs=1, closed_form=False, random_state=0),
     ReservoirClassifier(5, random_state=0),
-    RNNRegressor(4, max_epochs=1, reservoir=False, random_state=0),
+    RNNRegressor(4, max_epochs=1, closed_form=False, random_state=0),
     ReservoirRegressor(5, random_state=0),
 ]
 

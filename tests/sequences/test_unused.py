@@ -8,6 +8,11 @@ import torch
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sklearn_rnn import (
+    Distribution,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    Optimizer,
     ReservoirRegressor,
     RNNClassifier,
     RNNRegressor,
@@ -42,28 +47,49 @@ def named(model, *data, **fitting):
 
 
 CASES = {
-    "nonlinearity": (RNNClassifier(nonlinearity="relu", **QUICK), (X, Y), {}, "cell='rnn'"),
-    "tol": (RNNRegressor(tol=0.1, **QUICK), (X, Y), {}, "early_stopping=True"),
-    "n_iter_no_change": (RNNClassifier(n_iter_no_change=3, **QUICK), (X, Y), VAL, "early_stopping"),
-    "validation_fraction": (
-        RNNClassifier(early_stopping=True, validation_fraction=0.3, **QUICK), (X, Y), VAL, "X_val",
+    "early_stopping__validation_fraction": (
+        RNNClassifier(early_stopping=EarlyStopping(validation_fraction=0.3), **QUICK),
+        (X, Y), VAL, "X_val",
     ),
-    "hidden_size": (RNNClassifier(3, reservoir="only"), (X, Y), {}, "closed form alone"),
+    "hidden_size": (RNNClassifier(3, closed_form="only"), (X, Y), {}, "closed form alone"),
     "optimizer": (
-        RNNRegressor(optimizer=torch.optim.SGD, ngrams="only"), (TOKENS, Y), {}, "closed form",
+        RNNRegressor(optimizer=torch.optim.SGD, closed_form="only"), (TOKENS, Y), {}, "closed form",
+    ),
+    "optimizer__schedule": (
+        RNNClassifier(optimizer=Optimizer(schedule="constant"), closed_form="only"), (X, Y), {},
+        "closed form alone",
+    ),
+    "dropout__weights": (
+        RNNRegressor(dropout=Dropout(weights=0.1), closed_form="only"), (X, Y), {}, "closed form",
     ),
     "pooling": (RNNRegressor(pooling="last", **QUICK), (X, STEPS), {}, "one target a step"),
-    "embedding_size": (RNNClassifier(embedding_size=9, **QUICK), (X, Y), {}, "tokens or words"),
+    "embedding": (RNNClassifier(embedding=9, **QUICK), (X, Y), {}, "tokens or words"),
+    "embedding of an object": (
+        RNNClassifier(embedding=Embedding(9), **QUICK), (X, Y), {}, "tokens or words",
+    ),
     "label_smoothing": (
         RNNClassifier(label_smoothing=0.1, **QUICK), (X, SETS), {}, "one label a sequence",
     ),
-    "character_size": (SequenceTagger(character_size=9, **QUICK), (X, TAGS), {}, "tokens or words"),
+    "embedding__characters": (
+        SequenceTagger(embedding=Embedding(characters=9), **QUICK), (X, TAGS), {},
+        "tokens or words",
+    ),
     "constraints": (
         SequenceTagger(constraints=None, decoder="softmax", **QUICK), (WORDS, WORD_TAGS), {}, "crf",
     ),
-    "n_components": (SequenceForecaster(2, n_components=2, **QUICK), (None, SERIES), {}, "mixture"),
-    "n_samples": (SequenceForecaster(2, n_samples=9, **QUICK), (None, SERIES), {}, "recursive"),
-    "cell": (SequenceForecaster(2, cell="rnn", linear="only"), (None, SERIES), {}, "only"),
+    "distribution__n_components": (
+        SequenceForecaster(2, distribution=Distribution(n_components=2), **QUICK),
+        (None, SERIES), {}, "mixture",
+    ),
+    "distribution__n_samples": (
+        SequenceForecaster(2, distribution=Distribution(n_samples=9), **QUICK),
+        (None, SERIES), {}, "recursive",
+    ),
+    "optimizer__gradient_clip": (
+        SequenceForecaster(2, optimizer=Optimizer(gradient_clip=2.0), closed_form="only"),
+        (None, SERIES), {}, "only",
+    ),
+    "cell": (SequenceForecaster(2, cell="rnn", closed_form="only"), (None, SERIES), {}, "only"),
     "pooling of a reservoir": (
         ReservoirRegressor(3, pooling="mean"), (X, STEPS), {}, "one target a step",
     ),
@@ -79,25 +105,40 @@ def test_what_was_set_for_nothing_is_named_with_the_reason(case):
 
 
 USED = {
-    "nonlinearity": (RNNClassifier(nonlinearity="relu", cell="rnn", **QUICK), (X, Y), {}),
+    "defaults as objects": (
+        RNNClassifier(
+            dropout=Dropout(0.2), embedding=Embedding(64), optimizer=Optimizer(),
+            closed_form="only",
+        ),
+        (X, Y), {},
+    ),
+    "defaults as auto": (
+        RNNClassifier(dropout=Dropout(), embedding=Embedding(), closed_form="only"), (X, Y), {},
+    ),
     "early stopping": (
-        RNNRegressor(early_stopping=True, tol=0.1, validation_fraction=0.3, **QUICK), (X, Y), {},
+        RNNRegressor(early_stopping=EarlyStopping(tol=0.1, validation_fraction=0.3), **QUICK),
+        (X, Y), {},
     ),
     "tokens": (
-        RNNClassifier(embedding_size=9, word_dropout=0.1, variational=True, **QUICK),
+        RNNClassifier(embedding=Embedding(9, word_dropout=0.1, variational=True), **QUICK),
         (TOKENS, Y),
         {},
     ),
-    "alone": (RNNClassifier(reservoir="only", bidirectional=False, random_state=0), (X, Y), {}),
+    "alone": (RNNClassifier(closed_form="only", bidirectional=False, random_state=0), (X, Y), {}),
     "n-grams": (
-        RNNClassifier(ngrams="only", early_stopping=True, validation_fraction=0.5), (TOKENS, Y), {},
+        RNNClassifier(closed_form="only", early_stopping=EarlyStopping(validation_fraction=0.5)),
+        (TOKENS, Y), {},
     ),
     "smoothed": (RNNClassifier(label_smoothing=0.1, **QUICK), (X, Y), {}),
-    "words": (SequenceTagger(character_size=9, constraints=None, **QUICK), (WORDS, WORD_TAGS), {}),
-    "mixture": (
-        SequenceForecaster(2, n_components=2, distribution="mixture", **QUICK), (None, SERIES), {},
+    "words": (
+        SequenceTagger(embedding=Embedding(characters=9), constraints=None, **QUICK),
+        (WORDS, WORD_TAGS), {},
     ),
-    "as lists": (RNNClassifier(pooling=["mean", "max", "last"], reservoir="only"), (X, Y), {}),
+    "mixture": (
+        SequenceForecaster(2, distribution=Distribution("mixture", n_components=2), **QUICK),
+        (None, SERIES), {},
+    ),
+    "as lists": (RNNClassifier(pooling=["mean", "max", "last"], closed_form="only"), (X, Y), {}),
     "pooled": (ReservoirRegressor(3, pooling="mean"), (X, Y), {}),
 }  # fmt: skip
 
@@ -109,28 +150,30 @@ def test_what_has_an_effect_or_is_the_default_is_not(case):
 
 
 def test_all_that_a_fit_leaves_unused_is_one_warning():
-    model = RNNClassifier(3, reservoir="only", max_epochs=3, tol=0.1, embedding_size=3)
+    model = RNNClassifier(3, closed_form="only", max_epochs=3, embedding=3)
+    model.set_params(optimizer__tbptt_steps=3)
     (message,) = named(model, X, Y)
-    for name in ("hidden_size", "max_epochs", "tol", "embedding_size"):
+    for name in ("hidden_size", "max_epochs", "optimizer__tbptt_steps", "embedding"):
         assert message.count(name) == 1
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_of_a_search_only_what_it_chose_is_told(n_jobs):
     """Candidates leave unused what others need: nine fits would say so six times."""
-    model = RNNClassifier(**QUICK, reservoir=False)
-    grid = {"cell": ["lstm", "gru"], "nonlinearity": ["relu", "sigmoid"]}
+    model = RNNClassifier(max_epochs=1, random_state=0)
+    grid = {"closed_form": ["only"], "hidden_size": [3, 4]}
     (message,) = named(GridSearchCV(model, grid, cv=2, n_jobs=n_jobs), X, Y)
-    assert "nonlinearity (" in message
-    assert named(GridSearchCV(model, {**grid, "cell": ["rnn"]}, cv=2, n_jobs=n_jobs), X, Y) == []
-    with pytest.warns(UnusedParameterWarning, match="tol"):
-        cross_val_score(model.set_params(tol=0.1), X, Y, cv=2)
+    assert "hidden_size" in message
+    alone = {**grid, "closed_form": [False]}
+    assert named(GridSearchCV(model, alone, cv=2, n_jobs=n_jobs), X, Y) == []
+    with pytest.warns(UnusedParameterWarning, match="embedding"):
+        cross_val_score(model.set_params(embedding=9), X, Y, cv=2)
 
 
 def test_as_an_error_it_comes_before_training():
-    model = RNNClassifier(nonlinearity="relu", **QUICK)
+    model = RNNClassifier(embedding=9, **QUICK)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnusedParameterWarning)
-        with pytest.raises(UnusedParameterWarning, match="nonlinearity"):
+        with pytest.raises(UnusedParameterWarning, match="embedding"):
             model.fit(X, Y)
     assert not hasattr(model, "net_")

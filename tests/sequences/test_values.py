@@ -175,7 +175,7 @@ def test_dates_are_no_targets(y):
         ReservoirRegressor(5).fit(np.random.default_rng(0).normal(size=(4, 3)), y)
     if np.ndim(y) == 1:
         with pytest.raises(TypeError, match="dates or durations"):
-            SequenceForecaster(linear="only").fit(None, y)
+            SequenceForecaster(closed_form="only").fit(None, y)
 
 
 def test_dates_are_no_weights():
@@ -192,7 +192,7 @@ def test_columns_and_steps_of_targets_with_dates_are_named():
         with pytest.raises(TypeError, match=r"y holds dates"):
             check_step_y(y, X)
     with pytest.raises(ValueError, match="Column 'a' of y holds no numbers"):
-        SequenceForecaster(linear="only").fit(None, pl.from_pandas(FRAME[["a", "b"]]))
+        SequenceForecaster(closed_form="only").fit(None, pl.from_pandas(FRAME[["a", "b"]]))
 
 
 def times(n):

@@ -57,7 +57,7 @@ def test_predictions_of_a_regressor_stand_alone_to_the_last_digits(cell):
     rng = np.random.default_rng(0)
     X = [rng.standard_normal((n, 2)) for n in rng.integers(2, 30, 40)]
     y = np.array([x.mean() for x in X])
-    model = RNNRegressor(cell=cell, hidden_size=7, max_epochs=1, reservoir=False, random_state=0)
+    model = RNNRegressor(cell=cell, hidden_size=7, max_epochs=1, closed_form=False, random_state=0)
     predicted = model.fit(X, y).predict(X)
     alone = np.concatenate([model.predict([x]) for x in X])
     np.testing.assert_allclose(predicted, alone, rtol=1e-12, atol=1e-12)
