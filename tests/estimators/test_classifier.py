@@ -182,10 +182,10 @@ def test_stem_and_pooling(data, stem, pooling):
     assert model.transform(X).shape == (90, len(model.get_feature_names_out()))
 
 
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu", "sigmoid"])
-def test_nonlinearities(data, nonlinearity):
+@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "rnn_sigmoid"])
+def test_nonlinearities(data, cell):
     X, y = data
-    model = RNNClassifier(cell="rnn", nonlinearity=nonlinearity, **TINY).fit(X, y)
+    model = RNNClassifier(cell=cell, **TINY).fit(X, y)
     assert model.score(X, y) > 0.8
 
 

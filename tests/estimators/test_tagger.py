@@ -322,7 +322,7 @@ def test_endings_tell_of_unknown_words():
     X = [[stem + "ing", stem + "ed"] for stem in stems]
     y = [["G", "D"]] * len(X)
     tagger = SequenceTagger(
-        **{**SMALL, "embedding": Embedding(characters=0, word_dropout=0.5)}
+        **{**SMALL, "embedding": Embedding(12, characters=0, word_dropout=0.5)}
     ).fit(X, y)
     assert tagger.predict([["zapped"], ["zapping"]]) == [["D"], ["G"]]
 

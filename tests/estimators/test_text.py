@@ -25,7 +25,7 @@ from sklearn_rnn import (
 from sklearn_rnn.estimators import _ngrams
 from sklearn_rnn.estimators._attributions import ngram_parts
 from sklearn_rnn.estimators._ngrams import SolvedNGrams
-from sklearn_rnn.nn import NetworkStream
+from sklearn_rnn.nn import NetworkStream, NGramPath
 from sklearn_rnn.preprocessing import TextTokenizer
 
 PHRASES = [
@@ -133,11 +133,20 @@ def test_fits_repeat_exactly():
 
 def test_what_ngrams_cannot_do_is_said():
     X, y = TextTokenizer().fit_transform(TEXTS), LABELS
-    with pytest.raises(ValueError, match="closed_form=True cannot be used: X holds numbers"):
-        quick(closed_form=True).fit(np.zeros((20, 5)), np.arange(20) % 2)
+    steps = [np.zeros(length) for length in X.lengths]
+    with pytest.raises(ValueError, match="closed_form=True cannot be used: y has one target"):
+        RNNRegressor(8, closed_form=True, max_epochs=1).fit(X, steps)
     with pytest.raises(ValueError, match="closed_form='only' cannot be used: they are solved"):
         quick(closed_form="only", loss=lambda raw, target: raw.sum()).fit(X, y)
-    assert quick().fit(np.random.default_rng(0).normal(size=(20, 5)), np.arange(20) % 2)
+
+
+def test_what_x_holds_says_which_closed_form_it_is():
+    X, numbers = TextTokenizer().fit_transform(TEXTS), np.random.default_rng(0).normal(size=(40, 5))
+    for setting in (True, "only"):
+        of_tokens = quick(closed_form=setting).fit(X, LABELS)
+        of_numbers = quick(closed_form=setting).fit(numbers, np.arange(40) % 2)
+        assert isinstance(of_tokens.net_.module_.path, NGramPath)
+        assert hasattr(of_numbers.net_.module_.path, "reservoir")
 
 
 def test_weights_of_rows_and_classes_count():
