@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,91 +10,52 @@ from torch import Tensor
 
 from ..nn import NGramPath, TokenInput, tokens_in
 from ..sequences import Sequences, counted
-from ..training import Origins, SequenceNet, cpu_threads, time_deltas
-from ._targets import Target
+from ..training import cpu_threads, time_deltas
 
 
-class AttributionMixin:
-    """`token_attributions`, for estimators of tokens with one answer a sequence."""
+def token_attributions(model: Any, X: Any, target: Any, n_steps: int) -> Sequences:
+    """Return how much each token adds to the evidence for a label."""
+    sequences = model._read_for_prediction(X)
+    network: Any = model.net_.network_for(torch.float64)
+    if not sequences.is_tokens or model._target.by_step:
+        raise ValueError("Attributions are of tokens, with one answer a sequence.")
+    device = next(network.parameters()).device
+    widths = time_deltas(sequences)
+    found = []
+    with cpu_threads(model._n_threads()):
+        for row in range(len(sequences)):
+            tokens = torch.from_numpy(np.array(sequences[row][:, 0], dtype=np.int64))[None]
+            if widths is not None:
+                here = slice(*sequences.offsets[row : row + 2])
+                beside = torch.from_numpy(widths[here].astype(np.float64))[None]
+                tokens = torch.stack((tokens.double(), beside), 2)
+            static = None
+            if sequences.static is not None:
+                known = counted(sequences.static[row : row + 1], model._origins[1])
+                static = torch.from_numpy(known).to(device)
+            found.append(_attribute(model, network, tokens.to(device), static, target, n_steps))
+    values = np.concatenate(found)[:, None]
+    return Sequences(values, sequences.offsets, channel_names=["attribution"])
 
-    net_: SequenceNet
-    _target: Target
-    _origins: Origins
-    _read_for_prediction: Callable[[Any], Sequences]
-    _n_threads: Callable[[], int]
 
-    def token_attributions(self, X: Any, *, target: Any = None, n_steps: int = 64) -> Sequences:
-        """Return how much each token adds to the evidence for a label.
-
-        In the recurrence by integrated gradients, from vectors of zeros to those of the tokens (and
-        from the mean time since the token before, where there are times); in the n-grams exactly,
-        each one's part divided among its tokens. The numbers of a text sum to the raw output for it
-        less that for a text of blanks.
-
-        Parameters
-        ----------
-        X : Sequences
-            Tokens, as in `fit`.
-        target : label, default=None
-            A label from ``classes_``. None takes the predicted one of each text, and for a
-            regressor, or a multilabel y without a target, the first output.
-        n_steps : int, default=64
-            Points at which gradients are taken.
-
-        Returns
-        -------
-        attributions : Sequences
-            One sequence for each of X, with one channel: positive speaks for the label.
-
-        Raises
-        ------
-        ValueError
-            When X holds no tokens, or the label is unknown.
-
-        References
-        ----------
-        M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017.
-        """
-        sequences = self._read_for_prediction(X)
-        network: Any = self.net_.network_for(torch.float64)
-        if not sequences.is_tokens or self._target.by_step:
-            raise ValueError("Attributions are of tokens, with one answer a sequence.")
-        device = next(network.parameters()).device
-        widths = time_deltas(sequences)
-        found = []
-        with cpu_threads(self._n_threads()):
-            for row in range(len(sequences)):
-                tokens = torch.from_numpy(np.array(sequences[row][:, 0], dtype=np.int64))[None]
-                if widths is not None:
-                    here = slice(*sequences.offsets[row : row + 2])
-                    beside = torch.from_numpy(widths[here].astype(np.float64))[None]
-                    tokens = torch.stack((tokens.double(), beside), 2)
-                static = None
-                if sequences.static is not None:
-                    known = counted(sequences.static[row : row + 1], self._origins[1])
-                    static = torch.from_numpy(known).to(device)
-                found.append(self._attribute(network, tokens.to(device), static, target, n_steps))
-        values = np.concatenate(found)[:, None]
-        return Sequences(values, sequences.offsets, channel_names=["attribution"])
-
-    def _attribute(
-        self, network: Any, tokens: Tensor, static: Tensor | None, target: Any, n_steps: int
-    ) -> np.ndarray:
-        """Return the attributions of one text."""
-        with torch.no_grad():
-            raw = network.answer(tokens, None, static)[0]
-        column, sign = self._target.column_of(raw, target)
-        share = float(network.recurrence_share)
-        total = torch.zeros(tokens.shape[1], dtype=torch.float64, device=tokens.device)
-        if share > 0:
-            members = network.members()
-            for member in members:
-                part = integrated_gradients(member, tokens, static, column, n_steps)
-                total += share / len(members) * part
-        if share < 1 and isinstance(network.path, NGramPath):
-            total += (1 - share) * ngram_parts(network.path, tokens, column)
-        result: np.ndarray = (sign * total).cpu().numpy()
-        return result
+def _attribute(
+    model: Any, network: Any, tokens: Tensor, static: Tensor | None, target: Any, n_steps: int
+) -> np.ndarray:
+    """Return the attributions of one text."""
+    with torch.no_grad():
+        raw = network.answer(tokens, None, static)[0]
+    column, sign = model._target.column_of(raw, target)
+    share = float(network.recurrence_share)
+    total = torch.zeros(tokens.shape[1], dtype=torch.float64, device=tokens.device)
+    if share > 0:
+        members = network.members()
+        for member in members:
+            part = integrated_gradients(member, tokens, static, column, n_steps)
+            total += share / len(members) * part
+    if share < 1 and isinstance(network.path, NGramPath):
+        total += (1 - share) * ngram_parts(network.path, tokens, column)
+    result: np.ndarray = (sign * total).cpu().numpy()
+    return result
 
 
 def integrated_gradients(

@@ -10,13 +10,13 @@ from sklearn.base import ClassifierMixin
 
 from ..sequences import Interval, Sequences, StrOptions, Unused, _fit_context, all_or_nothing
 from ..training import Dropout, EarlyStopping, Embedding
-from ._attributions import AttributionMixin
 from ._base import BaseRNN
+from ._fitting import fit_network
 from ._labels import JointTarget, LabelTarget, MultilabelTarget, logarithms, refuse_other_classes
 from ._targets import answer_of, score_of
 
 
-class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
+class RNNClassifier(ClassifierMixin, BaseRNN):
     """Classify whole sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has
@@ -402,7 +402,7 @@ class RNNClassifier(ClassifierMixin, AttributionMixin, BaseRNN):
         """
         refuse_other_classes(self, classes)
         reset = not hasattr(self, "net_")
-        self._fit(X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
+        fit_network(self, X, y, sample_weight, reset=reset, one_epoch=True, classes=classes)
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -1,36 +1,27 @@
-"""The parameters that every estimator shares, and what an estimator may change of a fit.
+"""What estimators share beside their classes: what has no effect, random streams, threads.
 
-Imports scikit-learn and layers 0 to 2. Training and prediction are in the files beside it.
+Imports scikit-learn, joblib, layers 0 and 2.
 """
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from joblib import cpu_count
+from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 
-from ..nn import CELLS
-from ..sequences import Interval, Sequences, StrOptions, Unused, check_X
+from ..sequences import (
+    Unused,
+    all_or_nothing,
+    require_in_step,
+)
 from ..training import (
-    LARGEST_RATE,
-    MOST_EPOCHS,
-    MOST_LAYERS,
-    OPTIMIZERS,
-    Composed,
-    Composition,
-    Dropout,
-    EarlyStopping,
     Embedding,
     Optimizer,
-    auto_batch_size,
-    auto_epochs,
 )
-from ._targets import Kinds, Target, target_of
-from ._tokens import token_dropout, vector_size
 
 
 def private_stream(random_state: Any) -> np.random.RandomState:
@@ -43,6 +34,8 @@ def private_stream(random_state: Any) -> np.random.RandomState:
 
 
 _OF_TOKENS = ("embedding", *(f"embedding__{name}" for name in Embedding._parameter_constraints))
+
+
 #: What is read by a recurrence, or by its training, and by nothing else.
 _OF_TRAINING = (
     "hidden_size",
@@ -64,7 +57,6 @@ _OF_TRAINING = (
     "early_stopping__n_iter_no_change",
     "early_stopping__tol",
 )
-
 
 
 def _reads_no_text(model: Any) -> bool:
@@ -120,143 +112,23 @@ def n_threads(n_jobs: int | None) -> int:
     return min(wanted, cpu_count())
 
 
-class ParametersMixin(Composed):
-    """Shared parameters with their bounds; what an estimator adds to the fit skeleton."""
+@all_or_nothing
+def fit_transform(self: Any, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    """Fit to X and y, then transform the training sequences.
 
-    _parameter_constraints: dict[str, list] = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "cell": [StrOptions(set(CELLS)), type],
-        "num_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
-        "bidirectional": ["boolean"],
-        "pooling": [str, tuple, list],
-        "stem": [StrOptions({"conv"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), Dropout],
-        "layer_norm": ["boolean"],
-        "embedding": [Interval(Integral, 1, None, closed="left"), Embedding],
-        "closed_form": [StrOptions({"auto", "only"}), "boolean"],
-        "missing": [StrOptions({"auto", "indicator", "mean", "error"})],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable, Optimizer],
-        "learning_rate": [Interval(Real, 0, LARGEST_RATE, closed="right")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, MOST_EPOCHS, closed="both"), StrOptions({"auto"})],
-        "early_stopping": ["boolean", EarlyStopping],
-        "warm_start": ["boolean"],
-        "device": [str, torch.device],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "callbacks": [object],
-    }
+    Parameters
+    ----------
+    X : array-like, frame, list of arrays or Sequences
+        The sequences, as in `fit`.
+    y : array-like or list of n_samples targets
+        As in `fit`, but in the order of X: what comes after has no labels to align it by.
+    **fit_params : dict
+        Further arguments of `fit`.
 
-    _composed = {
-        "dropout": Composition(Dropout, auto={"outputs": 0.2}),
-        "embedding": Composition(Embedding, ("characters",), {"size": 64}),
-        "optimizer": Composition(Optimizer),
-        "early_stopping": Composition(EarlyStopping),
-    }
-    _unused: tuple[Unused, ...] = UNUSED
-
-    # Parameters, set by the constructors of the estimators.
-    hidden_size: int
-    cell: str | type[torch.nn.Module]
-    num_layers: int
-    bidirectional: bool
-    pooling: Any
-    stem: str | None
-    dropout: float | Dropout
-    layer_norm: bool
-    embedding: int | Embedding
-    closed_form: str | bool
-    n_estimators: int = 1
-    missing: str
-    loss: Any
-    optimizer: Any
-    learning_rate: float
-    batch_size: int | str
-    max_epochs: int | str
-    early_stopping: bool | EarlyStopping
-    warm_start: bool
-    device: str
-    precision: str
-    n_jobs: int | None
-    random_state: Any
-    verbose: int
-    callbacks: Any
-    class_weight: Any = None
-    best_validation_score_: float | None
-    readout_shares_: dict[str, float]
-
-    #: The kinds of targets that the estimator takes.
-    _kinds: Kinds
-    _target: Target
-
-    # ---------------------------------------------------------------- what an estimator says
-
-    def _make_target(self, y: Any, sequences: Sequences, classes: Any = None) -> Target:
-        """Look at a y that was read and return how it is to be learned."""
-        return target_of(self, y, sequences, classes)
-
-    def _read_X(self, X: Any, *, reset: bool) -> Sequences:
-        """Return X as `Sequences`, having checked it, or against what the model was fitted on."""
-        return check_X(self, X, reset=reset)
-
-    def _as_given(self, sequences: Sequences) -> Any:
-        """Return sequences that `_read_X` has returned as something that it takes again."""
-        return sequences
-
-    def _finish_network(self, network: Any) -> None:
-        """Set what of a new network depends on the targets; most need nothing."""
-
-    def _architecture(self, sequences: Sequences, *, indicator: bool) -> dict[str, Any]:
-        """Return the architecture for these data as plain values."""
-        categories = sequences.static_categories or ()
-        n_static = 0 if sequences.static is None else sequences.static.shape[1]
-        embedding, dropout = self._settings("embedding"), self._settings("dropout")
-        of_values, of_tokens = token_dropout(sequences, embedding.dropout, embedding.word_dropout)
-        return {
-            "n_channels": sequences.n_channels + (sequences.times is not None),
-            "vocabulary_size": sequences.vocabulary_size,
-            "timed": sequences.is_tokens and sequences.times is not None,
-            "embedding_size": vector_size(sequences) or int(embedding.size),
-            "embedding_dropout": of_values,
-            "word_dropout": of_tokens,
-            "variational": bool(embedding.variational),
-            "indicator": indicator,
-            "n_static": n_static,
-            "static_cardinalities": tuple(len(c) if c else None for c in categories),
-            "stem": self.stem,
-            "cell": self.cell,
-            "hidden_size": int(self.hidden_size),
-            "num_layers": int(self.num_layers),
-            "bidirectional": bool(self.bidirectional),
-            "dropout": float(dropout.outputs),
-            "layer_norm": bool(self.layer_norm),
-            "weight_dropout": float(dropout.weights),
-            "pooling": self.pooling if isinstance(self.pooling, str) else tuple(self.pooling),
-            **self._target.architecture(),
-            "loss": self.loss,
-            "n_members": int(self.n_estimators),
-        }
-
-    def _auto_batch_size(self, n_sequences: int, *, tokens: bool) -> int:
-        """Return what ``batch_size="auto"`` is."""
-        return auto_batch_size(n_sequences, tokens=tokens)
-
-    def _auto_epochs(self, n_sequences: int, batch_size: int, *, tokens: bool) -> int:
-        """Return what ``max_epochs="auto"`` is."""
-        return auto_epochs(n_sequences, batch_size, tokens=tokens)
-
-    def _n_threads(self) -> int:
-        """Return the number of CPU threads: one unless asked, which is fastest for small nets."""
-        return n_threads(self.n_jobs)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = self.missing != "error"
-        if tags.transformer_tags is not None:
-            tags.transformer_tags.preserves_dtype = []
-        tags.target_tags.multi_output = any(kind.several_outputs for kind in self._kinds)
-        return tags
+    Returns
+    -------
+    features : ndarray of shape (n_samples, n_features_out)
+        As from `transform`.
+    """
+    require_in_step(X, y, type(self).__name__)
+    return TransformerMixin.fit_transform(self, X, y, **fit_params)

@@ -10,12 +10,12 @@ from sklearn.base import RegressorMixin
 
 from ..sequences import Interval, StrOptions, _fit_context, all_or_nothing
 from ..training import Dropout, EarlyStopping, Embedding
-from ._attributions import AttributionMixin
 from ._base import BaseRNN
+from ._fitting import fit_network
 from ._targets import ContinuousTarget, StepTarget, answer_of, score_of
 
 
-class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
+class RNNRegressor(RegressorMixin, BaseRNN):
     """Predict numbers from sequences with a recurrent network.
 
     Use it when each sample is a sequence, of any length and with any number of channels, and has
@@ -310,5 +310,5 @@ class RNNRegressor(RegressorMixin, AttributionMixin, BaseRNN):
         self : RNNRegressor
             The estimator, one epoch further.
         """
-        self._fit(X, y, sample_weight, reset=not hasattr(self, "net_"), one_epoch=True)
+        fit_network(self, X, y, sample_weight, reset=not hasattr(self, "net_"), one_epoch=True)
         return self

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,7 +28,6 @@ from ..nn import (
     reservoir_states,
 )
 from ..sequences import (
-    DOC_LINK_TEMPLATE,
     Interval,
     Sequences,
     StrOptions,
@@ -42,7 +41,6 @@ from ..sequences import (
     check_X,
     kept_if_interrupted,
     labels_as_parts,
-    public_module,
     refuse_long_table,
     require_memory,
     warn_of_unused,
@@ -63,9 +61,8 @@ from ..training import (
     step_statistics,
     width_statistics,
 )
-from ._in_step import InStepTransformer
 from ._labels import times_class_weight
-from ._parameters import n_threads, private_stream
+from ._parameters import fit_transform, n_threads, private_stream
 from ._readout import block_keys, difference_scale, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._targets import Kinds, SolvedTarget, read_y, target_of
@@ -409,14 +406,12 @@ _PORTION = 512
 class BaseReservoir(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
-    InStepTransformer,
+    TransformerMixin,
     Versioned,
     BaseEstimator,
 ):
     """A drawn reservoir: its parameters, the reading of X, pooled features, states by step."""
 
-    _doc_link_module = "sklearn_rnn"
-    _doc_link_template = DOC_LINK_TEMPLATE
     _parameter_constraints: dict[str, list] = {
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "spectral_radius": [Interval(Real, 0, None, closed="left"), tuple, list, np.ndarray],
@@ -439,14 +434,9 @@ class BaseReservoir(
     device: str
     n_jobs: int | None
     random_state: Any
-    _features: ReservoirFeatures
 
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Name the page of this class in our reference."""
-        return {
-            "estimator_module": public_module(type(self)),
-            "estimator_name": type(self).__name__,
-        }
+    fit_transform = fit_transform
+    _features: ReservoirFeatures
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
         """Check X against what the model was fitted on."""

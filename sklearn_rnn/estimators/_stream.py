@@ -15,71 +15,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn import NetworkConfig, NetworkStream
+from ..nn import NetworkStream
 from ..sequences import InputSchema, Sequences, as_numbers, as_times, counted, refuse_dates
-from ..training import SequenceNet, cpu_threads, explained
+from ..training import cpu_threads, explained
 from ._fitted import _plain, _tensors
-from ._targets import Target
 
 # Steps that are computed at once, of a push of many.
 _PIECE = 4096
-
-
-class StreamMixin:
-    """`stream`, for estimators that predict by a network."""
-
-    net_: SequenceNet
-    _config: NetworkConfig
-    _input_schema_: InputSchema
-    _target: Target
-
-    def stream(self, static: Any = None) -> SequenceStream:
-        """Follow one sequence while it comes in, at a constant cost a step.
-
-        After every push the stream's prediction is that of `predict` for all steps so far. The
-        model must read in one direction: ``bidirectional=False``.
-
-        Parameters
-        ----------
-        static : mapping or array-like of shape (n_static,), default=None
-            The static features of the sequence, where the model was fitted with such: by name, or
-            in the order of the fit; categories as they were given to `fit`.
-
-        Returns
-        -------
-        stream : SequenceStream
-            Without a step yet.
-
-        Raises
-        ------
-        ValueError
-            If the model is bidirectional or decides on all steps together, as a tagger does, or
-            if static features are missing or not wanted.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_rnn import RNNRegressor
-        >>> X = [np.linspace(0, end, 20) for end in range(10)]
-        >>> model = RNNRegressor(8, bidirectional=False, max_epochs=2, random_state=0)
-        >>> stream = model.fit(X, np.arange(10.0)).stream()
-        >>> for value in X[3]:
-        ...     prediction = stream.push(value)
-        >>> bool(np.isclose(prediction, model.predict([X[3]])[0], atol=1e-5))
-        True
-        """
-        check_is_fitted(self)
-        if not self._target.streams:
-            raise ValueError(
-                f"{type(self).__name__} decides with the whole sequence in view, and cannot follow "
-                "one that still comes in."
-            )
-        if self._config.bidirectional:
-            raise ValueError(
-                f"This {type(self).__name__} reads each sequence from its end too, and live data "
-                "have none yet; fit it with bidirectional=False."
-            )
-        return SequenceStream(self, static)
 
 
 class SequenceStream:
