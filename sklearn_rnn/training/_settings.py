@@ -380,6 +380,10 @@ class Composed(BaseEstimator):
                 setattr(self, name, copy.copy(settings).set_params(**changes))
         return self
 
+    def _get_params_html(self, deep: bool = True, *more: Any, **named: Any) -> Any:
+        """Show the parameters in notebooks as they were given, and not what is inside too."""
+        return super()._get_params_html(False, *more, **named)
+
     def _validate_params(self) -> None:
         """Check the parameters, and those inside of them, by the names that reach them."""
         super()._validate_params()

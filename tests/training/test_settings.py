@@ -146,6 +146,11 @@ def test_a_search_reaches_inside_through_a_pipeline():
     assert len(search.cv_results_["params"]) == 8
 
 
+def test_a_diagram_shows_what_was_given():
+    shown = RNNClassifier(optimizer=Optimizer(weight_decay=0.5))._repr_html_()
+    assert "Optimizer(weight_decay=0.5)" in shown and "embedding__size" not in shown
+
+
 def test_auto_is_the_default_of_the_estimator():
     for kind in (RNNClassifier, SequenceTagger):
         plain = kind().get_params(deep=False)
