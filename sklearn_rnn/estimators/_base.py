@@ -75,11 +75,10 @@ from ..training import (
 from ._attributions import token_attributions
 from ._fitted import Description, pack_net, unpack_net
 from ._fitting import dataset_for, fit_network
-from ._parameters import UNUSED, fit_transform, n_threads
 from ._report import REMEDY, Report, warn_of_baseline
 from ._stream import SequenceStream
 from ._targets import Kinds, Target, target_of
-from ._tokens import token_dropout, vector_size
+from ._tokens import UNUSED, fit_transform, n_threads, token_dropout, vector_size
 
 
 class _of_recurrence:

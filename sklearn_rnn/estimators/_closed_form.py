@@ -3,22 +3,375 @@
 Random features of the sequences (a reservoir, one that reads shapes, convolutions; nothing trained)
 are read out by ridge regression on all training sequences. Exact left-out predictions set its
 penalty, the steepness of its probabilities, and how much is read from which features.
-Sequences that the trained recurrence has not seen then decide the recurrence's share. Imports
-layers 1 and 2.
+Sequences that the trained recurrence has not seen then decide the recurrence's share. What a fit
+reads and how it divides it stands here as well. Imports scikit-learn and layers 0 to 2.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import train_test_split
 
-from ..sequences import Sequences
-from ..training import Batch, FlatStorage, RidgeProblem, cpu_threads, run_rows
-from ._readout import copies, difference_scale, recordings, sample_of_rows
+from ..nn import length_mask
+from ..sequences import RowReader, Sequences
+from ..training import (
+    Batch,
+    FlatStorage,
+    RidgeProblem,
+    cpu_threads,
+    pick,
+    prediction_batches,
+    run_rows,
+)
 from ._targets import SolvedTarget, Target
+
+#: What the seeds of a fit are for, in the order in which they are drawn.
+PURPOSES = ("split", "weights", "batches", "training", "path")
+
+
+@dataclass(kw_only=True)
+class FitData:
+    """The training set of one fit, as read, with the parts that it is divided into.
+
+    Parameters
+    ----------
+    X, y
+        As the user passed them.
+    sequences : Sequences
+        X as read.
+    prepared : object
+        y as checked, one entry a sequence.
+    encoded : ndarray
+        y as the network learns it.
+    weights : ndarray or None
+        Of the sequences, class weights included.
+    compute : Compute
+        Device and precision.
+    n_threads : int
+        CPU threads.
+    seeds : tuple of int
+        One for each of `PURPOSES`.
+    solved_on : ndarray
+        Rows that a closed-form path is solved on: all of positive weight.
+    rows : ndarray
+        Rows that the recurrence trains on.
+    kept : ndarray, default=None
+        Rows of `solved_on` that it does not train on.
+    held_out : tuple of (Sequences, y, weights), default=None
+        What is scored after every epoch: the user's validation set, or `kept`.
+    path : {"reservoir", "ngrams"} or None, default=None
+        The closed-form path beside the recurrence.
+    recordings : ndarray, default=None
+        Which recording each row of `solved_on` was cut from, if several were cut from one.
+    first : bool, default=True
+        Whether there is no model yet: what an interrupt cuts short is then better than nothing.
+    """
+
+    X: Any
+    y: Any
+    sequences: Sequences
+    prepared: Any
+    encoded: np.ndarray
+    weights: np.ndarray | None
+    compute: Any
+    n_threads: int
+    seeds: tuple[int, ...]
+    solved_on: np.ndarray
+    rows: np.ndarray
+    kept: np.ndarray | None = None
+    held_out: tuple | None = None
+    path: str | None = None
+    recordings: np.ndarray | None = None
+    first: bool = True
+
+    def pick(self, rows: np.ndarray) -> tuple[Sequences, Any, np.ndarray | None]:
+        """Return sequences, prepared y and weights of some rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return self.sequences[rows], pick(self.prepared, rows), weights
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Hold out these rows of `kept` alone."""
+        assert self.kept is not None, "there are some"
+        if self.held_out is not None:
+            sequences, prepared, weights = self.held_out
+            where = np.flatnonzero(np.isin(self.kept, rows))
+            own = None if weights is None else weights[where]
+            self.held_out = sequences[where], pick(prepared, where), own
+        self.kept = rows
+
+    def seed(self, purpose: str) -> int:
+        """Return the seed for one of `PURPOSES`."""
+        return self.seeds[PURPOSES.index(purpose)]
+
+
+def split_rows(
+    y: Any,
+    n_rows: int,
+    fraction: float,
+    *,
+    stratify: bool,
+    seed: int,
+    recordings: np.ndarray | None = None,
+    copies: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and validation rows, sorted; with ``stratify`` in the classes' proportions.
+
+    A class with a single member always trains. When the fraction is too small to hold every
+    class, the split is not stratified. With ``recordings``, numbers of what the rows were cut
+    from, whole recordings are held out, and nothing is stratified. With ``copies``, numbers of
+    the distinct sequences, copies stay together: one of each is split as rows are.
+    """
+    if n_rows < 2:
+        raise ValueError(
+            f"early_stopping=True needs at least 2 sequences to hold some out, got {n_rows}."
+        )
+    rows = np.arange(n_rows)
+    size = max(1, round(fraction * n_rows))
+    if size >= n_rows:
+        raise ValueError(
+            f"early_stopping__validation_fraction={fraction} of {n_rows} sequences leaves none to "
+            "train on."
+        )
+    if recordings is not None:
+        order = np.random.default_rng(seed).permutation(np.unique(recordings))
+        sizes = np.cumsum([(recordings == number).sum() for number in order[:-1]])
+        held_too = np.isin(recordings, order[: 1 + int(np.searchsorted(sizes, size))])
+        return rows[~held_too], rows[held_too]
+    if copies is not None:
+        number, first = np.unique(copies, return_index=True)
+        own = [y[i] for i in first] if stratify else first
+        train, _ = split_rows(own, len(first), fraction, stratify=stratify, seed=seed)
+        trains = np.isin(copies, number[train])
+        return rows[trains], rows[~trains]
+    labels = None
+    alone = np.zeros(n_rows, dtype=bool)
+    if stratify:
+        _, labels, counts = np.unique(y, return_inverse=True, return_counts=True)
+        labels = labels.reshape(-1)
+        alone = counts[labels] == 1
+        n_classes = int((counts > 1).sum())
+        n_split = n_rows - int(alone.sum())
+        if size < n_classes or n_split - size < n_classes:
+            labels, alone = None, np.zeros(n_rows, dtype=bool)
+    kept = rows[~alone]
+    train, held = train_test_split(
+        kept,
+        test_size=min(size, len(kept) - 1),
+        stratify=None if labels is None else labels[~alone],
+        random_state=seed,
+    )
+    return np.sort(np.concatenate([train, rows[alone]])), np.sort(held)
+
+
+# Sequences with this many steps in a row in common, not all alike, were cut from one recording.
+_ALIKE = 8
+# So many of them make a set of overlapping sequences.
+_SHARE = 0.2
+#: Steps that are left out together where there is a target for each.
+BLOCK = 256
+# How often the number that sequences are sorted by goes round, for each unit of it.
+_TURNS = 16.0
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def keys(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
+    """Return a digest of all that is known of each sequence: copies have the same.
+
+    Sorted by them, sequences of numbers are in an order that is as good as random, and that
+    neither the level nor the unit of a channel changes.
+    """
+    found = digests(sequences, rows)
+    if sequences.is_tokens:
+        return found
+    places = _places_by_shape(sequences, rows)
+    # Numbers that are not negative sort as their bytes do.
+    return [
+        place + digest
+        for place, digest in zip(map(bytes, places.astype(">f8")[:, None]), found, strict=True)
+    ]
+
+
+def _places_by_shape(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+    """Return a number of [0, 1) for each sequence, in which its channels' ranges are one."""
+    reader = RowReader(sequences.values)
+    offsets = sequences.offsets
+    found = np.empty(len(rows))
+    for place, row in enumerate(rows):
+        values = reader.row(int(offsets[row]), int(offsets[row + 1])).astype(np.float64)
+        low = np.fmin.reduce(values, axis=0)
+        values -= low
+        width = np.fmax.reduce(values, axis=0)
+        values /= np.where(width > 0, width, 1.0)
+        # One draw for each step and channel, by the golden ratio; what is missing counts as none.
+        draws = np.arange(1.0, values.size + 1) * _GOLDEN % 1.0
+        found[place] = np.nan_to_num(values).ravel() @ draws
+    return found * _TURNS % 1.0
+
+
+def digests(sequences: Sequences, rows: np.ndarray) -> list[bytes]:
+    """Return a digest of all that is known of each sequence: copies have the same."""
+    found = []
+    reader = RowReader(sequences.values)
+    offsets = sequences.offsets
+    for row in rows:
+        start, stop = int(offsets[row]), int(offsets[row + 1])
+        key = blake2b(reader.row(start, stop).tobytes(), digest_size=16)
+        if sequences.times is not None:
+            key.update(np.diff(sequences.times[start:stop]).tobytes())
+        if sequences.static is not None:
+            key.update(sequences.static[row].tobytes())
+        found.append(key.digest())
+    return found
+
+
+def block_keys(
+    digests: list[bytes], counts: list[int], start: int = 0
+) -> tuple[list[bytes], np.ndarray]:
+    """Cut sequences into blocks of steps that are left out together: their keys and sizes.
+
+    ``counts`` are the steps of each sequence from ``start`` on, which is a multiple of the block.
+    """
+    names: list[bytes] = []
+    sizes: list[int] = []
+    for digest, count in zip(digests, counts, strict=True):
+        for first in range(0, count, BLOCK):
+            names.append(digest + (start + first).to_bytes(8, "big"))
+            sizes.append(min(BLOCK, count - first))
+    return names, np.array(sizes)
+
+
+def copies(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+    """Number the distinct sequences among the rows: copies get the same number.
+
+    Tokens at other times are copies all the same: to n-grams they are.
+    """
+    if sequences.is_tokens and sequences.times is not None:
+        sequences = sequences._with(times=None)
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in digests(sequences, rows)])
+
+
+def sample_of_rows(
+    sequences: Sequences, rows: np.ndarray, *, at_most: int, steps: int
+) -> np.ndarray:
+    """Return some distinct rows, the same ones in whatever order, number type or number of copies.
+
+    They are as good as random, see `keys`, and level and unit do not matter. The longest of them
+    times their number is at most `steps`, or it is one row.
+    """
+    reader = RowReader(sequences.values)
+    offsets = np.asarray(sequences.offsets)
+    found: dict[bytes, tuple[float, int]] = {}
+    places = _places_by_shape(sequences, rows)
+    for place, row in zip(places.tolist(), rows, strict=True):
+        values = reader.row(int(offsets[row]), int(offsets[row + 1]))
+        digest = blake2b(np.ascontiguousarray(values, np.float64).tobytes(), digest_size=16)
+        found.setdefault(digest.digest(), (place, int(row)))
+    order = sorted(found, key=lambda digest: (found[digest][0], digest))
+    chosen = np.array([found[digest][1] for digest in order[:at_most]])
+    longest = np.maximum.accumulate(np.diff(offsets)[chosen])
+    fitting = longest * np.arange(1, len(chosen) + 1) <= steps
+    return chosen[: max(1, int(fitting.sum()))]
+
+
+def difference_scale(
+    standardise: Callable[[torch.Tensor], torch.Tensor],
+    storage: FlatStorage,
+    rows: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    n_threads: int = 1,
+) -> torch.Tensor:
+    """Return the deviation of first differences over all steps of the rows, 1 where there is none.
+
+    ``weights`` has one entry for each sequence of the storage.
+    """
+    count = 0.0
+    device = storage.device
+    # MPS has no double precision.
+    wide = torch.float32 if device.type == "mps" else torch.float64
+    total = squares = torch.zeros((), dtype=wide, device=device)
+    with torch.inference_mode(), cpu_threads(n_threads):
+        for batch in prediction_batches(storage, rows):
+            steps = standardise(batch.x).to(wide)
+            mask = length_mask(batch.lengths, steps.shape[1])[:, 1:].to(steps.device)
+            changes = (steps[:, 1:] - steps[:, :-1])[mask]
+            if weights is None:
+                count += len(changes)
+                total = total + changes.sum(0)
+                squares = squares + (changes**2).sum(0)
+                continue
+            own = torch.from_numpy(weights[batch.rows]).to(device, wide)[:, None]
+            each = own.expand(mask.shape)[mask][:, None]
+            count += float(each.sum())
+            total = total + (each * changes).sum(0)
+            squares = squares + (each * changes**2).sum(0)
+        if not count:
+            return torch.ones((), dtype=wide, device=device)
+        variance = (squares / count - (total / count) ** 2).clamp(min=0)
+        return torch.where(variance > 1e-12, variance.sqrt(), 1.0)
+
+
+def overlapping(sequences: Sequences, rows: np.ndarray) -> bool:
+    """Tell whether :func:`recordings` finds any."""
+    return recordings(sequences, rows) is not None
+
+
+def recordings(sequences: Sequences, rows: np.ndarray) -> np.ndarray | None:
+    """Number the recordings that the rows were cut from, or return None where they are apart.
+
+    Two rows are of one recording when they have eight steps in a row in common, or both have with
+    a third. Windows that slide over one series, and one recording cut at several times, are so:
+    each is then all but known from the others, and what a model makes of it says little about new
+    recordings. Less than a fifth of such rows count as none. Whole copies do not count: repeating
+    a sample is weighing it; they are of their original's recording.
+    """
+    if sequences.is_tokens or len(rows) < 2:
+        return None
+    # Counted from one of the steps: far from zero, sums of what differs would round to the same.
+    first = int(sequences.offsets[rows[0]])
+    origin = np.nan_to_num(np.array(sequences.values[first], dtype=np.float64))
+    reader = RowReader(sequences.values, origin)
+    # A step as one number: a projection that different steps do not share by chance.
+    direction = np.sqrt(np.arange(2, 2 + sequences.n_channels, dtype=np.float64))
+    powers = np.pi ** np.arange(_ALIKE)
+    signatures, owners = [], []
+    whole: dict[bytes, int] = {}
+    original = np.arange(len(rows))
+    for place, row in enumerate(rows):
+        steps = reader.row(int(sequences.offsets[row]), int(sequences.offsets[row + 1]))
+        line = np.nan_to_num(steps) @ direction
+        original[place] = whole.setdefault(blake2b(line.tobytes(), digest_size=16).digest(), place)
+        if original[place] != place or len(steps) < _ALIKE:
+            continue
+        blocks = np.lib.stride_tricks.sliding_window_view(line, _ALIKE)
+        # Rests and steps of few levels are alike in recordings that have nothing in common.
+        lively = (np.diff(np.sort(blocks, axis=1), axis=1) > 0).sum(axis=1) >= _ALIKE - 2
+        found = blocks[lively] @ powers
+        signatures.append(found)
+        owners.append(np.full(len(found), place))
+    if not signatures:
+        return None
+    signature, owner = np.concatenate(signatures), np.concatenate(owners)
+    order = np.argsort(signature, kind="stable")
+    signature, owner = signature[order], owner[order]
+    same = (signature[1:] == signature[:-1]) & (owner[1:] != owner[:-1])
+    one, other = owner[1:][same], owner[:-1][same]
+    if len(np.union1d(one, other)) <= _SHARE * len(whole):
+        return None
+    links = coo_array((np.ones(len(one)), (one, other)), shape=(len(rows), len(rows)))
+    numbers: np.ndarray = connected_components(links, directed=False)[1]
+    return np.asarray(numbers[original])
+
 
 UNITS = 100
 # The kinds of features that each of three readouts reads, with their shares in the penalty.

@@ -50,14 +50,12 @@ from ..training import (
     static_statistics,
     train,
 )
-from ._closed_form import UNITS, ClosedForm, plan_path
-from ._fit_data import PURPOSES, FitData, split_rows
+from ._closed_form import PURPOSES, UNITS, ClosedForm, FitData, plan_path, split_rows
 from ._labels import times_class_weight
 from ._ngrams import SolvedNGrams, ngram_architecture, wants_ngrams
-from ._parameters import copied_stream, private_stream
 from ._report import report_of
 from ._targets import read_y
-from ._tokens import copies_of_tokens, prepare_embeddings
+from ._tokens import copied_stream, copies_of_tokens, prepare_embeddings, private_stream
 
 #: Share of the sequences that weighs the recurrence against a path and does not train it; how many
 #: they are at most, unless more are of one recording, and how few they may be.

@@ -61,11 +61,11 @@ from ..training import (
     step_statistics,
     width_statistics,
 )
+from ._closed_form import block_keys, difference_scale, keys
 from ._labels import times_class_weight
-from ._parameters import fit_transform, n_threads, private_stream
-from ._readout import block_keys, difference_scale, keys
 from ._report import Report, baselines_of, empty_report, judged, warn_of_baseline
 from ._targets import Kinds, SolvedTarget, read_y, target_of
+from ._tokens import fit_transform, n_threads, private_stream
 
 # Up to so many sequences the dual form is solved, whose cost grows with their number.
 _DUAL_ROWS = 3000

@@ -1,6 +1,5 @@
 """What a sample is: the ragged container, the reading of any form into it, the door for X and y."""
 
-from ._alignment import align, labels_as_parts, require_in_step
 from ._conduct import (
     DOC_LINK_TEMPLATE,
     Unused,
@@ -16,7 +15,7 @@ from ._conduct import (
     warn_of_unused,
 )
 from ._container import Sequences
-from ._flat import Lexicon
+from ._flat import Lexicon, align, labels_as_parts, require_in_step
 from ._frames import (
     as_series,
     as_table,

@@ -5,8 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ._alignment import as_ids, labels_as_parts
-from ._flat import FlatSequences, Labels, concatenate_parts
+from ._flat import FlatSequences, Labels, as_ids, concatenate_parts, labels_as_parts
 from ._frames import as_names, frame_parts, is_frame, long_parts, shared_columns, static_table
 from ._values import (
     Array,

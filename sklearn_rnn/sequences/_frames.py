@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 
-from ._alignment import as_ids, row_labels
+from ._flat import as_ids, row_labels
 from ._values import (
     FLOAT32_MAX,
     REMEDY,

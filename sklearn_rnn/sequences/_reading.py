@@ -15,9 +15,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._alignment import align, labels_as_parts
 from ._container import Sequences
-from ._flat import FlatSequences, recode_static
+from ._flat import FlatSequences, align, labels_as_parts, recode_static
 from ._frames import (
     as_series,
     as_table,

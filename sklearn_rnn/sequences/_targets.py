@@ -7,9 +7,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from ._alignment import open_distinct
 from ._container import Sequences
-from ._flat import FlatSequences
+from ._flat import FlatSequences, open_distinct
 from ._frames import (
     as_series,
     as_table,

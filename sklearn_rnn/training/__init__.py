@@ -24,12 +24,16 @@ from ._device import (
     seeded_globals,
 )
 from ._inference import (
+    StepStatistics,
     load_weights,
     long_rows,
     recurrence_bounds,
     run_rows,
     run_steps,
     run_with_long,
+    static_statistics,
+    step_statistics,
+    width_statistics,
 )
 from ._net import (
     BestWeights,
@@ -51,7 +55,14 @@ from ._optimization import (
     MOST_LAYERS,
     OPTIMIZERS,
     SCHEDULES,
+    Composed,
+    Composition,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    Optimizer,
     Schedule,
+    Settings,
     auto_batch_size,
     auto_epochs,
     resolve_optimizer,
@@ -64,8 +75,6 @@ from ._ridge import (
     at_level_of_all,
     solve_ridge,
 )
-from ._settings import Composed, Composition, Dropout, EarlyStopping, Embedding, Optimizer, Settings
-from ._statistics import StepStatistics, static_statistics, step_statistics, width_statistics
 
 __all__ = [
     "LARGEST_RATE",

@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..nn import allow_threads, global_random_lock
 from ..sequences import is_out_of_memory, not_enough
-from ._settings import Settings
+from ._optimization import Settings
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 

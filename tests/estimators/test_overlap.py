@@ -6,8 +6,7 @@ import pytest
 from sklearn_rnn import RNNRegressor, Sequences
 from sklearn_rnn.datasets import load_basic_motions, load_japanese_vowels
 from sklearn_rnn.estimators import _closed_form
-from sklearn_rnn.estimators._fit_data import split_rows
-from sklearn_rnn.estimators._readout import overlapping, recordings
+from sklearn_rnn.estimators._closed_form import overlapping, recordings, split_rows
 from sklearn_rnn.preprocessing import SlidingWindows
 
 

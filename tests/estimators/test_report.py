@@ -18,8 +18,7 @@ from sklearn_rnn import (
     Sequences,
 )
 from sklearn_rnn.datasets import load_basic_motions, make_adding_problem
-from sklearn_rnn.estimators._baselines import _left_out, summary_chunks, token_counts
-from sklearn_rnn.estimators._report import Report, _verdict
+from sklearn_rnn.estimators._report import Report, _left_out, _verdict, summary_chunks, token_counts
 from sklearn_rnn.exceptions import BaselineWarning
 
 

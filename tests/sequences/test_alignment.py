@@ -10,7 +10,7 @@ import pytest
 
 from sklearn_rnn import Sequences
 from sklearn_rnn.sequences import align, read_sequences
-from sklearn_rnn.sequences._alignment import require_in_step
+from sklearn_rnn.sequences._flat import require_in_step
 
 NAMES = ["carl", "ada", "dora", "bob"]
 NUMBERS = [30, 10, 40, 20]
