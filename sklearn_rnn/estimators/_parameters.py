@@ -145,7 +145,7 @@ class ParametersMixin(Composed):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "callbacks": [object],
+        "callbacks": "no_validation",  # type: ignore[dict-item]
     }
 
     _composed = {
