@@ -141,7 +141,7 @@ class BaseRNN(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "callbacks": [object],
+        "callbacks": "no_validation",  # type: ignore[dict-item]
     }
 
     _composed = {

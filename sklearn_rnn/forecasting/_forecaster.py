@@ -280,7 +280,7 @@ class SequenceForecaster(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "callbacks": [object],
+        "callbacks": "no_validation",  # type: ignore[dict-item]
     }
 
     _composed = {

@@ -36,6 +36,7 @@ from ._reading import (
     describe_kind,
     read_sequences,
     read_words,
+    refuse_long_table,
 )
 from ._sklearn import (
     HasMethods,
@@ -52,7 +53,6 @@ from ._tables import (
     StepTable,
     is_time_index,
     read_step_table,
-    refuse_long_table,
     rows_of_targets,
     split_targets,
     warn_of_long_table,

@@ -28,8 +28,8 @@ from ._frames import (
     refuse_dated_columns,
     string_columns,
 )
-from ._sklearn import _check_feature_names
-from ._tables import long_table_advice, refuse_long_table, warn_of_long_table
+from ._sklearn import _check_feature_names, _num_samples
+from ._tables import long_table_advice, refuse_table, warn_of_long_table
 from ._values import (
     CHANNELS_FIRST_HINT,
     TOKENIZER_HINT,
@@ -670,6 +670,16 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     _check_vocabulary(name, read, fitted)
     _check_times(name, read, fitted)
     return _align_static(name, read, fitted)
+
+
+def refuse_long_table(X: Any, y: Any) -> None:
+    """Refuse a long table that comes with one target for each of its series."""
+    try:
+        n_rows, n_targets = _num_samples(X), _num_samples(y)
+    except TypeError:
+        return
+    if getattr(X, "ndim", 2) == 2 and 1 < n_targets < n_rows:
+        refuse_table(X, n_rows, n_targets)
 
 
 def align_targets(

@@ -19,7 +19,6 @@ from scipy.special import gammaln
 
 from ._conduct import warn
 from ._frames import _open_frame, as_series, as_table, column_role, is_frame, is_series
-from ._sklearn import _num_samples
 from ._values import Array, is_missing
 
 
@@ -374,14 +373,8 @@ def long_table_advice(X: Any) -> str:
     return f"X looks like a long table, with one row for each step: {what}. {call}"
 
 
-def refuse_long_table(X: Any, y: Any) -> None:
+def refuse_table(X: Any, n_rows: int, n_targets: int) -> None:
     """Refuse a long table that comes with one target for each of its series."""
-    try:
-        n_rows, n_targets = _num_samples(X), _num_samples(y)
-    except TypeError:
-        return
-    if getattr(X, "ndim", 2) != 2 or not 1 < n_targets < n_rows:
-        return
     table = _read(X, every=True)
     if table is None:
         return
