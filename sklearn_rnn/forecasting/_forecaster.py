@@ -58,7 +58,6 @@ from ._model import ForecastModel
 from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, Distribution, ForecastOptions
 from ._outputs import ForecastOutputMixin, check_levels
 from ._reading import find_clock, read_X, read_y, times_of_y, without
-from ._records import FitRecordMixin
 from ._report import make_report, warn_if_beaten
 from ._selection import needed_bytes
 
@@ -68,7 +67,6 @@ _ANY_SEASON = 400
 
 class SequenceForecaster(
     ForecastOutputMixin,
-    FitRecordMixin,
     CallbackSupportMixin,
     RegressorMixin,
     Versioned,
