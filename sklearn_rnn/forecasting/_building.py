@@ -8,7 +8,7 @@ from ._options import LEVELS, ForecastOptions
 
 # Windows that one epoch draws at most, of all units and for each: neighbours have all but one of
 # their targets in common, and no epoch of twelve need see each.
-WINDOWS_AN_EPOCH, _WINDOWS_A_UNIT = 60_000, 16_000
+WINDOWS_AN_EPOCH, _WINDOWS_A_UNIT = 60_000, 8_000
 _EPOCHS = 12
 # Updates that an epoch should hold, and sizes of a batch.
 _UPDATES, _SMALLEST_BATCH, _LARGEST_BATCH = 40, 16, 512

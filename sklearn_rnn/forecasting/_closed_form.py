@@ -121,20 +121,26 @@ class ClosedForm:
             return {one: LinearMap(priors[one[0]], np.zeros(len(steps))) for one in wanted}
         average = self.gram[-1, :-1] / self.total
         centred = self.gram[:-1, :-1] - np.outer(average, self.gram[-1, :-1])
-        joint, mean = {}, {}
-        for name, prior in priors.items():
-            left = self.joint[:, steps] - self.gram[:, :-1] @ prior
-            joint[name] = left[:-1] - np.outer(average, left[-1])
-            mean[name] = left[-1] / self.total
+        last = self.joint[-1, steps]
+        joint = self.joint[:-1, steps] - np.outer(average, last)
+        mean = {name: last / self.total - average @ prior for name, prior in priors.items()}
+        # Priors have many columns in common, each is solved for once.
+        columns = np.hstack([joint, *priors.values()]).T
+        seen: dict[bytes, int] = {}
+        place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in columns])
+        right = np.ascontiguousarray(columns[np.unique(place, return_index=True)[1]].T)
+        place = place.reshape(1 + len(priors), len(steps))
+        places = dict(zip(priors, place[1:], strict=True))
         found = {}
         for penalty, group in itertools.groupby(wanted, key=lambda one: one[1]):
-            names = [name for name, _ in group]
             # One factor serves all priors.
-            weights = _solved(centred, penalty * self.total, np.hstack([joint[n] for n in names]))
-            for name, weight in zip(names, np.hsplit(weights, len(names)), strict=True):
+            solved, ridge = _solved(centred, penalty * self.total, right)
+            free = solved[:, place[0]]
+            for name, _ in group:
+                weight = free + ridge * solved[:, places[name]]
                 # The intercept is drawn to none too, a hundred times as gently.
-                bias = (mean[name] - average @ weight) / (1 + 0.01 * penalty)
-                found[name, penalty] = LinearMap(weight + priors[name], bias)
+                bias = mean[name] - average @ (weight - priors[name])
+                found[name, penalty] = LinearMap(weight, bias / (1 + 0.01 * penalty))
         return found
 
     def spread(self, solution: LinearMap) -> np.ndarray:
@@ -205,15 +211,18 @@ def _sums(
     return features.T @ features, features.T @ target, (target**2).sum(0)
 
 
-def _solved(gram: np.ndarray, ridge: float, right: np.ndarray) -> np.ndarray:
-    """Solve with a number added to the diagonal, or a larger one where rounding asks for it."""
+def _solved(gram: np.ndarray, ridge: float, right: np.ndarray) -> tuple[np.ndarray, float]:
+    """Solve with a number added to the diagonal, or a larger one where rounding asks for it.
+
+    Returns the number too.
+    """
     size = len(gram)
     while True:
         matrix = torch.from_numpy(gram.copy())
         matrix.view(-1)[:: size + 1] += ridge
         factor, failed = torch.linalg.cholesky_ex(matrix)
         if not failed:
-            return np.asarray(torch.cholesky_solve(torch.from_numpy(right), factor).numpy())
+            return torch.cholesky_solve(torch.from_numpy(right), factor).numpy(), ridge
         if not ridge <= np.trace(gram):
             raise np.linalg.LinAlgError("the sums over the windows are no finite numbers")
         ridge *= 10

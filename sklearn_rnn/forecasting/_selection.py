@@ -193,11 +193,14 @@ def choose(
     for window in windows:
         for one in _running(tries) if window > _LONG else tries:
             one.add(window, min(windows), panel, design, options, choice, weights)
+        best = _best(tries)
+        choice.transform, choice.effects = best.transform, best.effects
+        choice.candidates = _averaged(best.candidates, choice.n_independent, best.n_blocks)
         if not choice.validated or not options.linear:
             break
-    best = _best(tries)
-    choice.transform, choice.effects = best.transform, best.effects
-    choice.candidates = _averaged(best.candidates, choice.n_independent, best.n_blocks)
+        # Where a long window has no part in the average, a longer one will have none.
+        if window > _LONG and all(one.window != window for one in choice.candidates):
+            break
     return choice
 
 

@@ -10,7 +10,7 @@ from sklearn_rnn.forecasting._dataset import ForecastData
 from sklearn_rnn.forecasting._lanes import Design, make_lanes
 from sklearn_rnn.forecasting._options import ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
-from sklearn_rnn.forecasting._selection import Candidate, _running, _Try
+from sklearn_rnn.forecasting._selection import Candidate, _running, _Try, choose
 
 
 def data_of(*lengths, n_known=0, window=10, horizon=6, mixed=False):
@@ -111,8 +111,29 @@ def test_what_short_windows_left_far_behind_is_not_tried_with_long_ones():
     assert _running([ahead, behind, near, far]) == [ahead]
 
 
+@pytest.mark.parametrize(("long", "windows"), [(10, [8, 16, 28]), (40, [8, 16, 28, 56, 120])])
+def test_no_window_follows_a_long_one_that_has_no_part_in_the_average(monkeypatch, long, windows):
+    errors = {8: 1.0, 16: 1.1, 28: 9.0, 56: 1.1, 120: 1.0}
+    tried = []
+
+    def add(self, window, *others):
+        tried.append(window)
+        self.candidates.append(Candidate(window, "last", 1.0, error=errors[window]))
+        self.least = 1.0
+
+    monkeypatch.setattr(_Try, "add", add)
+    monkeypatch.setattr("sklearn_rnn.forecasting._selection._LONG", long)
+    panel = Panel(
+        np.random.default_rng(0).normal(size=(400, 1)), np.array([0, 400]), np.zeros(1, np.int64),
+        season_length=4,
+    )  # fmt: skip
+    found = choose(panel, Design(panel)(panel), ForecastOptions(horizon=4), None, None)
+    assert tried == windows
+    assert {one.window for one in found.candidates} == set(windows) - {28}
+
+
 def test_an_epoch_does_not_draw_every_window_of_one_long_series():
     options = ForecastOptions(horizon=4)
-    assert training_budget(options, 34_000, 1)[:2] == (256, 16_000)
+    assert training_budget(options, 34_000, 1)[:2] == (128, 8_000)
     assert training_budget(options, 34_000, 20)[:2] == (512, 34_000)
     assert training_budget(options, 900, 1)[1] == 900

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sklearn_rnn import SequenceForecaster
+from sklearn_rnn.forecasting._forecasts import Forecasts
 from sklearn_rnn.forecasting._model import ForecastModel
 from sklearn_rnn.forecasting._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
@@ -245,6 +246,20 @@ def test_the_tail_is_reported(model):
     assert 0.5 <= report["coverage"] <= 1
     assert report["scaled_error"] < 1
     assert report["validated_series"] == 4
+
+
+def test_a_small_share_is_told_from_none(monkeypatch, panel):
+    """Forecasts that are best at a share of 0.04."""
+
+    def run(self, networks, data, unit, cut, *, share=None, **others):
+        truth, _ = self.choice_.truth(data, panel, unit, cut)
+        point = truth + 0.04 - share
+        return Forecasts(point, np.stack([point] * len(LEVELS), -1), tuple(LEVELS))
+
+    monkeypatch.setattr(ForecastModel, "_run", run)
+    model = fitted(panel, refit=False, calibrate=False)
+    n = model.choice_.n_independent
+    assert model.report_["share"] == pytest.approx(0.04 * n / (n + 4))
 
 
 def test_epochs_are_reported_and_can_end_training(panel):
