@@ -858,7 +858,7 @@ INNER = re.compile(
 )
 # What scikit-learn's own checks want to read.
 EXPECTED = re.compile(
-    r"Reshape your data[^.]*|X holds.*?: could not convert string to float|"
+    r"Reshape your data.*|X holds.*?: could not convert string to float|"
     r"; got NoneType|Expected 2D array[^.]*"
 )
 DOCUMENTED = (ValueError, TypeError, NotFittedError, FileNotFoundError)
