@@ -28,17 +28,12 @@ from _report import add_page_options, environment, publish, table
 from sklearn_rnn.kernels import is_available
 from sklearn_rnn.nn import CELLS as NAMED
 from sklearn_rnn.nn import _compiled
-from sklearn_rnn.nn._cells import RNN
 
-CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = {
-    **NAMED,
-    "rnn, relu": lambda c, h: RNN(c, h, "relu"),
-    "rnn, sigmoid": lambda c, h: RNN(c, h, "sigmoid"),
-}
+CELLS: dict[str, Callable[[int, int], torch.nn.Module]] = dict(NAMED)
 RIVALS: dict[str, Callable[..., torch.nn.Module]] = {
     "gru": torch.nn.GRU,
     "rnn": torch.nn.RNN,
-    "rnn, relu": functools.partial(torch.nn.RNN, nonlinearity="relu"),
+    "rnn_relu": functools.partial(torch.nn.RNN, nonlinearity="relu"),
     "lstm": torch.nn.LSTM,
 }
 

@@ -42,8 +42,8 @@ class NotEnoughMemoryError(ValueError, MemoryError):
 class ClosedFormWarning(UserWarning):
     """A fit leaves out the closed form that its data would get by default.
 
-    Given where a loss other than the default stands against ``reservoir="auto"`` or
-    ``ngrams="auto"``. Setting them to False says that this is meant.
+    Given where a loss other than the default stands against ``closed_form="auto"``. Setting it to
+    False says that this is meant.
 
     Examples
     --------

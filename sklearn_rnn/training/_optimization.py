@@ -474,10 +474,7 @@ class Composed(BaseEstimator):
         return copy.copy(found).set_params(**told) if told else found
 
     def _with_settings(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return parameters with the settings inside; a name by itself has what a plain value is.
-
-        Where nothing says otherwise, a setting has its default, whatever the estimator makes of it.
-        """
+        """Return parameters with what is inside; a name by itself has what a plain value is."""
         flat = dict(values)
         for name, composition in self._composed.items():
             kind = composition.kind

@@ -46,11 +46,10 @@ LEFT_OUT = {
 @pytest.mark.parametrize("case", LEFT_OUT)
 def test_a_closed_form_that_is_left_out_is_told_by_name_and_once(case):
     estimator, settings, own, y, fitting = LEFT_OUT[case]
-    setting = "ngrams" if own is TOKENS else "reservoir"
     ((message,), model) = said(estimator(**SMALL, **settings), own, y, **fitting)
     assert message.startswith(f"{estimator.__name__} leaves out the closed form")
-    assert f"{setting}=False leaves it out without this warning." in message
-    model.set_params(**{setting: False})
+    assert "closed_form=False leaves it out without this warning." in message
+    model.set_params(closed_form=False)
     messages, again = said(model, own, y, **fitting)
     assert not messages
     assert again.net_.module_.path is None, "it is the same model"
