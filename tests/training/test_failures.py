@@ -20,7 +20,7 @@ from sklearn_rnn import (
     RNNRegressor,
     SequenceForecaster,
 )
-from sklearn_rnn.estimators import _reservoir_base
+from sklearn_rnn.estimators import _fitting, _reservoir_base
 from sklearn_rnn.exceptions import NotEnoughMemoryError
 from sklearn_rnn.preprocessing import SequenceResampler
 
@@ -120,17 +120,19 @@ def test_sizes_beyond_all_memory(kind, settings, words):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "all_there_is"),
     [
-        {"batch_size": 2**70},
-        {"early_stopping": EarlyStopping(n_iter_no_change=2**70)},
-        {"optimizer": Optimizer(tbptt_steps=2**70)},
+        ({"batch_size": 2**70}, {"batch_size": 12}),
+        (
+            {"early_stopping": EarlyStopping(n_iter_no_change=2**70)},
+            {"early_stopping": EarlyStopping(n_iter_no_change=1)},
+        ),
+        ({"optimizer": Optimizer(tbptt_steps=2**70)}, {"batch_size": 12}),
     ],
 )
-def test_sizes_that_mean_all_there_is(settings):
+def test_sizes_that_mean_all_there_is(settings, all_there_is):
     expected, found = (
-        RNNRegressor(**{**TINY, **given}).fit(X, X[:, 0])
-        for given in ({"batch_size": 12}, settings)
+        RNNRegressor(**{**TINY, **given}).fit(X, X[:, 0]) for given in (all_there_is, settings)
     )
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
