@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn import RNNClassifier
+from sklearn_rnn import Optimizer, RNNClassifier
 from sklearn_rnn.training import copied_net
 
 X, Y = np.random.default_rng(0).normal(size=(30, 6)), np.arange(30) % 2
@@ -54,7 +54,11 @@ def test_a_path_that_is_not_trained_is_held_by_both():
 @pytest.mark.parametrize("kind", [torch.optim.LBFGS, torch.optim.NAdam, torch.optim.Adagrad])
 def test_every_optimizer_goes_on(kind):
     """What torch's own copies forget, as LBFGS's list of parameters, is there."""
-    settings = {"optimizer": kind, "weight_decay": 0.0, "learning_rate": 0.01, "random_state": 0}
+    settings = {
+        "optimizer": Optimizer(kind, weight_decay=0.0),
+        "learning_rate": 0.01,
+        "random_state": 0,
+    }
     model = RNNClassifier(4, **settings).partial_fit(X, Y)
     before = model.predict_proba(X)
     first = model.net_

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from sklearn_rnn import (
+    Distribution,
+    EarlyStopping,
+    Optimizer,
     ReservoirClassifier,
     ReservoirRegressor,
     ReservoirTransformer,
@@ -17,12 +20,12 @@ from sklearn_rnn import (
     RNNRegressor,
     SequenceForecaster,
 )
-from sklearn_rnn.estimators import _base, _reservoir_base
+from sklearn_rnn.estimators import _fitting, _reservoir_base
 from sklearn_rnn.exceptions import NotEnoughMemoryError
 from sklearn_rnn.preprocessing import SequenceResampler
 
 X = np.random.default_rng(0).normal(size=(12, 5))
-TINY = {"hidden_size": 4, "max_epochs": 1, "reservoir": False, "random_state": 0}
+TINY = {"hidden_size": 4, "max_epochs": 1, "closed_form": False, "random_state": 0}
 
 
 class WrongProduct(torch.nn.Module):
@@ -56,9 +59,15 @@ class NoState(torch.nn.Module):
         ({"cell": NoState}, r"cell=NoState: .*\(output, state\); got Tensor"),
         ({"cell": torch.nn.Linear}, r"cell=Linear: .*x_t of shape \(12, 1\).*state None"),
         ({"cell": torch.nn.Bilinear}, "Bilinear cannot be built as a cell"),
-        ({"optimizer": torch.optim.SparseAdam, "weight_decay": 0}, "optimizer=SparseAdam: "),
-        ({"optimizer": print, "weight_decay": 0}, "optimizer=print must be callable"),
-        ({"optimizer": lambda params, lr: None, "weight_decay": 0}, "it returned a NoneType"),
+        (
+            {"optimizer": Optimizer(torch.optim.SparseAdam, weight_decay=0)},
+            "optimizer=SparseAdam: ",
+        ),
+        ({"optimizer": Optimizer(print, weight_decay=0)}, "optimizer=print must be callable"),
+        (
+            {"optimizer": Optimizer(lambda params, lr: None, weight_decay=0)},
+            "it returned a NoneType",
+        ),
         ({"loss": torch.nn.Linear}, "loss=Linear cannot be made"),
         ({"loss": lambda raw, target: raw @ raw @ target}, r"outputs of shape \(12, .*targets of"),
         ({"loss": lambda raw, target: torch.zeros(len(raw))}, "do not depend on the outputs"),
@@ -84,12 +93,21 @@ def test_the_parameters_are_named(kind, settings, words):
         ({"num_layers": 10**6}, r"'num_layers' .* in the range \[1, 1000\]"),
         ({"max_epochs": 10**30}, r"'max_epochs' .* in the range \[1, 10000000\]"),
         ({"learning_rate": 1e300}, r"'learning_rate' .* in the range .*1000000"),
-        ({"weight_decay": 1e300}, r"'weight_decay' .* in the range .*1000000"),
+        (
+            {"optimizer": Optimizer(weight_decay=1e300)},
+            r"'optimizer__weight_decay' .* in the range .*1000000",
+        ),
         ({"horizon": 10**9}, "lower horizon=1000000000"),
         ({"window": 10**7}, "lower window=10000000"),
         ({"season_length": 10**6}, r"season_length must be in the range \[1, 400\]"),
-        ({"n_samples": 10**12, "decoder": "recursive"}, "lower n_samples"),
-        ({"n_components": 10**9, "distribution": "mixture"}, "lower n_components"),
+        (
+            {"distribution": Distribution(n_samples=10**12), "decoder": "recursive"},
+            "lower distribution__n_samples",
+        ),
+        (
+            {"distribution": Distribution("mixture", n_components=10**9)},
+            "lower distribution__n_components",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor, SequenceForecaster])
@@ -102,13 +120,19 @@ def test_sizes_beyond_all_memory(kind, settings, words):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"batch_size": 2**70}, {"n_iter_no_change": 2**70}, {"tbptt_steps": 2**70}],
+    ("settings", "all_there_is"),
+    [
+        ({"batch_size": 2**70}, {"batch_size": 12}),
+        (
+            {"early_stopping": EarlyStopping(n_iter_no_change=2**70)},
+            {"early_stopping": EarlyStopping(n_iter_no_change=1)},
+        ),
+        ({"optimizer": Optimizer(tbptt_steps=2**70)}, {"batch_size": 12}),
+    ],
 )
-def test_sizes_that_mean_all_there_is(settings):
+def test_sizes_that_mean_all_there_is(settings, all_there_is):
     expected, found = (
-        RNNRegressor(**{**TINY, **given}).fit(X, X[:, 0])
-        for given in ({"batch_size": 12}, settings)
+        RNNRegressor(**{**TINY, **given}).fit(X, X[:, 0]) for given in (all_there_is, settings)
     )
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
@@ -202,7 +226,7 @@ def test_too_large_a_model_names_the_parameters_that_there_are(kind, error, monk
     model = kind(hidden_size=4, random_state=0).fit(X, y)
     before = model.transform(X)
     monkeypatch.setattr(_reservoir_base, "Reservoir", full)
-    monkeypatch.setattr(_base, "build_network", full)
+    monkeypatch.setattr(_fitting, "build_network", full)
     with pytest.raises(ValueError, match=f"{kind.__name__} needs more memory.*hidden_size=900"):
         model.set_params(hidden_size=900).fit(X, y)
     np.testing.assert_array_equal(model.transform(X), before)

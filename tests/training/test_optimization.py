@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn import RNNRegressor
+from sklearn_rnn import Optimizer, RNNRegressor
 from sklearn_rnn.training import Schedule, resolve_optimizer
 
 X = np.random.default_rng(0).normal(size=(40, 6, 1))
@@ -71,8 +71,7 @@ def test_every_optimizer_learns(optimizer):
     closed = getattr(optimizer, "func", None) is torch.optim.LBFGS
     model = RNNRegressor(
         8,
-        optimizer=optimizer,
-        weight_decay=0.0 if closed else 1e-4,
+        optimizer=Optimizer(optimizer, weight_decay=0.0 if closed else 1e-4),
         learning_rate=0.1 if closed else 0.02,
         max_epochs=20,
         random_state=0,
@@ -87,7 +86,7 @@ def test_weight_decay_where_there_is_none_is_refused():
 
 @pytest.mark.parametrize("norms", [{}, {"layer_norm": True, "stem": "conv"}])
 def test_biases_and_gains_are_not_decayed(norms):
-    model = RNNRegressor(4, max_epochs=1, weight_decay=0.3, **norms).fit(X, Y)
+    model = RNNRegressor(4, max_epochs=1, optimizer=Optimizer(weight_decay=0.3), **norms).fit(X, Y)
     groups = model.net_.optimizer_.param_groups
     decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
     for name, parameter in model.net_.module_.named_parameters():
@@ -97,7 +96,7 @@ def test_biases_and_gains_are_not_decayed(norms):
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "constant"])
 def test_schedules_show_in_the_history(schedule):
-    model = RNNRegressor(4, max_epochs=6, schedule=schedule).fit(X, Y)
+    model = RNNRegressor(4, max_epochs=6, optimizer=Optimizer(schedule=schedule)).fit(X, Y)
     assert len(model.history_) == 6
     assert (model.history_["learning_rate"] > 0).all()
 

@@ -59,7 +59,7 @@ def test_small_networks_and_short_fits_leave_torch_on_one():
 def test_the_result_does_not_depend_on_when_threads_were_used(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((40, 12, 3)).astype("float32"), np.arange(40) % 2
-    settings = {"max_epochs": 2, "batch_size": 20, "reservoir": False, "random_state": 0}
+    settings = {"max_epochs": 2, "batch_size": 20, "closed_form": False, "random_state": 0}
     monkeypatch.setenv("SKLEARN_RNN_COMPILED", "0")
     alone = RNNClassifier(96, **settings, device="cpu").fit(X, y).predict_proba(X)
     monkeypatch.setattr(_threads, "_FEWEST_UNITS", 1)
