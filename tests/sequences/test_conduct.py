@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -156,17 +157,17 @@ MACHINES = pd.DataFrame(
     {"machine": np.repeat(np.arange(5), 8), "second": np.tile(np.arange(8), 5), "load": X[:, 0]}
 )
 FLAT = pd.Series(np.ones(60), pd.date_range("2024-01-01", periods=60))
-WATCHED = {"hidden_size": 4, "max_epochs": 1, "early_stopping": True, "random_state": 0}
+OWN_LOSS = {"max_epochs": 1, "loss": torch.nn.CrossEntropyLoss(), "random_state": 0}
 GONE = np.where(np.arange(5) == 2, np.nan, X)
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: RNNClassifier(**WATCHED).fit(X, Y),
-        lambda: make_pipeline(SequenceScaler(), RNNClassifier(**WATCHED)).fit(X, Y),
-        lambda: GridSearchCV(RNNClassifier(**WATCHED), {"dropout": [0.1]}, cv=2).fit(X, Y),
-        lambda: cross_val_score(RNNClassifier(**WATCHED), X, Y, cv=2),
+        lambda: RNNClassifier(**OWN_LOSS).fit(X, Y),
+        lambda: make_pipeline(SequenceScaler(), RNNClassifier(**OWN_LOSS)).fit(X, Y),
+        lambda: GridSearchCV(RNNClassifier(**OWN_LOSS), {"dropout": [0.1]}, cv=2).fit(X, Y),
+        lambda: cross_val_score(RNNClassifier(**OWN_LOSS), X, Y, cv=2),
         lambda: ReservoirClassifier(5, random_state=0).fit(MACHINES, Y),
         lambda: SequenceForecaster(3, closed_form="only").fit(None, FLAT),
         lambda: SequenceImputer().fit(GONE[..., None].transpose(0, 2, 1)),
