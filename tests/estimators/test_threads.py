@@ -139,8 +139,8 @@ def test_no_random_state_of_the_process_moves(name):
         model, X, y = fitted(name)
         use(model, X, y)
         use(pickle.loads(pickle.dumps(model)), X, y)
-    if hasattr(model, "partial_fit") and getattr(model, "reservoir", None) != "only":
-        if getattr(model, "ngrams", None) != "only" and y is not None:
+    if hasattr(model, "partial_fit") and getattr(model, "closed_form", None) != "only":
+        if y is not None:
             with unchanged_globals(f"partial_fit of {name}"):
                 model.partial_fit(X, y)
 
