@@ -8,7 +8,7 @@ import pytest
 from sklearn_rnn.forecasting._forecasts import Forecasts
 
 from sklearn_rnn import SequenceForecaster
-from sklearn_rnn.forecasting._model import ForecastModel
+from sklearn_rnn.forecasting._model import ForecastModel, _best_share, _scaled_error
 from sklearn_rnn.forecasting._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
 
@@ -248,6 +248,21 @@ def test_the_tail_is_reported(model):
     assert report["validated_series"] == 4
 
 
+def test_the_share_has_the_least_error():
+    draw = np.random.default_rng(0)
+    truth, full, closed = draw.normal(size=(3, 40, 5, 2))
+    scale = draw.uniform(0.5, 2, (40, 2))
+    truth[3, 2] = closed[4, 1, 0] = np.nan
+    for best in (-0.5, 0.21, 0.8, 2.0):
+        moved = closed + best * (full - closed) + 0.3 * truth
+        grid = np.linspace(0, 1, 1001)
+        errors = [_scaled_error(moved, s * full + (1 - s) * closed, scale) for s in grid]
+        assert _best_share(moved, full, closed, scale) == pytest.approx(
+            grid[np.argmin(errors)], abs=2e-3
+        )
+    assert _best_share(truth, closed, closed, scale) == 0
+
+
 def test_a_small_share_is_told_from_none(monkeypatch, panel):
     """Forecasts that are best at a share of 0.04."""
 
@@ -259,7 +274,7 @@ def test_a_small_share_is_told_from_none(monkeypatch, panel):
     monkeypatch.setattr(ForecastModel, "_run", run)
     model = fitted(panel, refit=False, calibrate=False)
     n = model.choice_.n_independent
-    assert model.report_["share"] == pytest.approx(0.04 * n / (n + 4))
+    assert model.report_["share"] == pytest.approx(0.04 * n / (n + 4), rel=1e-6)
 
 
 def test_epochs_are_reported_and_can_end_training(panel):
