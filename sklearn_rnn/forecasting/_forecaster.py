@@ -46,6 +46,7 @@ from ..training import (
     names_parameters,
     resolve_compute,
 )
+from ._closed_form import needed_bytes
 from ._history import (
     begin,
     check_range,
@@ -59,7 +60,6 @@ from ._options import DECODERS, DISTRIBUTIONS, LEVELS, UNUSED, Distribution, For
 from ._outputs import ForecastOutputMixin, check_levels
 from ._reading import find_clock, read_X, read_y, times_of_y, without
 from ._report import make_report, warn_if_beaten
-from ._selection import needed_bytes
 
 # Longest season, in steps, that is taken whatever the length of the series.
 _ANY_SEASON = 400

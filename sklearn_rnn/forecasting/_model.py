@@ -26,15 +26,27 @@ from ..training import (
     seeded_globals,
     train,
 )
-from ._blocks import ENOUGH, left_out
-from ._building import network_config, training_budget
 from ._calibration import Calibration, continued, extended, ordered, proven, shortened, widened
-from ._closed_form import LinearMap, averaged, batches, closed_forms, priors, scale_ratio
+from ._closed_form import (
+    ENOUGH,
+    MOST_SOLVED,
+    Choice,
+    LinearMap,
+    averaged,
+    batches,
+    choose,
+    closed_forms,
+    effects_until,
+    first_cut,
+    left_out,
+    priors,
+    scale_ratio,
+    validation_windows,
+)
 from ._dataset import ForecastData, Forecasts, kept_tail
 from ._lanes import Design, Effects, make_lanes
-from ._options import LEVELS, ForecastOptions
+from ._options import LEVELS, ForecastOptions, network_config, training_budget
 from ._panel import Panel
-from ._selection import MOST_SOLVED, Choice, choose, effects_until, first_cut, validation_windows
 from ._training import WindowDataset, begin_from, network_net
 
 # Before the tail is asked, the share is zero, as sure as if so many forecasts had said so.

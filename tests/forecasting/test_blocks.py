@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from sklearn_rnn import SequenceForecaster
-from sklearn_rnn.forecasting._blocks import left_out
 from sklearn_rnn.forecasting._calibration import calibrate
+from sklearn_rnn.forecasting._closed_form import choose, left_out
 from sklearn_rnn.forecasting._dataset import ForecastData
 from sklearn_rnn.forecasting._lanes import Design, make_lanes
 from sklearn_rnn.forecasting._model import ForecastModel
 from sklearn_rnn.forecasting._options import ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
-from sklearn_rnn.forecasting._selection import choose
 
 
 def panel_of(*series, season=5):
@@ -120,7 +119,7 @@ def test_targets_of_one_series_are_not_so_many_forecasts():
 
 
 def test_a_panel_that_tells_enough_has_its_tail_alone(monkeypatch):
-    from sklearn_rnn.forecasting import _selection
+    from sklearn_rnn.forecasting import _closed_form as _selection
 
     def refuse(*arguments):
         raise AssertionError("no block is needed")
@@ -133,7 +132,7 @@ def test_a_panel_that_tells_enough_has_its_tail_alone(monkeypatch):
 
 
 def test_a_long_horizon_is_chosen_on_steps_that_meet_every_phase():
-    from sklearn_rnn.forecasting._selection import _steps
+    from sklearn_rnn.forecasting._closed_form import _steps
 
     assert (_steps(30) == np.arange(30)).all()
     steps = _steps(720)

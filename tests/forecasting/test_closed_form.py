@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_rnn.forecasting._building import training_budget
-from sklearn_rnn.forecasting._closed_form import ClosedForm, closed_forms, priors
+from sklearn_rnn.forecasting._closed_form import (
+    Candidate,
+    ClosedForm,
+    _running,
+    _Try,
+    choose,
+    closed_forms,
+    priors,
+)
 from sklearn_rnn.forecasting._dataset import ForecastData
 from sklearn_rnn.forecasting._lanes import Design, make_lanes
-from sklearn_rnn.forecasting._options import ForecastOptions
+from sklearn_rnn.forecasting._options import ForecastOptions, training_budget
 from sklearn_rnn.forecasting._panel import Panel
-from sklearn_rnn.forecasting._selection import Candidate, _running, _Try, choose
 
 
 def data_of(*lengths, n_known=0, window=10, horizon=6, mixed=False):
@@ -122,7 +128,7 @@ def test_no_window_follows_a_long_one_that_has_no_part_in_the_average(monkeypatc
         self.least = 1.0
 
     monkeypatch.setattr(_Try, "add", add)
-    monkeypatch.setattr("sklearn_rnn.forecasting._selection._LONG", long)
+    monkeypatch.setattr("sklearn_rnn.forecasting._closed_form._LONG", long)
     panel = Panel(
         np.random.default_rng(0).normal(size=(400, 1)), np.array([0, 400]), np.zeros(1, np.int64),
         season_length=4,

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn_rnn.forecasting._forecasts import Forecasts
 
 from sklearn_rnn import SequenceForecaster
+from sklearn_rnn.forecasting._dataset import Forecasts
 from sklearn_rnn.forecasting._model import ForecastModel, _best_share, _scaled_error
 from sklearn_rnn.forecasting._options import DECODERS, DISTRIBUTIONS, LEVELS, ForecastOptions
 from sklearn_rnn.forecasting._panel import Panel
