@@ -809,5 +809,5 @@ class BaseRNN(
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         super().__setstate__(state)
         if isinstance(state.get("net_"), dict):
-            self.net_ = unpack_net(state["net_"], state["device"], state["precision"])
+            self.net_ = unpack_net(state["net_"], self.device, self.precision)
             self.net_.bind(self)
