@@ -23,7 +23,7 @@ def in_pieces(monkeypatch):
         return rows[-1]
 
     def switch():
-        monkeypatch.setattr("sklearn_rnn.estimators._prediction.long_rows", long_rows)
+        monkeypatch.setattr("sklearn_rnn.estimators._base.long_rows", long_rows)
         monkeypatch.setattr(_long.ChunkedRun.__init__, "__defaults__", (None, 64))
 
     return switch, rows

@@ -22,7 +22,7 @@ from sklearn_rnn import (
     Sequences,
     SequenceTagger,
 )
-from sklearn_rnn.estimators import _ngrams
+from sklearn_rnn.estimators import _fitting, _ngrams
 from sklearn_rnn.estimators._attributions import ngram_parts
 from sklearn_rnn.estimators._ngrams import SolvedNGrams
 from sklearn_rnn.nn import NetworkStream, NGramPath
@@ -400,13 +400,13 @@ def test_copies_of_a_text_do_not_judge_what_learned_from_them(monkeypatch):
     y = rng.integers(0, 2, 600)
     X = TextTokenizer("char").fit_transform(texts)
     model, seen = quick(closed_form="only"), []
-    hold_out = type(model)._hold_out
+    hold_out = _fitting._hold_out
 
-    def noted(self, data):
-        hold_out(self, data)
+    def noted(model, data):
+        hold_out(model, data)
         seen.append((data.rows, data.kept))
 
-    monkeypatch.setattr(type(model), "_hold_out", noted)
+    monkeypatch.setattr(_fitting, "_hold_out", noted)
     model.fit(X, y)
     (trains, kept), names = seen[0], np.array(texts)
     assert not set(names[trains]) & set(names[kept]) and len(kept) == 60
