@@ -1,5 +1,6 @@
 """The measures of the house: few files, few bases, and a fit that enters few of them."""
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -59,3 +60,21 @@ def test_a_fit_enters_few_files(kind):
     )
     entered = done.stdout.split()
     assert 5 < len(entered) <= MOST_ENTERED, done.stdout
+
+
+def test_no_class_declares_functions_for_the_type_checker():
+    """A method of another class is imported, or has a base that writes it."""
+    found = []
+    for path in ROOT.rglob("*.py"):
+        for kind in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(kind, ast.ClassDef):
+                continue
+            plain = [ast.unparse(base) for base in [*kind.bases, *kind.decorator_list]]
+            if any("NamedTuple" in base or "dataclass" in base for base in plain):
+                continue
+            found += [
+                f"{path.name}: {kind.name}.{ast.unparse(line.target)}"
+                for line in kind.body
+                if isinstance(line, ast.AnnAssign) and "Callable" in ast.unparse(line.annotation)
+            ]
+    assert found == []

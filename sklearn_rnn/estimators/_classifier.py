@@ -65,7 +65,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     n_estimators : int, default=1
         Networks that are trained side by side on the same batches, from different first weights
         and with dropout of their own; what they answer, before it becomes probabilities, is
-        averaged. So many times the time of one.
+        averaged. It takes `n_estimators` times as long as one.
     missing : {"auto", "indicator", "mean", "error"}, default="auto"
         What to do with NaN inside a sequence: ``"mean"`` puts the training mean in its place,
         ``"indicator"`` does so and adds a channel that marks it, ``"auto"`` does that when

@@ -174,7 +174,7 @@ def split_rows(
 
 # Sequences with this many steps in a row in common, not all alike, were cut from one recording.
 _ALIKE = 8
-# So many of them make a set of overlapping sequences.
+# This many of them make a set of overlapping sequences.
 _SHARE = 0.2
 #: Steps that are left out together where there is a target for each.
 BLOCK = 256
@@ -382,17 +382,17 @@ _READOUTS = {
 }
 # What the penalties are made for: as many standardised features as this.
 _TOTAL = 6000
-# Levels and scales of the random features are taken from so many sequences, of so many steps.
+# Levels and scales of the random features are taken from this many sequences, of this many steps.
 _CALIBRATE_ON, _CALIBRATE_STEPS = 32, 2**16
-#: ``closed_form="auto"`` uses one for sequences of at most so many steps, so many all together, and
-#: for overlapping ones if they were cut from at least so many recordings.
+#: ``closed_form="auto"`` needs sequences of at most this many steps, at most this many in all, and
+#: of overlapping ones at least this many recordings.
 AUTO_STEPS, AUTO_TOTAL_STEPS, AUTO_RECORDINGS = 5000, 5_000_000, 10
-# The readout is solved on so many sequences at most: its cost grows with the cube.
+# The readout is solved on this many sequences at most: its cost grows with the cube.
 _SOLVE_ON = 2000
-# Of recordings cut into more, at least so many that were held out are among these, to be left out.
+# Of recordings cut into more, at least this many that were held out are among these.
 _JUDGE_ON = 100
-# Left-out predictions of so many numbers choose penalties, gains and shares of the readouts: where
-# there are many labels, those of some of the sequences.
+# Left-out predictions of this many numbers choose penalties, gains and shares of the readouts:
+# where there are many labels, those of some of the sequences.
 _CHOOSE_ON, _FEWEST_TO_CHOOSE = 2**18, 200
 _GAINS = np.logspace(-0.5, 1.5, 25)
 
@@ -677,7 +677,7 @@ class ClosedForm:
         return bool(np.average(losses, weights=weights) <= least)
 
     def _strictly(self, n_rows: int) -> float:
-        """Return by how many standard errors of so many rows a larger share has to be better."""
+        """Return by how many standard errors of this many rows a larger share has to be better."""
         return self.strictness * max(1.0, np.sqrt(30.0 / n_rows))
 
     def judged(self, rows: np.ndarray) -> np.ndarray:

@@ -62,8 +62,8 @@ from ._tokens import copied_stream, copies_of_tokens, prepare_embeddings, privat
 MIXING: dict[str | None, float] = {"reservoir": 0.2, "ngrams": 0.1}
 MOST: dict[str | None, float] = {"reservoir": 1000.0, "ngrams": np.inf}
 FEWEST: dict[str | None, float] = {"reservoir": 0.4, "ngrams": 10.0}
-#: Where no recurrence could get a share, it trains for one in so many of the epochs: less than the
-#: closed form takes, on every small set.
+#: Where no recurrence could get a share, the epochs are divided by this: they then take less time
+#: than the closed form, on every small set.
 SETTLED = 50
 
 
@@ -236,7 +236,7 @@ def _hold_out(model: Any, data: FitData) -> None:
 def _make_recipe(
     model: Any, sequences: Sequences, n_rows: int, *, one_epoch: bool
 ) -> tuple[Recipe, int]:
-    """Return how to train on so many rows of the sequences, and the batch size."""
+    """Return how to train on this many rows of the sequences, and the batch size."""
     batch_size = min(int(model.batch_size), n_rows) if model.batch_size != "auto" else 0
     batch_size = batch_size or model._auto_batch_size(n_rows, tokens=sequences.is_tokens)
     max_epochs = int(model.max_epochs) if model.max_epochs != "auto" else 0

@@ -26,7 +26,7 @@ from ._tokens import are_characters, is_small, rarity, spelled_parts
 #: Tokens of the longest n-grams: of words; of characters, an alphabet's or, if more than a few,
 #: those of a script with thousands of signs.
 LONGEST_OF_WORDS, LONGEST_OF_LETTERS, LONGEST_OF_SIGNS = 2, 5, 3
-# Among so many rows, n-grams of several tokens count only if two rows have them.
+# Among this many rows, n-grams of several tokens count only if two rows have them.
 _MANY_ROWS = 2000
 _MOST_FEATURES = 2**20
 # Weight of what is spelled alike beside the n-grams themselves.

@@ -67,7 +67,7 @@ from ._report import Report, baselines_of, empty_report, judged, warn_of_baselin
 from ._targets import Kinds, SolvedTarget, read_y, target_of
 from ._tokens import fit_transform, n_threads, private_stream
 
-# Up to so many sequences the dual form is solved, whose cost grows with their number.
+# Up to this many sequences the dual form is solved, whose cost grows with their number.
 _DUAL_ROWS = 3000
 # Gains from readout to logits that are tried for each penalty; the last is then refined.
 _GAINS = np.logspace(-0.5, 1.5, 9)
@@ -210,7 +210,7 @@ class ReservoirConfig:
     timed: bool = False
 
     def size(self, n_rows: int) -> int:
-        """Return about how many bytes the reservoir takes, with the features of so many rows."""
+        """Return about how many bytes the reservoir takes, with the features of this many rows."""
         blocks = len(self.time_scales) * (2 if self.bidirectional else 1)
         inputs = 2 * (self.n_channels if self.vocabulary_size is None else _TOKEN_SIZE)
         features = blocks * self.units * len(self.poolings)

@@ -34,7 +34,7 @@ class ReservoirRegressor(RegressorMixin, ReservoirPredictor):
         Factor of the input weights: how far the standardised input drives the units into
         saturation.
     bidirectional : bool, default=True
-        Whether there are as many units that read each sequence from its true end.
+        Whether a second reservoir of the same size reads each sequence from its true end.
     pooling : "all", str or sequence of str, default="all"
         How the states of all steps become features: some of ``"mean"``, ``"max"``, ``"last"``,
         ``"std"``, ``"positive"`` (share of positive values) and ``"variation"`` (mean absolute

@@ -34,9 +34,9 @@ from ._closed_form import copies
 _SCALE_OF_WORDS, _SCALE_OF_LETTERS = 0.1, 1.0
 # Share of a word's first vector, by variance, that words spelled alike have in common.
 _ALIKE = 0.5
-# So many different tokens at most are an alphabet.
+# This many different tokens at most are an alphabet.
 _FEW = 256
-# Copies of a sequence stay together where at least so many distinct ones can be held out.
+# Copies of a sequence stay together where at least this many distinct ones can be held out.
 _FEWEST_DISTINCT = 10
 # What "auto" drops of vectors, and of tokens: a word less is still a sentence, a letter less
 # is another name. On new surnames these and the larger scale tell .79 right, words' .73.
@@ -148,7 +148,7 @@ _SHORTEST_PART, _LONGEST_PART, _LONGEST_WORD = 2, 5, 30
 
 
 def rarity(count: np.ndarray, total: int) -> np.ndarray:
-    """Return what an n-gram counts that so many of all rows have, as in scikit-learn's TF-IDF."""
+    """Return what an n-gram counts that this many of all rows have, as in scikit-learn's TF-IDF."""
     return np.log((1 + total) / (1 + count)) + 1
 
 

@@ -17,7 +17,7 @@ from ._panel import Panel
 _ENOUGH = 200
 # Factors found on n errors count n / (n + _DOUBT); the rest is one, the model's own.
 _DOUBT = 20
-# Errors of one forecast are much alike: they tell as much as so many.
+# Errors of one forecast are much alike: they tell as much as this many.
 _ALIKE = 4.0
 _NARROWEST, _WIDEST = 0.1, 10.0
 
@@ -223,7 +223,7 @@ def continued(
 
 
 def shortened(panel: Panel, lengths: np.ndarray) -> Panel:
-    """Keep so many rows of each series at most: no forecast of a block needs those behind it."""
+    """Keep this many rows of each series at most: no forecast of a block needs those behind it."""
     lengths = np.minimum(lengths, np.diff(panel.offsets))
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     rows = np.arange(offsets[-1]) + np.repeat(panel.offsets[:-1] - offsets[:-1], lengths)

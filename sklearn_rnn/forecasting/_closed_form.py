@@ -319,7 +319,7 @@ def _tried(data: ForecastData, low: np.ndarray, high: np.ndarray, stride: int) -
 
 
 def _some(places: np.ndarray, most: int) -> np.ndarray:
-    """Return places, or so many drawn from them."""
+    """Return places, or this many drawn from them."""
     if len(places) <= most:
         return places
     return np.sort(np.random.default_rng(0).choice(places, most, replace=False))
@@ -331,7 +331,7 @@ _HORIZONS = (1, 2, 4, 8)
 _LONGEST_WINDOW = 1500
 # Forecasts that do not overlap, from which on a tail can tell whether a series has a mean.
 _TELLING = 8
-# From windows of more rows on, what was so many times as wrong as another is tried no more.
+# From windows of more rows on, what was this many times as wrong as another is tried no more.
 _LONG, _BEHIND = 500, 1.1
 # Shortest window, as a share of the horizon.
 _LOOK_BACK = 0.4
@@ -614,7 +614,7 @@ def effects_until(lanes: Lanes, panel: Panel, design: Design, until: np.ndarray)
 
 
 def _averaged(found: list[Candidate], n_independent: float, n_blocks: int) -> list[Candidate]:
-    """Weight candidates by their errors, as sharply as so many forecasts can tell them apart."""
+    """Weight candidates by their errors, as sharply as this many forecasts can tell them apart."""
     errors = np.array([candidate.error for candidate in found])
     if len(found) == 1 or not np.isfinite(errors).all():
         return found[:1]
@@ -665,7 +665,7 @@ def _errors(
 
 
 def _steps(horizon: int) -> np.ndarray:
-    """Return the steps that candidates are compared on: all, or so many drawn from a long horizon.
+    """Return the steps that candidates are compared on: all, or some drawn from a long horizon.
 
     Drawn and not evenly spaced, so that no season is always met in the same phase.
     """

@@ -129,7 +129,7 @@ def _profile(values: np.ndarray, season: int) -> np.ndarray:
 
 # Variance of an effect before the rows are asked, in squared seasonal steps of a lane.
 _WIDTH = 4.0
-# Neighbouring differences are not independent: their noise counts so many times.
+# Neighbouring differences are not independent: their noise counts this many times.
 _OVERLAP = 2.0
 # How much lanes may differ, in the same units.
 _BETWEEN = (0.0, 0.01, 0.1, 1.0)

@@ -49,7 +49,7 @@ from ._options import LEVELS, ForecastOptions, network_config, training_budget
 from ._panel import Panel
 from ._training import WindowDataset, begin_from, network_net
 
-# Before the tail is asked, the share is zero, as sure as if so many forecasts had said so.
+# Before the tail is asked, the share is zero, as sure as if this many forecasts had said so.
 _SHARE_BEFORE, _SHARE_DOUBT = 0.0, 4.0
 _MOST_WINDOWS = 2_000_000
 _PREDICT_BATCH = 2048

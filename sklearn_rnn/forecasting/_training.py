@@ -20,7 +20,7 @@ from ._closed_form import window_weights
 from ._dataset import ForecastData
 from ._options import ForecastOptions
 
-# The spread of a long horizon is learned from so many of its steps in each batch.
+# The spread of a long horizon is learned from this many of its steps in each batch.
 _SPREAD_STEPS = 24
 # The linear path starts at its solution, and moves by smaller steps than the rest.
 _LINEAR_RATE = 0.3
@@ -140,7 +140,7 @@ class WindowBatch:
 def network_net(
     network: ForecastNetwork, options: ForecastOptions, epochs: int, compute: Compute
 ) -> SequenceNet:
-    """Return the skorch net of a network, to be trained for so many epochs."""
+    """Return the skorch net of a network, to be trained for this many epochs."""
     recipe = Recipe(
         options.optimizer,
         options.learning_rate,

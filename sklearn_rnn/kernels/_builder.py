@@ -110,7 +110,7 @@ class Pointer:
         self.code, self.ir, self.element = code, value, element
 
     def __add__(self, offset: Any) -> Pointer:
-        """Go on by so many scalars."""
+        """Go on by this many scalars."""
         offset = self.code.integer(offset)
         moved = self.code.builder.gep(self.ir, [offset.ir], source_etype=self.element)
         return Pointer(self.code, moved, self.element)

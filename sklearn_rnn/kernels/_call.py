@@ -22,7 +22,7 @@ _BLOCK_ROWS = 32
 _EIGHT = 8
 #: Shards at most.
 _SHARDS = 8
-#: Plans of so many rows at most are kept.
+#: Plans of this many rows at most are kept.
 _FEW_ROWS = 4096
 _NEVER = np.iinfo(np.int64).max
 
@@ -98,7 +98,7 @@ def _deal(batch: int, shards: int) -> tuple[np.ndarray, np.ndarray, tuple[tuple[
 
 
 def make_plan(batch: int, steps: int, lengths: np.ndarray | None, shards: int) -> Plan:
-    """Cut a batch into so many shards; without `lengths` every row has all steps."""
+    """Cut a batch into this many shards; without `lengths` every row has all steps."""
     few = batch <= _FEW_ROWS
     if lengths is None:
         return (_level_plan if few else _level_plan.__wrapped__)(batch, steps, shards)
@@ -212,7 +212,7 @@ class Workspace:
     shared, own : dict
         Numbers in the arrays that all shards share, and in those that each has for itself.
     sums : int
-        So many of `own`, the first ones, are sums, which :meth:`clear` sets to zero.
+        This many of `own`, the first ones, are sums, which :meth:`clear` sets to zero.
     shards : int
     size : int
         Bytes of a number.

@@ -105,9 +105,9 @@ def linear_scan(a: Tensor, b: Tensor, start: Tensor, *, parallel: bool = True) -
     return result
 
 
-# Gates of a stretch take about so many bytes.
+# Gates of a stretch take about this many bytes.
 _STRETCH_BYTES = 2**19
-# From so many numbers a step on, a loop over the steps is quicker than a scan of blocks.
+# From this many numbers a step on, a loop over the steps is quicker than a scan of blocks.
 _LOOP_FROM = 768
 
 

@@ -399,7 +399,7 @@ def recurrence_threads() -> int:
 
 @contextmanager
 def allow_threads(n_threads: int) -> Iterator[None]:
-    """Let compiled recurrences of this thread of control use so many threads."""
+    """Let compiled recurrences of this thread of control use this many threads."""
     before = _allowed.get()
     try:
         _allowed.set(n_threads)

@@ -20,7 +20,7 @@ from ._masking import blank_padding, last_step, length_mask, ragged_lengths
 #: What a pooling knows of the steps so far.
 Parts = tuple[Any, ...]
 
-# Below so many channels torch's maximum over steps is not vectorised; below so many numbers a
+# Below this many channels torch's maximum over steps is not vectorised; below this many numbers a
 # step that does not matter.
 _FEW_UNITS, _FEW_NUMBERS = 32, 256
 

@@ -30,7 +30,7 @@ from ._registry import FORMS, CellLike, is_registered, make_layer, traits
 Segment = tuple[int, int, int]
 # One more call of the kernels, forward and backward, is taken to cost as much as this many steps of
 # a row by the number of units (measured: 1000 steps at 16, 250 at 64, 100 from 256 on, and half as
-# much again to join the parts), and no fewer than so many.
+# much again to join the parts), and no fewer than this many.
 _CALL_STEPS_TIMES_UNITS, _CALL_STEPS = 24000, 100
 # Rows are left out by eighths of a batch, and time is cut into 16ths: kernels are kept by shape.
 _ROW_PARTS, _TIME_PARTS = 8, 16

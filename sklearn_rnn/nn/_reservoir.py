@@ -594,7 +594,7 @@ class RandomConvolutions(nn.Module):
         rows = x.shape[0]
         steps = torch.full((rows,), stop - start) if lengths is None else lengths - start
         counted = steps.clamp(0, stop - start).tolist()
-        # Mixes of so many rows are held at once.
+        # Mixes of this many rows are held at once.
         most = max(1, _CONVOLVED // (self.n_mixes * (stop - start + 2 * self.reach)))
         taps = self.kernels.gt(0).nonzero()[:, 1].view(-1, 3)
         for scale in range(N_SCALES):

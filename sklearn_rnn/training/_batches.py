@@ -48,7 +48,7 @@ class PiecePolicy:
     budget: float
 
     def __call__(self, rows: int, steps: int) -> Pieces | None:
-        """Return how rows of so many steps are to be gone through; None means at once."""
+        """Return how rows of this many steps are to be gone through; None means at once."""
         again = self.checkpointing is True or (
             self.checkpointing == "auto" and rows * steps * self.bytes_a_step > self.budget
         )
@@ -161,7 +161,7 @@ class Window:
 _FEWEST_BATCHES = 8
 _SMALLEST_POOL, _LARGEST_POOL = 4, 32
 _LENGTH_NOISE, _MEAN_NOISE = 0.05, 0.03
-# A step that is done in parts does at least so many rows at once, however long they are.
+# A step that is done in parts does at least this many rows at once, however long they are.
 _FEWEST_ROWS = 4
 # On a CPU a step whose activations would take more than this is done in parts. What runs as one
 # kernel over time is the quicker for it, up to twice: its memory is reused, not asked for anew.
@@ -466,7 +466,7 @@ class StepDataset(Dataset):
     steps_an_epoch: int
 
     def begin(self, net: Any, n_steps: int) -> None:
-        """Decide, before so many steps, what depends on the network."""
+        """Decide, before this many steps, what depends on the network."""
 
     def training_steps(self, recipe: Any) -> Any:
         """Return what to iterate over in each epoch.

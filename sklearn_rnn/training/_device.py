@@ -178,7 +178,7 @@ def seeded_globals(seed: int) -> Iterator[None]:
 
 # Torch's threads: networks of fewer units never gain, fits of fewer steps do not earn a trial back.
 _FEWEST_UNITS, _FEWEST_STEPS = 256, 200
-# The first trial comes after so many steps, the next after so many more, then four times as many.
+# Steps before the first trial, steps before the next, and the factor of each further pause.
 _FIRST, _PAUSE, _GROWTH = 5, 64, 4
 # They have to take less than this of the time that one thread takes.
 _WORTH = 0.9

@@ -215,7 +215,7 @@ _ROWS, _OUTPUTS, _FEWEST_STEPS, _MOST_STEPS = 1024, 819200, 16384, 25600
 
 
 def recurrence_bounds(compute: Compute, units: int) -> tuple[int, int] | None:
-    """Return the rows and padded steps that a recurrence of so many units best predicts at once."""
+    """Return the rows and padded steps that a recurrence of `units` best predicts at once."""
     if compute.device.type != "cpu":
         return None
     return _ROWS, min(_MOST_STEPS, max(_FEWEST_STEPS, _OUTPUTS // units))
@@ -295,7 +295,7 @@ def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 # A row goes in pieces if its activations would take about so much at once.
 _CPU_BYTES, _ACCELERATOR_BYTES = 64 * 2**20, 1024 * 2**20
-# A closed form that answers alone takes about as much for a step as a recurrence of so many units.
+# A closed form that answers alone takes about as much for a step as a recurrence of this size.
 _UNITS_OF_PATH = 128
 
 _NONE = np.empty(0, dtype=np.int64)

@@ -240,8 +240,8 @@ class Optimizer(Settings):
         Largest norm of the gradient; None does not clip.
     tbptt_steps : int, default=None
         Truncated backpropagation through time: the state is carried through the whole sequence,
-        but no gradient flows back over the end of a stretch of so many steps. Pooling sees all
-        steps. With a target at every step the optimizer also makes a step after each such
+        but no gradient flows back over the end of a stretch of `tbptt_steps` steps. Pooling sees
+        all steps. With a target at every step the optimizer also makes a step after each such
         stretch, and the state is carried on to the next: for recordings of any length; it needs
         ``bidirectional=False``. None lets gradients flow through whole sequences.
     gradient_checkpointing : bool or "auto", default="auto"

@@ -333,9 +333,9 @@ class NormalEquations:
     n_features, n_targets : int
         Sizes.
     max_rows : int
-        Up to so many distinct blocks, their features are kept and no sums of products.
+        Up to this many distinct blocks, their features are kept and no sums of products.
     n_kept : int, default=2000
-        Above that, about so many samples are kept for left-out predictions: those of the blocks
+        Above that, about this many samples are kept for left-out predictions: those of the blocks
         with the smallest keys, which are a random choice that no order changes.
     """
 
@@ -539,7 +539,7 @@ def _search(
     solve: Callable[[float], tuple[np.ndarray, np.ndarray]],
     judge: Callable[[np.ndarray], float],
 ) -> Iterator[tuple[float, float, np.ndarray, np.ndarray]]:
-    """Try penalties from coarse to fine: first so many apart, then around the best of them."""
+    """Try penalties from coarse to fine: first this many apart, then around the best of them."""
     values: dict[int, float] = {}
     wanted = list(range(0, len(candidates), stride))
     while True:
