@@ -208,7 +208,8 @@ class SequenceResampler(SequenceTransformer):
         self._step = None
         self.length_ = None
         if self.rate is not None or self.step is not None:
-            self._step = float(self.step) if self.step is not None else 1.0 / float(self.rate or 1)
+            step = float(self.step) if self.step is not None else 1.0 / float(self.rate or 1)
+            self._step = min(step, float(np.finfo(np.float64).max))  # 1 / 5e-324 is infinite
         else:
             self.length_ = int(self.length or np.median(sequences.lengths))
         self._new_lengths(sequences)

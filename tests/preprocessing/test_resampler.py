@@ -163,3 +163,9 @@ def test_constant_stays_constant(lengths, length, method):
     X = [np.full(n, 3.25) for n in lengths]
     found = SequenceResampler(length, method=method).fit_transform(X)
     assert (found.values == 3.25).all() and (found.lengths == length).all()
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-300])
+def test_a_rate_of_nearly_nothing_leaves_one_step(rate):
+    X = Sequences.from_list([np.arange(5.0)], times=[np.arange(5.0)])
+    assert SequenceResampler(rate=rate).fit_transform(X)[0].tolist() == [[0.0]]
