@@ -34,7 +34,15 @@ def _plain(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
 
     names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
-    return type(kind.__name__, (kind,), {**methods, "step": step, "__doc__": kind.__doc__})
+    return type(
+        kind.__name__,
+        (kind,),
+        {
+            **methods,
+            "step": step,
+            "__doc__": f"`torch.optim.{kind.__name__}` without torch's compiler.",
+        },
+    )
 
 
 #: Of torch's classes those without its compiler, and both by name.
