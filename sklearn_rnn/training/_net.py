@@ -452,7 +452,7 @@ class SequenceNet(NeuralNet):
                     raise
                 self.run_.stop = True
             except Exception as error:
-                error.of_callback = True  # type: ignore[attr-defined]
+                error.of_callback = not isinstance(callback, _Own)  # type: ignore[attr-defined]
                 raise
         if method_name == "on_epoch_end" and self.run_.stop:
             raise _Stop
@@ -598,6 +598,8 @@ class SequenceNet(NeuralNet):
         super().__setstate__(state)
         self.module = self.module_
         configure(self, recipe, compute)
+        self.callbacks = _usual(recipe)
+        self.initialize_callbacks()
         self.run_.seed, self.run_.n_threads = seed, n_threads
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
@@ -656,7 +658,7 @@ def make_net(
         lr=recipe.learning_rate,
         max_epochs=recipe.max_epochs,
         train_split=None,
-        callbacks=None,
+        callbacks=_usual(recipe),
         device=str(compute.device),
         verbose=0,
         use_caching=False,
@@ -754,15 +756,19 @@ def train(
     net.max_epochs, own = recipe.max_epochs, net.run_
     own.seed, own.n_threads, own.guard_globals = seed, n_threads, guard_globals
     users = as_callbacks(callbacks)
-    clips = [("clipping", Clipping())] if recipe.gradient_clip is not None else []
-    net.callbacks = [*clips, ("after_epoch", AfterEpoch(on_epoch)), ("pace", Pace()), *users]
+    net.callbacks = [("after_epoch", AfterEpoch(on_epoch)), *_usual(recipe), *users]
     net.initialize_callbacks()
     try:
         net.partial_fit(dataset)
     finally:
-        # Ours hold the data of the fit.
-        net.callbacks_ = net.callbacks_[-len(users) :] if users else []
-        net.callbacks = users or None
+        # The first holds the data of the fit; the others stay for a net that is trained on.
+        net.callbacks, net.callbacks_ = net.callbacks[1:], net.callbacks_[1:]
+
+
+def _usual(recipe: Recipe) -> list[Any]:
+    """Return the callbacks that every training needs."""
+    clips = [("clipping", Clipping())] if recipe.gradient_clip is not None else []
+    return [*clips, ("pace", Pace())]
 
 
 def as_callbacks(callbacks: Any) -> list[Any]:

@@ -130,6 +130,17 @@ def test_net_by_itself_can_be_pickled_and_trained_on():
     assert list(net.classes_) == ["high", "low"]
 
 
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_net_that_is_trained_on_is_paced_and_clipped_as_in_the_fit(copied):
+    net = classifier(closed_form=False).net_
+    if copied:
+        net = pickle.loads(pickle.dumps(net))
+    assert [name for name, _ in net.callbacks_] == ["clipping", "pace"]
+    first = net.history[:, "learning_rate"]
+    net.partial_fit(X, Y)
+    assert net.history[3:, "learning_rate"] == pytest.approx(first) and len(set(first)) == 3
+
+
 def test_loaded_weights_change_predictions(tmp_path):
     one, other = classifier(closed_form=False), classifier(closed_form=False, random_state=1)
     one.net_.save_params(f_params=str(tmp_path / "weights"))
