@@ -61,16 +61,12 @@ def watch(X, y, quick):
 def tune(X, y, quick):
     """Choose between networks and the closed form by cross-validation, in a pipeline."""
     heading("Tuning: GridSearchCV over a Pipeline, three folds of the training data")
-    pipeline = Pipeline(
-        [
-            ("scale", SequenceScaler()),
-            ("rnn", RNNClassifier(max_epochs=3 if quick else 25, random_state=0)),
-        ]
-    )
-    trained = {"rnn__closed_form": [False], "rnn__cell": ["lstm", "gru"]}
+    pipeline = Pipeline([("scale", SequenceScaler()), ("rnn", RNNClassifier(random_state=0))])
+    epochs = {"rnn__max_epochs": [3 if quick else 25]}
+    trained = {"rnn__closed_form": [False], "rnn__cell": ["lstm", "gru"], **epochs}
     trained["rnn__stem"] = [None] if quick else [None, "conv"]
     solved = {"rnn__closed_form": ["only"]}
-    both = {"rnn__closed_form": [True], "rnn__stem": [None if quick else "conv"]}
+    both = {"rnn__closed_form": [True], "rnn__stem": [None if quick else "conv"], **epochs}
     # Of equals the search takes the first: the simplest.
     grid = [solved, trained, both]
     search = GridSearchCV(pipeline, grid, cv=3)
@@ -82,6 +78,7 @@ def tune(X, y, quick):
         chosen = ", ".join(
             f"{name.removeprefix('rnn__')}={value!r}"
             for name, value in results["params"][i].items()
+            if name not in epochs
         )
         print(
             f"{results['rank_test_score'][i]:4d}  {results['mean_test_score'][i]:.3f} "
